@@ -1,0 +1,86 @@
+#include "runtime/compute/tensor_desc.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace pli::compute {
+
+namespace {
+
+/// Dense strides for dimensions visited from the innermost to the outermost.
+template <class InnermostFirst>
+std::vector<int64_t> dense_strides(std::span<const int64_t> dims, const InnermostFirst& order) {
+  std::vector<int64_t> strides(dims.size());
+  int64_t stride = 1;
+  for (const size_t axis : order) {
+    strides[axis] = stride;
+    stride *= std::max<int64_t>(dims[axis], 1);
+  }
+  return strides;
+}
+
+/// Axes from the innermost (smallest stride) to the outermost; equal strides keep the later axis further in.
+std::vector<size_t> innermost_first(const TensorDesc& desc) {
+  std::vector<size_t> order(desc.dims.size());
+  std::iota(order.rbegin(), order.rend(), size_t{0});
+  std::ranges::stable_sort(order, {}, [&](size_t axis) { return desc.strides[axis]; });
+  return order;
+}
+
+}  // namespace
+
+std::vector<int64_t> plain_strides(std::span<const int64_t> dims) {
+  std::vector<size_t> order(dims.size());
+  std::iota(order.rbegin(), order.rend(), size_t{0});
+  return dense_strides(dims, order);
+}
+
+std::vector<int64_t> channels_last_strides(std::span<const int64_t> dims) {
+  if (dims.size() < 3) return plain_strides(dims);
+  std::vector<size_t> order{1};
+  for (size_t axis = dims.size(); axis-- > 2;) order.push_back(axis);
+  order.push_back(0);
+  return dense_strides(dims, order);
+}
+
+TensorDesc plain(DataType dtype, Shape dims) {
+  auto strides = plain_strides(dims);
+  return {dtype, std::move(dims), std::move(strides)};
+}
+
+TensorDesc channels_last(DataType dtype, Shape dims) {
+  auto strides = channels_last_strides(dims);
+  return {dtype, std::move(dims), std::move(strides)};
+}
+
+TensorDesc laid_out_like(DataType dtype, Shape dims, const TensorDesc& like) {
+  if (dims.size() != like.dims.size()) return plain(dtype, std::move(dims));
+  auto strides = dense_strides(dims, innermost_first(like));
+  return {dtype, std::move(dims), std::move(strides)};
+}
+
+bool same_layout(const TensorDesc& a, const TensorDesc& b) {
+  if (a.dims != b.dims) return false;
+  for (size_t i = 0; i < a.dims.size(); ++i)
+    if (a.dims[i] > 1 && a.strides[i] != b.strides[i]) return false;
+  return true;
+}
+
+bool is_plain(const TensorDesc& desc) { return same_layout(desc, plain(desc.dtype, desc.dims)); }
+
+bool is_channels_last(const TensorDesc& desc) { return same_layout(desc, channels_last(desc.dtype, desc.dims)); }
+
+bool is_dense(const TensorDesc& desc) {
+  return same_layout(desc, {desc.dtype, desc.dims, dense_strides(desc.dims, innermost_first(desc))});
+}
+
+int64_t span_bytes(const TensorDesc& desc) {
+  int64_t last = 0;
+  for (size_t i = 0; i < desc.dims.size(); ++i) {
+    if (desc.dims[i] == 0) return 0;
+    last += (desc.dims[i] - 1) * desc.strides[i];
+  }
+  return *packed_bytes(desc.dtype, last + 1);
+}
+
+}  // namespace pli::compute

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "runtime/core/tensor.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace pli::compute {
+
+/// A tensor in memory: element type, dimensions in ONNX's order (N, C, spatial...), and a stride in elements for each.
+/// The memory layout is the strides: channels-last is a permutation of them, a transposed tensor another.
+/// dtype kUndefined: an omitted optional operand.
+struct TensorDesc {
+  DataType dtype = DataType::kUndefined;
+  Shape dims;
+  std::vector<int64_t> strides;
+
+  bool present() const { return dtype != DataType::kUndefined; }
+  int64_t rank() const { return static_cast<int64_t>(dims.size()); }
+  int64_t size() const { return *checked_size(dims); }
+  bool operator==(const TensorDesc&) const = default;
+};
+
+/// Row-major strides, ONNX's own layout.
+std::vector<int64_t> plain_strides(std::span<const int64_t> dims);
+/// Channels innermost (N, spatial..., C); rank 3 and more, else row-major.
+std::vector<int64_t> channels_last_strides(std::span<const int64_t> dims);
+
+TensorDesc plain(DataType dtype, Shape dims);
+TensorDesc channels_last(DataType dtype, Shape dims);
+/// `dims` laid out densely in the order of dimensions that `like` has, outermost first (largest stride first).
+TensorDesc laid_out_like(DataType dtype, Shape dims, const TensorDesc& like);
+
+/// The same elements at the same places: strides compared only where a dimension is larger than 1.
+bool same_layout(const TensorDesc& a, const TensorDesc& b);
+bool is_plain(const TensorDesc& desc);
+bool is_channels_last(const TensorDesc& desc);
+/// Every element of the memory is used once: some permutation of a dense array.
+bool is_dense(const TensorDesc& desc);
+
+/// Bytes from the first to behind the last element.
+int64_t span_bytes(const TensorDesc& desc);
+
+}  // namespace pli::compute

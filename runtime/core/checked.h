@@ -1,0 +1,37 @@
+#pragma once
+
+#include <pli/error.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace pli {
+
+/// a + b and a * b in 64 bits; nothing where they do not fit.
+inline std::optional<int64_t> checked_add(int64_t a, int64_t b) {
+  int64_t sum;
+  if (__builtin_add_overflow(a, b, &sum)) return std::nullopt;
+  return sum;
+}
+inline std::optional<int64_t> checked_mul(int64_t a, int64_t b) {
+  int64_t product;
+  if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
+  return product;
+}
+
+/// The number of elements of a shape; nothing where a dimension is negative or the product does not fit.
+inline std::optional<int64_t> checked_size(std::span<const int64_t> shape) {
+  int64_t size = 1;
+  bool empty = false;
+  for (int64_t dim : shape) {
+    if (dim < 0) return std::nullopt;
+    if (dim == 0) empty = true;
+  }
+  if (empty) return 0;
+  for (int64_t dim : shape)
+    if (__builtin_mul_overflow(size, dim, &size)) return std::nullopt;
+  return size;
+}
+
+}  // namespace pli

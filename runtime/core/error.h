@@ -1,0 +1,33 @@
+#pragma once
+
+#include <pli/error.h>
+
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace pli {
+
+/// Throws Error with a formatted message.
+template <class... Args>
+[[noreturn]] void fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Runs `body`; an Error that leaves it is thrown again with "context: " in front. Used at three borders: file, node, pass.
+template <class Body>
+decltype(auto) with_context(const std::string& context, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& e) {
+    throw Error(e.code(), context + ": " + e.what());
+  }
+}
+
+/// The candidates as words, the likeliest marked: `"a", "b"; did you mean "b"?`. For messages about a wrong name.
+std::string suggest(std::string_view wrong, std::span<const std::string> right);
+
+}  // namespace pli

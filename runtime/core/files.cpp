@@ -1,0 +1,183 @@
+#include "runtime/core/files.h"
+
+#include "runtime/core/error.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace pli {
+
+namespace {
+
+std::string system_message(int error) { return std::error_code(error, std::generic_category()).message(); }
+
+[[noreturn]] void fail_io(const std::string& name, std::string_view what, int error) {
+  fail(ErrorCode::kIo, "{}: {}: {}", name, what, system_message(error));
+}
+
+int open_retrying(int folder, const char* name, int flags, mode_t mode = 0) {
+  int descriptor;
+  do descriptor = ::openat(folder, name, flags | O_CLOEXEC, mode);
+  while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
+/// Closes on destruction.
+struct Descriptor {
+  int value = -1;
+  explicit Descriptor(int v) : value(v) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+  int release() { return std::exchange(value, -1); }
+};
+
+/// Makes a rename in `folder` durable. Some file systems can't sync a folder; that is no reason to fail.
+void sync_folder(const std::filesystem::path& folder) {
+  const Descriptor descriptor(open_retrying(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (descriptor.value >= 0) ::fsync(descriptor.value);
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  const auto folder = path.parent_path();
+  return folder.empty() ? std::filesystem::path(".") : folder;
+}
+
+}  // namespace
+
+InputFile::InputFile(int descriptor, std::string name) : descriptor_(descriptor), name_(std::move(name)) {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) {
+    const int error = errno;
+    ::close(descriptor_);
+    fail_io(name_, "can't be read", error);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
+    fail(ErrorCode::kIo, "{}: not a regular file", name_);
+  }
+  size_ = status.st_size;
+}
+
+InputFile::InputFile(const std::filesystem::path& path)
+    // O_NONBLOCK: opening a pipe that nobody writes to must not wait.
+    : InputFile(
+          [&] {
+            const int descriptor = open_retrying(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+            if (descriptor < 0) fail_io(path.string(), "can't be opened", errno);
+            return descriptor;
+          }(),
+          path.string()) {}
+
+InputFile InputFile::inside(const std::filesystem::path& folder, const std::string& location) {
+  const auto refuse = [&](std::string_view why) {
+    fail(ErrorCode::kInvalidModel, "external data location \"{}\" {}", location, why);
+  };
+  if (location.empty()) refuse("is empty");
+  if (location.find('\0') != std::string::npos) refuse("holds a NUL byte");
+  const std::filesystem::path relative(location);
+  if (relative.is_absolute()) refuse("is absolute; it must lie in the model's folder");
+  for (const auto& part : relative)
+    if (part == "..") refuse("leaves the model's folder");
+
+  // Each part is opened relative to the one before without following links, so that nothing can change under a check.
+  Descriptor current(open_retrying(AT_FDCWD, folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (current.value < 0) fail_io(folder.string(), "can't be opened", errno);
+  const std::filesystem::path parent = relative.parent_path();
+  for (const auto& part : parent) {
+    if (part.empty() || part == ".") continue;
+    const int next = open_retrying(current.value, part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (next < 0 && (errno == ELOOP || errno == ENOTDIR)) refuse("goes through a symbolic link or a file");
+    if (next < 0) fail_io(location, "external data can't be opened", errno);
+    ::close(current.release());
+    current.value = next;
+  }
+  const std::string file = relative.filename().string();
+  if (file.empty() || file == ".") refuse("is a folder");
+  const int descriptor = open_retrying(current.value, file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+  if (descriptor < 0 && errno == ELOOP) refuse("is a symbolic link");
+  if (descriptor < 0) fail_io((folder / relative).string(), "external data can't be opened", errno);
+  InputFile opened(descriptor, (folder / relative).string());
+  struct stat status {};
+  if (::fstat(opened.descriptor_, &status) != 0) fail_io(opened.name_, "can't be read", errno);
+  if (status.st_nlink > 1) refuse("has more than one hard link");
+  return opened;
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), name_(std::move(other.name_)) {}
+
+InputFile::~InputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void InputFile::read(int64_t offset, std::span<std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_io(name_, "can't be read", errno);
+    if (count == 0) fail(ErrorCode::kIo, "{}: became shorter while it was read", name_);
+    offset += count;
+    bytes = bytes.subspan(static_cast<size_t>(count));
+  }
+}
+
+AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
+  if (path.filename().empty()) fail(ErrorCode::kIo, "{}: names a folder, not a file", path.string());
+  struct stat old {};
+  bool exists = ::lstat(path.c_str(), &old) == 0;
+  if (exists && S_ISLNK(old.st_mode))
+    fail(ErrorCode::kIo, "{}: is a symbolic link; name the file itself", path.string());
+  if (exists && !S_ISREG(old.st_mode)) fail(ErrorCode::kIo, "{}: is not a regular file", path.string());
+  if (!exists && errno != ENOENT) fail_io(path.string(), "can't be written", errno);
+
+  std::string pattern = (folder_of(path) / ("." + path.filename().string() + ".pli-tmp-XXXXXX")).string();
+  descriptor_ = ::mkostemp(pattern.data(), O_CLOEXEC);
+  if (descriptor_ < 0) fail_io(path.string(), "can't be written", errno);
+  temporary_ = pattern;
+  mode_t mode = old.st_mode & 07777;
+  if (!exists) {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    mode = 0666 & ~mask;
+  }
+  if (::fchmod(descriptor_, mode) != 0) {
+    const int error = errno;
+    ::close(descriptor_);
+    ::unlink(temporary_.c_str());
+    fail_io(path.string(), "can't be written", error);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail_io(path_.string(), "can't be written", errno);
+    bytes = bytes.subspan(static_cast<size_t>(count));
+  }
+}
+
+void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail_io(path_.string(), "can't be written", errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail_io(path_.string(), "can't be written", errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io(path_.string(), "can't be written", errno);
+  temporary_.clear();
+  sync_folder(folder_of(path_));
+}
+
+}  // namespace pli

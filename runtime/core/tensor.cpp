@@ -1,0 +1,222 @@
+#include "runtime/core/tensor.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <new>
+
+namespace pli {
+
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+size_t element_count(const Shape& shape) {
+  const auto size = checked_size(shape);
+  if (!size) fail(ErrorCode::kInvalidArgument, "shape {} is negative or too large", to_string(shape));
+  return static_cast<size_t>(*size);
+}
+
+size_t payload_bytes(DataType dtype, const Shape& shape) {
+  const auto bytes = packed_bytes(dtype, static_cast<int64_t>(element_count(shape)));
+  if (!bytes) fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} has no size", to_string(dtype), to_string(shape));
+  return static_cast<size_t>(*bytes);
+}
+
+std::shared_ptr<void> allocate(size_t bytes) {
+  void* memory = ::operator new(std::max<size_t>(bytes, 1), kAlignment);
+  return {memory, [](void* p) { ::operator delete(p, kAlignment); }};
+}
+
+}  // namespace
+
+Tensor::Tensor() : Tensor(DataType::kFloat32, {0}) {}
+
+Tensor::Tensor(DataType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)), size_(element_count(shape_)) {
+  if (dtype == DataType::kString) {
+    auto strings = std::make_shared<std::vector<std::string>>(size_);
+    data_ = strings->data();
+    owner_ = std::move(strings);
+  } else {
+    const size_t bytes = payload_bytes(dtype, shape_);
+    auto memory = allocate(bytes);
+    std::memset(memory.get(), 0, bytes);
+    data_ = memory.get();
+    owner_ = std::move(memory);
+  }
+  writable_ = true;
+}
+
+Tensor Tensor::borrow(DataType dtype, Shape shape, const void* data, size_t bytes) {
+  return adopt(dtype, std::move(shape), nullptr, data, bytes);
+}
+
+Tensor Tensor::duplicate(DataType dtype, Shape shape, const void* data, size_t bytes) {
+  const Tensor source = borrow(dtype, shape, data, bytes);
+  Tensor copy(dtype, std::move(shape));
+  if (dtype == DataType::kString) {
+    std::ranges::copy(source.data<std::string>(), copy.mutable_data<std::string>().begin());
+  } else if (bytes > 0) {
+    std::memcpy(copy.mutable_raw(), data, bytes);
+  }
+  return copy;
+}
+
+Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> owner, const void* data, size_t bytes) {
+  const size_t wanted =
+      dtype == DataType::kString ? element_count(shape) * sizeof(std::string) : payload_bytes(dtype, shape);
+  if (bytes != wanted)
+    fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} takes {} bytes, not {}", to_string(dtype), to_string(shape),
+         wanted, bytes);
+  Tensor tensor;
+  tensor.size_ = element_count(shape);
+  tensor.dtype_ = dtype;
+  tensor.shape_ = std::move(shape);
+  tensor.owner_ = std::move(owner);
+  tensor.data_ = data;
+  tensor.writable_ = false;
+  return tensor;
+}
+
+std::span<const std::byte> Tensor::bytes() const {
+  if (dtype_ == DataType::kString) return {};
+  return {static_cast<const std::byte*>(data_), static_cast<size_t>(*packed_bytes(dtype_, static_cast<int64_t>(size_)))};
+}
+
+void* Tensor::mutable_raw() {
+  if (!writable_ || owner_.use_count() != 1)
+    fail(ErrorCode::kInvalidArgument, "the tensor's payload is borrowed or shared, so it can't be written to");
+  return const_cast<void*>(data_);
+}
+
+void Tensor::check_type(DataType wanted) const {
+  if (wanted != dtype_)
+    fail(ErrorCode::kInvalidArgument, "the tensor holds {}, not {}", to_string(dtype_), to_string(wanted));
+}
+
+std::string to_string(std::span<const int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+float to_float(Float16 half) {
+  const uint32_t sign = static_cast<uint32_t>(half.bits & 0x8000u) << 16;
+  const uint32_t exponent = (half.bits >> 10) & 0x1fu;
+  const uint32_t mantissa = half.bits & 0x3ffu;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+  return sign ? -magnitude : magnitude;
+}
+
+float to_float(Bfloat16 half) { return std::bit_cast<float>(static_cast<uint32_t>(half.bits) << 16); }
+
+Float16 to_float16(double value) {
+  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
+  if (std::isnan(value)) return {static_cast<uint16_t>(sign | 0x7e00)};
+  const double magnitude = std::fabs(value);
+  if (magnitude >= 65520.0) return {static_cast<uint16_t>(sign | 0x7c00)};
+  int exponent = 0;
+  std::frexp(magnitude, &exponent);
+  // The spacing of halves around the value: 2^(e-11) for a normal, 2^-24 below. nearbyint rounds to even.
+  const int scale = std::max(exponent - 11, -24);
+  const double steps = std::nearbyint(std::ldexp(magnitude, -scale));
+  const double rounded = std::ldexp(steps, scale);
+  if (rounded < 0x1p-14) return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::ldexp(rounded, 24)))};
+  std::frexp(rounded, &exponent);
+  const auto mantissa = static_cast<uint16_t>(std::ldexp(rounded, 11 - exponent) - 1024);
+  return {static_cast<uint16_t>(sign | ((exponent + 14) << 10) | mantissa)};
+}
+
+Bfloat16 to_bfloat16(double value) {
+  if (std::isnan(value)) return {static_cast<uint16_t>(std::signbit(value) ? 0xffc0 : 0x7fc0)};
+  // A float made by rounding to odd keeps what the second rounding needs, so the result is rounded once.
+  float narrow = static_cast<float>(value);
+  if (std::isfinite(narrow) && static_cast<double>(narrow) != value) {
+    const bool away = std::fabs(static_cast<double>(narrow)) > std::fabs(value);
+    if (away) narrow = std::nextafter(narrow, 0.0f);
+    narrow = std::bit_cast<float>(std::bit_cast<uint32_t>(narrow) | 1u);
+  } else if (std::isinf(narrow) && std::isfinite(value)) {
+    narrow = std::copysign(std::numeric_limits<float>::max(), narrow);
+  }
+  const auto bits = std::bit_cast<uint32_t>(narrow);
+  if (std::isinf(narrow)) return {static_cast<uint16_t>(bits >> 16)};
+  return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+std::vector<double> to_doubles(const Tensor& tensor) {
+  std::vector<double> values(tensor.size());
+  const auto widen = [&]<class T>(std::span<const T> from) {
+    std::ranges::transform(from, values.begin(), [](T v) {
+      if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(v);
+      else return static_cast<double>(to_float(v));
+    });
+  };
+  switch (tensor.dtype()) {
+    case DataType::kFloat32: widen(tensor.data<float>()); break;
+    case DataType::kFloat64: widen(tensor.data<double>()); break;
+    case DataType::kFloat16: widen(tensor.data<Float16>()); break;
+    case DataType::kBfloat16: widen(tensor.data<Bfloat16>()); break;
+    default: fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(tensor.dtype()));
+  }
+  return values;
+}
+
+std::vector<int64_t> to_int64s(const Tensor& tensor) {
+  std::vector<int64_t> values(tensor.size());
+  const auto widen = [&]<class T>(std::span<const T> from) {
+    std::ranges::transform(from, values.begin(), [](T v) {
+      if constexpr (std::is_same_v<T, uint64_t>)
+        if (v > static_cast<uint64_t>(INT64_MAX)) fail(ErrorCode::kInvalidArgument, "{} does not fit into int64", v);
+      return static_cast<int64_t>(v);
+    });
+  };
+  switch (tensor.dtype()) {
+    case DataType::kInt8: widen(tensor.data<int8_t>()); break;
+    case DataType::kInt16: widen(tensor.data<int16_t>()); break;
+    case DataType::kInt32: widen(tensor.data<int32_t>()); break;
+    case DataType::kInt64: widen(tensor.data<int64_t>()); break;
+    case DataType::kUint8: widen(tensor.data<uint8_t>()); break;
+    case DataType::kUint16: widen(tensor.data<uint16_t>()); break;
+    case DataType::kUint32: widen(tensor.data<uint32_t>()); break;
+    case DataType::kUint64: widen(tensor.data<uint64_t>()); break;
+    case DataType::kBool: widen(tensor.data<bool>()); break;
+    default: fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(tensor.dtype()));
+  }
+  return values;
+}
+
+Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values) {
+  Tensor tensor(dtype, std::move(shape));
+  if (tensor.size() != values.size())
+    fail(ErrorCode::kInternal, "{} values for shape {}", values.size(), to_string(tensor.shape()));
+  const auto narrow = [&]<class T>(std::span<T> to, auto&& convert) { std::ranges::transform(values, to.begin(), convert); };
+  switch (dtype) {
+    case DataType::kFloat32:
+      narrow(tensor.mutable_data<float>(), [](double v) { return static_cast<float>(v); });
+      break;
+    case DataType::kFloat64: narrow(tensor.mutable_data<double>(), [](double v) { return v; }); break;
+    case DataType::kFloat16: narrow(tensor.mutable_data<Float16>(), to_float16); break;
+    case DataType::kBfloat16: narrow(tensor.mutable_data<Bfloat16>(), to_bfloat16); break;
+    default: fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(dtype));
+  }
+  return tensor;
+}
+
+Tensor int64_tensor(std::span<const int64_t> values) {
+  return Tensor::copy<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
+
+Tensor reshaped(const Tensor& tensor, Shape shape) {
+  const auto keep = std::make_shared<const Tensor>(tensor);
+  const bool strings = tensor.dtype() == DataType::kString;
+  const void* data = strings ? static_cast<const void*>(tensor.data<std::string>().data()) : tensor.bytes().data();
+  const size_t bytes = strings ? tensor.size() * sizeof(std::string) : tensor.bytes().size();
+  return Tensor::adopt(tensor.dtype(), std::move(shape), keep, data, bytes);
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || !std::ranges::equal(a.shape(), b.shape())) return false;
+  if (a.dtype() == DataType::kString) return std::ranges::equal(a.data<std::string>(), b.data<std::string>());
+  return std::ranges::equal(a.bytes(), b.bytes());
+}
+
+}  // namespace pli

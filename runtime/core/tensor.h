@@ -1,0 +1,63 @@
+#pragma once
+
+#include "runtime/core/checked.h"
+#include "runtime/core/error.h"
+
+#include <pli/tensor.h>
+
+#include <cstring>
+
+namespace pli {
+
+/// Bytes that `elements` of `dtype` take, packed types rounded up; nothing on overflow or for types without a width.
+inline std::optional<int64_t> packed_bytes(DataType dtype, int64_t elements) {
+  const int bits = bit_width(dtype);
+  if (bits == 0) return std::nullopt;
+  const auto total = checked_mul(elements, bits);
+  if (!total || *total > INT64_MAX - 7) return std::nullopt;
+  return (*total + 7) / 8;
+}
+
+inline bool is_float(DataType dtype) {
+  return dtype == DataType::kFloat32 || dtype == DataType::kFloat64 || dtype == DataType::kFloat16 ||
+         dtype == DataType::kBfloat16;
+}
+inline bool is_integer(DataType dtype) {
+  switch (dtype) {
+    case DataType::kInt8:
+    case DataType::kInt16:
+    case DataType::kInt32:
+    case DataType::kInt64:
+    case DataType::kUint8:
+    case DataType::kUint16:
+    case DataType::kUint32:
+    case DataType::kUint64: return true;
+    default: return false;
+  }
+}
+
+float to_float(Float16 half);
+float to_float(Bfloat16 half);
+/// Rounded to nearest even, overflow to infinity.
+Float16 to_float16(double value);
+Bfloat16 to_bfloat16(double value);
+
+/// The elements of a float tensor (16, 32 or 64 bits) as doubles. kUnsupported for other types.
+std::vector<double> to_doubles(const Tensor& tensor);
+
+/// The elements of an integer or bool tensor. kUnsupported for other types; kInvalidArgument for a uint64 beyond int64.
+std::vector<int64_t> to_int64s(const Tensor& tensor);
+
+/// A tensor of a float type from doubles, each rounded once.
+Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values);
+
+/// A one-dimensional int64 tensor.
+Tensor int64_tensor(std::span<const int64_t> values);
+
+/// The same payload under another shape of equal size.
+Tensor reshaped(const Tensor& tensor, Shape shape);
+
+/// Equal types, shapes and payloads, bit for bit.
+bool identical(const Tensor& a, const Tensor& b);
+
+}  // namespace pli

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <pli/export.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace pli {
+
+enum class ErrorCode {
+  kIo,               // a file can't be read or written
+  kInvalidModel,     // the model breaks ONNX's rules or its own declarations
+  kUnsupported,      // valid ONNX that Pli can't run; everything unsupported is listed at once
+  kInvalidArgument,  // the caller's names, shapes, types or options do not fit
+  kResourceLimit,    // a limit of `Limits` was hit
+  kInternal,         // a defect in Pli
+};
+
+/// The stable name of a code: "io", "invalid_model", ...
+PLI_API std::string_view to_string(ErrorCode code);
+
+/// The only exception that Pli throws beside std::bad_alloc. After one, every object can still be used or destroyed.
+/// what() says where, what, what was expected and what was found, on one line.
+class PLI_API Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace pli

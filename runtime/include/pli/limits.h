@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+namespace pli {
+
+/// What a model may ask for; one object goes through load, optimize, compile and run. Beyond it: kResourceLimit.
+struct Limits {
+  /// Bytes of a model file. Protobuf itself ends at 2 GiB - 1.
+  int64_t model_bytes = (int64_t{1} << 31) - 1;
+  /// Bytes of all external data of a model together.
+  int64_t external_bytes = int64_t{64} << 30;
+  /// Levels of graphs nested in nodes.
+  int graph_depth = 32;
+  /// Nodes of a model, nested graphs included.
+  int64_t nodes = 1'000'000;
+  /// Dimensions of a tensor in a file. Kernels take up to 12.
+  int rank = 1024;
+  /// Bytes of one tensor that a session computes.
+  int64_t tensor_bytes = int64_t{16} << 30;
+  /// Bytes of one session's working memory: the arena and scratchpad of one call to run.
+  int64_t arena_bytes = int64_t{32} << 30;
+  /// Bytes that constant folding may make of one node, unless the result is no larger than its operands.
+  int64_t folded_bytes = int64_t{1} << 20;
+};
+
+}  // namespace pli

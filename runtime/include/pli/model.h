@@ -1,0 +1,54 @@
+#pragma once
+
+#include <pli/export.h>
+#include <pli/limits.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace pli {
+
+namespace ir {
+struct Model;
+}
+
+/// How `Model::save` lays weights out on disk.
+enum class ExternalData {
+  kAuto,    // as the model was loaded: one file or two; two when one would pass 2 GiB
+  kAlways,  // weights of 1 KiB and more go to a second file beside the first, named <file>.data
+  kNever,   // one file; kResourceLimit when it would pass 2 GiB
+};
+
+/// An ONNX model in memory. A value type: a copy is cheap and shares the weights. Everything in a model that Pli does
+/// not understand is kept and written back by `save`.
+class PLI_API Model {
+ public:
+  /// Reads `path`, and external data from the folder of `path` only.
+  /// kIo: can't be read, or not a regular file. kInvalidModel: not a valid ONNX model. kResourceLimit: beyond `limits`.
+  static Model load(const std::filesystem::path& path, const Limits& limits = {});
+
+  /// The same from memory. External data is refused: there is no folder that it could lie in.
+  static Model parse(std::span<const std::byte> bytes, const Limits& limits = {});
+
+  /// Writes the model: whole or not at all, also when the process is killed. The same model gives the same bytes.
+  /// kIo when `path` can't be written or is a symbolic link or no regular file; then an old file at `path` is as before.
+  void save(const std::filesystem::path& path, ExternalData external = ExternalData::kAuto) const;
+
+  Model(const Model&);
+  Model(Model&&) noexcept;
+  Model& operator=(const Model&);
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  /// The graph behind it, for the library itself: the type is not part of the public interface.
+  explicit Model(std::shared_ptr<const ir::Model> ir);
+  const std::shared_ptr<const ir::Model>& ir() const { return ir_; }
+
+ private:
+  std::shared_ptr<const ir::Model> ir_;
+};
+
+}  // namespace pli

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <pli/export.h>
+#include <pli/limits.h>
+#include <pli/model.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pli {
+
+/// What became of one BatchNormalization, or of one other constant per-channel scale and shift.
+struct Fold {
+  std::string name;    // of the node; empty when the model gives it none
+  std::string output;  // of the node: what identifies it
+  std::string graph;   // "" for the main graph, else the path of nodes down to the nested graph
+  bool folded = false;
+  std::string into;    // folded: the node that took it up
+  std::string how;     // folded: the rule, such as "conv_absorbs_following"
+  std::string code;    // kept: a stable reason code, such as "other_consumer"
+  std::string reason;  // kept: the same in words, with names
+};
+
+struct PassRun {
+  std::string name;
+  int64_t changes = 0;
+  double ms = 0;
+};
+
+/// What `optimize` did.
+struct Report {
+  std::vector<Fold> batch_norms;  // every BatchNormalization of the model, in its order
+  std::vector<Fold> affines;      // every Mul, Add, Sub or Div by a constant per-channel operand that was considered
+  std::vector<PassRun> passes;
+  int64_t nodes_before = 0;
+  int64_t nodes_after = 0;
+  int64_t subnormals_cleared = 0;          // folded weights that had become subnormal and were made zero
+  std::vector<std::string> notes;          // one line each, such as an IR version that had to be raised
+  std::map<std::string, std::string> origin;  // new tensor or node name -> the name that it came from
+};
+
+struct OptimizeOptions {
+  std::vector<std::string> only;      // run just these passes; empty: all
+  std::vector<std::string> disable;   // all but these
+  std::string stop_after;             // end after the first run of this pass
+  std::vector<std::string> keep;      // outputs of BatchNormalizations and affines that must not be folded
+  bool freeze_initializers = false;   // treat initializers that are also graph inputs as constant (IR version 4 and later)
+  Limits limits;
+};
+
+/// Rewrites `model` into an equal one that is cheaper to run. Names, order and types of its inputs and outputs stay.
+/// kInvalidArgument: an unknown pass name. kInvalidModel: the model contradicts itself. On an error `model` is as before.
+PLI_API Report optimize(Model& model, const OptimizeOptions& options = {});
+
+struct PassInfo {
+  std::string name;
+  std::string summary;  // one line
+};
+
+/// The passes in the order in which they run.
+PLI_API std::vector<PassInfo> list_passes();
+
+}  // namespace pli

@@ -1,0 +1,13 @@
+#pragma once
+
+/// Pli: loads an ONNX model, folds its BatchNormalizations into the weights around them, and runs it on CPUs.
+
+#include <pli/dtype.h>
+#include <pli/error.h>
+#include <pli/limits.h>
+#include <pli/model.h>
+#include <pli/optimize.h>
+#include <pli/session.h>
+#include <pli/tensor.h>
+#include <pli/value.h>
+#include <pli/version.h>

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <pli/export.h>
+#include <pli/dtype.h>
+#include <pli/limits.h>
+#include <pli/model.h>
+#include <pli/optimize.h>
+#include <pli/value.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pli {
+
+struct SessionOptions {
+  /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right choice
+  /// for callers that are parallel themselves, since each calling thread otherwise gets a team of its own.
+  int threads = 0;
+  /// Run `pli::optimize` on the model first.
+  bool optimize = true;
+  /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node (for comparison).
+  bool fuse = true;
+  /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first.
+  int plan_cache = 8;
+  /// Compile at construction when every input shape is static, so that the first run is as fast as the others.
+  bool compile_early = true;
+  Limits limits;
+};
+
+/// One input or output as the model declares it.
+struct ValueDescription {
+  std::string name;
+  DataType dtype = DataType::kUndefined;
+  bool has_shape = false;
+  /// A number, the name of a symbol, or "?" for a dimension that is not known.
+  std::vector<std::string> dimensions;
+};
+
+/// A model made ready to run. Immutable: `run` may be called from any number of threads at once.
+class PLI_API Session {
+ public:
+  /// Model::load, optimize, and a Session of the result.
+  static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
+
+  /// kUnsupported: lists every operator that Pli can't run.
+  explicit Session(Model model, const SessionOptions& options = {});
+
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const std::vector<ValueDescription>& inputs() const;
+  const std::vector<ValueDescription>& outputs() const;
+
+  /// Runs the model; the outputs come in the model's order and own their memory.
+  /// kInvalidArgument: a missing, unknown or unfitting input. kUnsupported, kResourceLimit: found when the plan for new
+  /// shapes is compiled.
+  NamedValues run(const NamedValues& inputs) const;
+
+  /// Compiles for the shapes of `inputs` (and the values of shape operands among them) without running.
+  void compile(const NamedValues& inputs) const;
+
+  /// The plan for the shapes of `inputs` as text: steps with their fused groups, layouts, implementations and memory.
+  std::string describe_plan(const NamedValues& inputs) const;
+
+  /// What optimizing the model did; empty when options.optimize is off.
+  const Report& report() const;
+
+  int threads() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pli

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <pli/export.h>
+#include <pli/dtype.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace pli {
+
+/// Dimensions, outermost first. Never negative in a Tensor; empty for a scalar.
+using Shape = std::vector<int64_t>;
+
+/// A typed array in row-major order. A copy shares the payload; a payload is freed with its last tensor.
+///
+/// Thread-safe to read from many threads; writing needs the only reference.
+/// Errors: kInvalidArgument for a shape that is negative, overflows or does not fit the data, and for a wrong T.
+class PLI_API Tensor {
+ public:
+  /// A float32 tensor of shape {0}.
+  Tensor();
+
+  /// Zeroed (strings: empty). Owns its memory, aligned to 64 bytes.
+  Tensor(DataType dtype, Shape shape);
+
+  /// Borrows `data`, which must outlive every use of the tensor and of its copies.
+  template <class T>
+  static Tensor view(Shape shape, std::span<const T> data) {
+    return borrow(dtype_of<T>(), std::move(shape), data.data(), data.size_bytes());
+  }
+  template <class T>
+  static Tensor view(Shape shape, std::span<T> data) {
+    return view<T>(std::move(shape), std::span<const T>(data));
+  }
+
+  /// Owns a copy of `data`.
+  template <class T>
+  static Tensor copy(Shape shape, std::span<const T> data) {
+    return duplicate(dtype_of<T>(), std::move(shape), data.data(), data.size_bytes());
+  }
+
+  /// A tensor over `bytes` bytes at `data`, kept alive by `owner`. For a string tensor `data` points to std::string.
+  static Tensor adopt(DataType dtype, Shape shape, std::shared_ptr<const void> owner, const void* data, size_t bytes);
+
+  DataType dtype() const { return dtype_; }
+  std::span<const int64_t> shape() const { return shape_; }
+
+  /// Number of elements.
+  size_t size() const { return size_; }
+
+  /// The elements. kInvalidArgument when T is not the tensor's element type.
+  template <class T>
+  std::span<const T> data() const {
+    check_type(dtype_of<T>());
+    return {static_cast<const T*>(data_), size_};
+  }
+
+  /// The elements, to write. kInvalidArgument when the payload is borrowed or shared with another tensor.
+  template <class T>
+  std::span<T> mutable_data() {
+    check_type(dtype_of<T>());
+    return {static_cast<T*>(mutable_raw()), size_};
+  }
+
+  /// The payload as bytes, packed types included. Empty for a string tensor.
+  std::span<const std::byte> bytes() const;
+
+  /// The payload's address, to write; the same refusals as mutable_data.
+  void* mutable_raw();
+
+ private:
+  static Tensor borrow(DataType dtype, Shape shape, const void* data, size_t bytes);
+  static Tensor duplicate(DataType dtype, Shape shape, const void* data, size_t bytes);
+  void check_type(DataType wanted) const;
+
+  DataType dtype_;
+  Shape shape_;
+  size_t size_ = 0;
+  std::shared_ptr<const void> owner_;  // null: borrowed, or nothing to own
+  const void* data_ = nullptr;
+  bool writable_ = false;  // the payload was made by this class and is not constant memory of somebody else
+};
+
+/// "[1, 3, 224, 224]".
+PLI_API std::string to_string(std::span<const int64_t> shape);
+
+}  // namespace pli

@@ -1,0 +1,273 @@
+#pragma once
+
+#include "runtime/ir/types.h"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace pli::ir {
+
+class Graph;
+
+/// A graph held by an attribute (the body of If, Loop, Scan). It is immutable and shared; to change it, set a new one.
+/// `captures` are the values of the enclosing graph that it uses, parallel to graph->captures().
+struct Subgraph {
+  std::shared_ptr<const Graph> graph;
+  std::vector<ValueId> captures;
+};
+
+/// An attribute of a function body that stands for an attribute of the call.
+struct AttributeReference {
+  std::string name;
+};
+
+/// What only its `extra` bytes know: sparse tensors, types, tensors of data types without a width.
+struct Opaque {};
+
+using AttributeValue = std::variant<Opaque, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>,
+                                    std::vector<float>, std::vector<std::string>, std::vector<Tensor>,
+                                    std::vector<Subgraph>, AttributeReference>;
+
+struct Attribute {
+  std::string name;
+  AttributeValue value;
+  std::string extra;  // serialized AttributeProto of all that is not in `name` and `value`; opaque to everyone but onnx/
+};
+
+/// A node as ONNX has it: in its own opset form, whatever operator it is. Typed views (runtime/ops) give it meaning.
+struct Node {
+  std::string op_type;
+  std::string domain;
+  std::string name;
+  std::vector<ValueId> inputs;   // an id that is none: an omitted optional input
+  std::vector<ValueId> outputs;  // likewise
+  std::vector<Attribute> attributes;
+  std::string extra;  // serialized NodeProto of all that is not above
+
+  /// In ONNX's own domain ("" or "ai.onnx") and of this type.
+  bool is(std::string_view type) const { return op_type == type && (domain.empty() || domain == "ai.onnx"); }
+  bool is_onnx() const { return domain.empty() || domain == "ai.onnx"; }
+
+  /// None when the node has fewer.
+  ValueId input(size_t index) const { return index < inputs.size() ? inputs[index] : ValueId{}; }
+  ValueId output(size_t index) const { return index < outputs.size() ? outputs[index] : ValueId{}; }
+
+  /// Null when there is no such attribute.
+  const Attribute* attribute(std::string_view name) const;
+
+  /// The attribute's value, or `fallback` when it is absent. kInvalidModel when it is of another type.
+  int64_t int_or(std::string_view name, int64_t fallback) const;
+  float float_or(std::string_view name, float fallback) const;
+  std::string string_or(std::string_view name, std::string_view fallback) const;
+  std::vector<int64_t> ints_or(std::string_view name, std::vector<int64_t> fallback) const;
+  std::vector<float> floats_or(std::string_view name, std::vector<float> fallback) const;
+};
+
+/// `Conv "layer1.0.conv1"`, or `Conv with output "x"` for a node without a name. For messages.
+std::string describe(const Graph& graph, const Node& node);
+
+enum class ValueKind { kInput, kInitializer, kNodeOutput, kCapture, kErased };
+
+/// A place where a value is used: input `index` of `node`, or -1 when a graph nested in `node` captures it.
+struct Use {
+  NodeId node;
+  int index = 0;
+  auto operator<=>(const Use&) const = default;
+};
+
+struct ValueRecord {
+  std::string name;
+  ValueKind kind = ValueKind::kErased;
+  Type type;
+  NodeId producer;                // of a kNodeOutput
+  std::optional<Tensor> payload;  // of an initializer, or the default of an input
+  /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one.
+  std::optional<Tensor> constant;
+  std::vector<Use> uses;
+  int output_uses = 0;            // graph outputs bound to it
+  std::string extra;              // serialized ValueInfoProto as declared, or empty
+  std::string tensor_extra;       // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
+  bool sparse = false;            // an initializer kept as it came, in tensor_extra
+};
+
+/// A graph output: the name never changes, whatever value it is bound to.
+struct Output {
+  std::string name;
+  ValueId value;
+  Type type;
+  std::string extra;  // serialized ValueInfoProto as declared
+};
+
+/// What to make of a new node's output. An empty name: omitted.
+struct OutputSpec {
+  std::string name;
+  Type type;
+  std::string extra;
+};
+
+/// A node to be added; outputs are made by the graph.
+struct NodeSpec {
+  std::string op_type;
+  std::string domain;
+  std::string name;
+  std::vector<ValueId> inputs;
+  std::vector<OutputSpec> outputs;
+  std::vector<Attribute> attributes;
+  std::string extra;
+};
+
+using OpsetImports = std::map<std::string, int64_t>;  // domain ("" for ai.onnx) -> version
+
+/// The IR: nodes in topological order, values, constants. A value type: a copy is independent and shares the payloads.
+///
+/// Nodes are never edited in place. A rewrite adds the new node before the old one, moves the uses over with
+/// `replace_all_uses`, and leaves the rest to `erase_dead`. Ids stay valid until their object is erased, and are not reused.
+class Graph {
+ public:
+  // --- reading ---------------------------------------------------------------------------------------------------
+  const std::vector<ValueId>& inputs() const { return inputs_; }
+  const std::vector<Output>& outputs() const { return outputs_; }
+  /// In a nested graph: the values that stand for values of the enclosing graph.
+  const std::vector<ValueId>& captures() const { return captures_; }
+  /// Initializers that are not graph inputs, in order.
+  std::vector<ValueId> initializers() const;
+  /// The nodes in topological order: a snapshot, so the graph may be changed while walking it.
+  std::vector<NodeId> nodes() const;
+  size_t node_count() const { return node_count_; }
+
+  const Node& node(NodeId id) const;
+  bool alive(NodeId id) const;
+  const ValueRecord& value(ValueId id) const;
+  /// The number of ids ever given out; for side tables indexed by id.
+  size_t value_limit() const { return values_.size(); }
+  size_t node_limit() const { return nodes_.size(); }
+
+  const std::string& name(ValueId id) const { return value(id).name; }
+  const Type& type(ValueId id) const { return value(id).type; }
+  /// The node that makes the value; none for inputs, initializers and captures.
+  NodeId producer(ValueId id) const { return value(id).producer; }
+  const std::vector<Use>& uses(ValueId id) const { return value(id).uses; }
+  /// Bound to at least one graph output.
+  bool is_output(ValueId id) const { return value(id).output_uses > 0; }
+  /// Has exactly one use and is no graph output.
+  bool has_single_use(ValueId id) const { return uses(id).size() == 1 && !is_output(id); }
+  /// Null when `id` is none or not constant.
+  const Tensor* constant_of(ValueId id) const;
+  /// None when there is no value of this name.
+  ValueId find(std::string_view name) const;
+
+  /// The version of a domain that the model imports; 0 when it does not.
+  int64_t opset(std::string_view domain) const;
+  const std::shared_ptr<const OpsetImports>& opsets() const { return opsets_; }
+
+  // --- building and rewriting --------------------------------------------------------------------------------------
+  explicit Graph(std::shared_ptr<const OpsetImports> opsets = std::make_shared<OpsetImports>()) : opsets_(std::move(opsets)) {}
+
+  ValueId add_input(std::string name, Type type, std::string extra = {});
+  ValueId add_capture(std::string name, Type type);
+  /// An initializer under this very name; kInvalidModel when the name is taken.
+  ValueId add_initializer(std::string name, Tensor tensor, std::string tensor_extra = {});
+  /// An initializer whose payload only `tensor_extra` knows.
+  ValueId add_opaque_initializer(std::string name, Type type, std::string tensor_extra, bool sparse);
+  /// Gives an input its default; `constant` when the default can't be overridden.
+  void set_default(ValueId input, Tensor tensor, std::string tensor_extra, bool constant);
+  /// A new initializer named after `hint`, made unique.
+  ValueId add_constant(Tensor tensor, std::string_view hint);
+
+  /// Adds a node at the end, or before another. An output name that is taken is kInvalidModel: see unique_name.
+  NodeId add_node(NodeSpec spec, NodeId before = {});
+  void add_output(Output output);
+  /// Binds output `index` to another value.
+  void bind_output(size_t index, ValueId value);
+
+  /// Every use of `from`, outputs and captures included, becomes one of `to`.
+  void replace_all_uses(ValueId from, ValueId to);
+  /// Removes a node none of whose outputs is used. kInternal otherwise.
+  void erase_node(NodeId id);
+  /// Removes every node and initializer that no output needs. Returns how many nodes went.
+  int64_t erase_dead();
+
+  void set_type(ValueId id, Type type);
+  /// Treats the value as this constant from now on (a bound input, a folded result).
+  void set_constant(ValueId id, Tensor tensor);
+  /// Makes initializers that are also inputs constant and no inputs any more. Returns their names.
+  std::vector<std::string> freeze_defaults();
+
+  /// A name starting with `hint` that no value of this graph, of a nested one or of an enclosing one has.
+  std::string unique_name(std::string_view hint);
+  /// Names that unique_name has to avoid beside the graph's own: those of enclosing and nested graphs and of outputs.
+  void reserve_name(std::string name) { reserved_names_.insert(std::move(name)); }
+
+  /// Checks every invariant of the graph and of the graphs nested in it. kInternal when one is broken.
+  void verify() const;
+
+  std::string name_of_graph;
+  std::string extra;                     // serialized GraphProto of all that is not above
+  std::vector<std::string> value_infos;  // serialized ValueInfoProtos of names that no value has; kept
+
+ private:
+  struct NodeRecord {
+    Node node;
+    NodeId previous, next;
+    bool alive = false;
+  };
+
+  ValueId add_value(ValueRecord record);
+  NodeRecord& record(NodeId id);
+  ValueRecord& value(ValueId id);
+  void drop_value(ValueId id);
+  void link_before(NodeId id, NodeId before);
+  void add_uses(NodeId id);
+  void remove_uses(NodeId id);
+  void note_constant(NodeId id);
+
+  std::shared_ptr<const OpsetImports> opsets_;
+  std::vector<NodeRecord> nodes_;
+  std::vector<ValueRecord> values_;
+  NodeId first_, last_;
+  size_t node_count_ = 0;
+  std::vector<ValueId> inputs_;
+  std::vector<ValueId> captures_;
+  std::vector<Output> outputs_;
+  std::unordered_map<std::string, ValueId> by_name_;
+  std::set<std::string, std::less<>> reserved_names_;
+  std::unordered_map<std::string, int64_t> name_counters_;
+};
+
+/// A stable text of a graph, nested graphs indented: for tests and messages, not a format.
+std::string dump(const Graph& graph);
+
+/// A local function of the model, kept as it came.
+struct Function {
+  std::string domain;
+  std::string name;
+  std::string proto;  // serialized FunctionProto
+};
+
+struct Model {
+  int64_t ir_version = 0;
+  std::shared_ptr<const OpsetImports> opsets;
+  Graph graph;
+  std::vector<Function> functions;
+  bool has_external_data = false;
+  std::string extra;  // serialized ModelProto of all that is not above (producer, metadata, opset imports as they came, ...)
+};
+
+/// Calls `visit(const Subgraph&)` for each graph that the node holds.
+template <class Visit>
+void for_each_subgraph(const Node& node, Visit&& visit) {
+  for (const Attribute& attribute : node.attributes) {
+    if (const auto* one = std::get_if<Subgraph>(&attribute.value)) visit(*one);
+    else if (const auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value))
+      for (const Subgraph& subgraph : *many) visit(subgraph);
+  }
+}
+
+}  // namespace pli::ir

@@ -1,0 +1,106 @@
+#include "runtime/ops/evaluate.h"
+
+#include "runtime/compute/parallel.h"
+
+#include <new>
+
+namespace pli::ops {
+
+namespace {
+
+/// A graph of this one node, its inputs constant: what inference and preparation read.
+ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<const Tensor* const> inputs) {
+  ir::Graph graph(origin.opsets());
+  ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}};
+  for (size_t i = 0; i < inputs.size(); ++i)
+    spec.inputs.push_back(inputs[i] ? graph.add_initializer("input" + std::to_string(i), *inputs[i]) : ir::ValueId{});
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    spec.outputs.push_back({node.outputs[i] ? "output" + std::to_string(i) : std::string(), {}, {}});
+  graph.add_node(std::move(spec));
+  return graph;
+}
+
+Tensor output_tensor(const ir::Type& type, const Limits& limits) {
+  const auto shape = type.shape();
+  if (!shape || type.dtype == DataType::kUndefined) fail(ErrorCode::kUnsupported, "the output's shape depends on data");
+  const auto elements = checked_size(*shape);
+  const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+  if (!bytes) fail(ErrorCode::kUnsupported, "the output has no size");
+  if (*bytes > limits.tensor_bytes) fail(ErrorCode::kResourceLimit, "an output of {} bytes passes the limit", *bytes);
+  return Tensor(type.dtype, *shape);
+}
+
+}  // namespace
+
+std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, std::span<const Tensor* const> inputs,
+                             const Limits& limits) {
+  bool nested = false;
+  ir::for_each_subgraph(original, [&](const ir::Subgraph&) { nested = true; });
+  if (nested) fail(ErrorCode::kUnsupported, "operator {} holds a graph", original.op_type);
+
+  const ir::Graph graph = graph_of(origin, original, inputs);
+  const ir::Node& node = graph.node(graph.nodes().front());
+  if (const auto why = why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
+  const Operator& op = *find_operator(graph, node);
+  const int64_t opset = graph.opset(node.domain);
+
+  const std::vector<ir::Type> types = op.infer(InferContext{graph, node, limits, opset});
+  std::vector<Tensor> outputs;
+  PrepareContext context{graph, node, limits, opset, {}, {}, {}, {}, 1};
+  for (const Tensor* input : inputs) {
+    context.constants.push_back(input);
+    context.inputs.push_back(input ? compute::plain(input->dtype(), Shape(input->shape().begin(), input->shape().end()))
+                                   : TensorDesc{});
+  }
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const bool wanted = static_cast<bool>(node.outputs[i]) && i < types.size();
+    outputs.push_back(wanted ? output_tensor(types[i], limits) : Tensor());
+    context.outputs.push_back(wanted ? compute::plain(outputs[i].dtype(), *types[i].shape()) : TensorDesc{});
+  }
+
+  if (op.view) {
+    if (const auto views = op.view(context)) {
+      bool same = views->size() == outputs.size();
+      for (size_t i = 0; same && i < views->size(); ++i)
+        same = (*views)[i].offset == 0 && compute::is_plain((*views)[i].desc) && (*views)[i].desc.size() == context.inputs[0].size();
+      if (same) {
+        for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = reshaped(*inputs[0], (*views)[i].desc.dims);
+        return outputs;
+      }
+    }
+  }
+  if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", node.op_type);
+
+  const compute::ThreadScope one_thread(1);
+  const std::unique_ptr<Kernel> kernel = op.prepare(context);
+  const std::unique_ptr<compute::KernelState> state = kernel->make_state();
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (const Tensor* input : inputs) in.push_back(input ? input->bytes().data() : nullptr);
+  for (size_t i = 0; i < outputs.size(); ++i) out.push_back(context.outputs[i].present() ? outputs[i].mutable_raw() : nullptr);
+  const Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
+  kernel->run({in, out, const_cast<std::byte*>(scratch.bytes().data()), state.get()});
+  return outputs;
+}
+
+void infer_types(ir::Graph& graph, const Limits& limits) {
+  for (const ir::NodeId id : graph.nodes()) {
+    const ir::Node& node = graph.node(id);
+    const Operator* op = find_operator(graph, node);
+    if (!op) continue;
+    const auto types = with_context(ir::describe(graph, node), [&] {
+      return op->infer(InferContext{graph, node, limits, graph.opset(node.domain)});
+    });
+    for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i) {
+      const ir::ValueId output = node.outputs[i];
+      if (!output || graph.constant_of(output)) continue;
+      ir::Type type = types[i];
+      const ir::Type& declared = graph.type(output);
+      if (type.dtype == DataType::kUndefined) type.dtype = declared.dtype;
+      if (!type.dims) type.dims = declared.dims;
+      graph.set_type(output, std::move(type));
+    }
+  }
+}
+
+}  // namespace pli::ops

@@ -1,0 +1,85 @@
+#include "runtime/ops/operator.h"
+
+#include <algorithm>
+
+namespace pli::ops {
+
+using compute::channels_last;
+using compute::plain;
+
+const ir::Type& InferContext::type(size_t i) const {
+  if (!has(i)) fail(ErrorCode::kInvalidModel, "input {} is missing", i);
+  return graph.type(node.inputs[i]);
+}
+
+void InferContext::check_inputs(size_t least, size_t most) const {
+  if (node.inputs.size() > most)
+    fail(ErrorCode::kInvalidModel, "{} inputs where at most {} are expected", node.inputs.size(), most);
+  for (size_t i = 0; i < least; ++i)
+    if (!has(i)) fail(ErrorCode::kInvalidModel, "input {} of at least {} is missing", i, least);
+}
+
+Layouts channels_last_layouts(const PrepareContext& context) {
+  const auto spatial = [](const TensorDesc& desc) {
+    const bool image = desc.rank() >= 3 && desc.rank() <= 5;
+    return image ? channels_last(desc.dtype, desc.dims) : plain(desc.dtype, desc.dims);
+  };
+  Layouts layouts;
+  for (size_t i = 0; i < context.inputs.size(); ++i) {
+    const TensorDesc& desc = context.inputs[i];
+    const bool weight = i != 0 && i < context.node.inputs.size();
+    layouts.inputs.push_back(desc.present() && !weight ? spatial(desc) : plain(desc.dtype, desc.dims));
+  }
+  for (const TensorDesc& desc : context.outputs)
+    layouts.outputs.push_back(desc.present() ? spatial(desc) : desc);
+  return layouts;
+}
+
+Layouts elementwise_layouts(const PrepareContext& context) {
+  const Shape& dims = context.outputs.at(0).dims;
+  const auto lead = std::ranges::find_if(context.inputs, [&](const TensorDesc& desc) {
+    return desc.present() && desc.dims == dims && compute::is_dense(desc);
+  });
+  Layouts layouts;
+  const auto follow = [&](const TensorDesc& desc) {
+    if (lead == context.inputs.end() || desc.dims != dims) return plain(desc.dtype, desc.dims);
+    return TensorDesc{desc.dtype, desc.dims, lead->strides};
+  };
+  for (const TensorDesc& desc : context.inputs) layouts.inputs.push_back(desc.present() ? follow(desc) : desc);
+  for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(desc.present() ? follow(desc) : desc);
+  return layouts;
+}
+
+int64_t normalize_axis(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::optional<ir::Dims>& b) {
+  if (!a || !b) return std::nullopt;
+  const ir::Dims& longer = a->size() >= b->size() ? *a : *b;
+  const ir::Dims& shorter = a->size() >= b->size() ? *b : *a;
+  ir::Dims result = longer;
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    const ir::Dim& other = shorter[shorter.size() - 1 - i];
+    ir::Dim& dim = result[result.size() - 1 - i];
+    if (dim == other || (other.known() && other.value() == 1)) continue;
+    if (dim.known() && dim.value() == 1) {
+      dim = other;
+    } else if (dim.known() && other.known()) {
+      fail(ErrorCode::kInvalidModel, "shapes can't be broadcast: {} against {} in dimension {} from the end", dim.value(),
+           other.value(), i + 1);
+    } else if (other.known()) {
+      dim = other;  // an unknown dimension has to be 1 or this
+    } else if (!dim.known()) {
+      dim = ir::Dim{};
+    }
+  }
+  return result;
+}
+
+std::vector<ir::Type> infer_same_as_input(const InferContext& context) {
+  return std::vector<ir::Type>(context.node.outputs.size(), context.type(0));
+}
+
+}  // namespace pli::ops

@@ -1,0 +1,162 @@
+#pragma once
+
+#include "runtime/compute/kernel.h"
+#include "runtime/ir/graph.h"
+
+#include <pli/limits.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace pli::ops {
+
+using compute::Kernel;
+using compute::TensorDesc;
+
+/// The newest version of ONNX's own operator set that Pli knows the changes of.
+inline constexpr int64_t kNewestOpset = 22;
+
+/// A set of element types, one bit each.
+using DataTypes = uint32_t;
+constexpr DataTypes types(std::initializer_list<DataType> list) {
+  DataTypes set = 0;
+  for (const DataType dtype : list) set |= 1u << static_cast<uint32_t>(dtype);
+  return set;
+}
+inline constexpr DataTypes kF32 = types({DataType::kFloat32});
+inline constexpr DataTypes kIntegers = types({DataType::kInt8, DataType::kInt16, DataType::kInt32, DataType::kInt64,
+                                              DataType::kUint8, DataType::kUint16, DataType::kUint32, DataType::kUint64});
+inline constexpr DataTypes kBools = types({DataType::kBool});
+inline constexpr DataTypes kF64 = types({DataType::kFloat64});
+/// What moves without being computed with: every type of a whole number of bytes but strings and complex numbers.
+inline constexpr DataTypes kMovable = kF32 | kF64 | kIntegers | kBools | types({DataType::kFloat16, DataType::kBfloat16});
+
+/// What type inference sees of a node. Types and constants are those that the graph holds at the moment: symbolic or unknown
+/// while optimizing, concrete while compiling.
+struct InferContext {
+  const ir::Graph& graph;
+  const ir::Node& node;
+  const Limits& limits;
+  int64_t opset;  // of the node's domain
+
+  bool has(size_t i) const { return static_cast<bool>(node.input(i)); }
+  /// The type of input i. kInvalidModel when the input is missing.
+  const ir::Type& type(size_t i) const;
+  /// The value of input i when it is known; null when it is absent or only known at run time.
+  const Tensor* constant(size_t i) const { return graph.constant_of(node.input(i)); }
+  /// kInvalidModel unless the node has at least `least` and at most `most` inputs, the first `least` of them given.
+  void check_inputs(size_t least, size_t most) const;
+};
+
+/// An activation that a kernel before it can apply to its results: y = f(x; alpha, beta).
+struct Activation {
+  enum class Kind { kRelu, kLeakyRelu, kClip, kSigmoid, kTanh, kElu, kHardSwish, kSwish, kGeluErf, kGeluTanh, kHardSigmoid, kLinear, kSqrt, kExp, kLog, kAbs, kSquare };
+  Kind kind = Kind::kRelu;
+  float alpha = 0;  // slope (kLeakyRelu, kElu, kSwish: factor, kHardSigmoid, kLinear) or lower bound (kClip)
+  float beta = 0;   // upper bound (kClip), offset (kHardSigmoid, kLinear)
+};
+
+/// One thing done to the result of a fused group's root, in order.
+struct Epilogue {
+  enum class Kind {
+    kActivation,
+    kAdd,         // plus operand, of the result's own shape
+    kAddInPlace,  // plus what the output buffer holds: the operand dies here and shares the buffer
+    kAddChannel,  // plus operand, one element for each channel (dimension 1)
+    kMulChannel,  // times operand, likewise
+  };
+  Kind kind = Kind::kActivation;
+  Activation activation;
+  size_t operand = 0;  // index into PrepareContext::inputs, behind the node's own
+};
+
+/// Which epilogues an operator's kernels can carry: bits.
+enum EpilogueSet : uint32_t { kNoEpilogue = 0, kTakesActivation = 1, kTakesAdd = 2, kTakesChannel = 4 };
+
+/// What preparing a kernel sees: every shape and layout is concrete.
+struct PrepareContext {
+  const ir::Graph& graph;
+  const ir::Node& node;
+  const Limits& limits;
+  int64_t opset;
+  std::vector<TensorDesc> inputs;        // the node's, then the operands of epilogues; not present(): omitted
+  std::vector<const Tensor*> constants;  // parallel to inputs; null when not constant. They live as long as the kernel
+  std::vector<TensorDesc> outputs;
+  std::vector<Epilogue> epilogues;
+  int threads = 1;
+
+  bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }
+  const Tensor* constant(size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
+};
+
+/// The layouts that a kernel takes and gives, chosen from those that its inputs come in. Inputs that differ are copied.
+struct Layouts {
+  std::vector<TensorDesc> inputs;   // as many as the context has
+  std::vector<TensorDesc> outputs;
+};
+
+/// An output that is no work: the elements of input 0, seen with other dimensions and strides.
+struct View {
+  TensorDesc desc;
+  int64_t offset = 0;  // in elements
+};
+
+using InferFn = std::vector<ir::Type> (*)(const InferContext&);
+using PrepareFn = std::unique_ptr<Kernel> (*)(const PrepareContext&);
+using LayoutFn = Layouts (*)(const PrepareContext&);
+using ViewFn = std::optional<std::vector<View>> (*)(const PrepareContext&);
+
+/// An operator as Pli runs it: what is outside of this claim is unsupported, and said so.
+struct Operator {
+  std::string_view type;
+  int64_t since;        // first and last version of ONNX's operator set that it is right for
+  int64_t until;
+  DataTypes types;      // element types of input 0
+  /// The output types from the input types, one for each output of the node. Checks arity, ranks, attributes and sizes against
+  /// each other. kInvalidModel when they contradict; an unknown type or dimension where it can't be told.
+  InferFn infer;
+  /// Makes the kernel. kUnsupported for modes outside of the claim. Null: a view always works.
+  PrepareFn prepare;
+  /// Null: row-major in and out.
+  LayoutFn layout = nullptr;
+  /// Null, or gives nothing: the kernel has to run.
+  ViewFn view = nullptr;
+  /// Bit i: the value of input i decides the output's shape or how the kernel is made, so it has to be known when compiling.
+  uint32_t value_inputs = 0;
+  uint32_t epilogues = kNoEpilogue;
+};
+
+/// The operator for a node of this model; null when Pli does not know it at this opset.
+const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);
+
+/// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as fitting.
+std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node);
+
+/// Every operator that Pli knows, by family.
+std::vector<Operator> list_operators();
+
+// --- for the families --------------------------------------------------------------------------------------------------
+
+/// The table of a family, one line an operator; registry.cpp joins them.
+using Family = std::span<const Operator>;
+
+/// Input and output 0 channels-last where their rank is 3 to 5 (the kernels of spatial operators), everything else row-major.
+Layouts channels_last_layouts(const PrepareContext& context);
+
+/// For operators that work element by element, with broadcasting: every output, and every input of the output's shape, laid
+/// out like the first input of that shape whose layout is dense; other inputs row-major.
+Layouts elementwise_layouts(const PrepareContext& context);
+
+/// `axis` counted from the end when negative. kInvalidModel when it is outside of [-rank, rank).
+int64_t normalize_axis(int64_t axis, int64_t rank);
+
+/// NumPy's multidirectional broadcasting. kInvalidModel when two known dimensions do not fit.
+std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::optional<ir::Dims>& b);
+
+/// The output of input 0's own type, for each output of the node.
+std::vector<ir::Type> infer_same_as_input(const InferContext& context);
+
+}  // namespace pli::ops

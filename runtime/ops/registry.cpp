@@ -1,0 +1,72 @@
+#include "runtime/ops/operator.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+namespace pli::ops {
+
+namespace {
+
+// One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
+constexpr std::array<Family (*)(), 0> kFamilies{
+};
+
+using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;
+
+const Table& table() {
+  static const Table all = [] {
+    Table result;
+    for (const auto family : kFamilies)
+      for (const Operator& op : family()) result[op.type].push_back(&op);
+    return result;
+  }();
+  return all;
+}
+
+/// The dtype of input 0 is what a claim speaks of; a node without inputs has none.
+bool takes(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
+  if (!node.input(0)) return true;
+  const ir::Type& type = graph.type(node.input(0));
+  if (type.kind != ir::Type::Kind::kTensor) return false;
+  if (type.dtype == DataType::kUndefined) return true;
+  const auto bit = static_cast<uint32_t>(type.dtype);
+  return bit < 32 && ((op.types >> bit) & 1u) != 0;
+}
+
+}  // namespace
+
+const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
+  if (!node.is_onnx()) return nullptr;
+  const auto found = table().find(node.op_type);
+  if (found == table().end()) return nullptr;
+  const int64_t opset = graph.opset("");
+  for (const Operator* op : found->second)
+    if (op->since <= opset && opset <= op->until) return op;
+  return nullptr;
+}
+
+std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node) {
+  if (!node.is_onnx()) return fmt::format("operator {}.{}", node.domain, node.op_type);
+  const Operator* op = find_operator(graph, node);
+  if (!op) {
+    if (!table().contains(node.op_type)) return fmt::format("operator {}", node.op_type);
+    return fmt::format("operator {} of opset {}", node.op_type, graph.opset(""));
+  }
+  if (!takes(*op, graph, node)) {
+    const ir::Type& type = graph.type(node.input(0));
+    const bool tensor = type.kind == ir::Type::Kind::kTensor;
+    return fmt::format("operator {} on {}", node.op_type, tensor ? to_string(type.dtype) : "values that are no tensors");
+  }
+  return std::nullopt;
+}
+
+std::vector<Operator> list_operators() {
+  std::vector<Operator> all;
+  for (const auto& [type, claims] : table())
+    for (const Operator* op : claims) all.push_back(*op);
+  std::ranges::sort(all, {}, [](const Operator& op) { return std::pair(op.type, op.since); });
+  return all;
+}
+
+}  // namespace pli::ops
