@@ -12,15 +12,14 @@ Seeded and single-threaded: the same packages on the same kind of CPU write the 
 """
 
 import argparse
-import collections
 import pathlib
 
 import numpy
-import onnx
 import torch
-from onnx import numpy_helper
 from sklearn.datasets import load_digits
 from torch import nn
+
+from onnx_case import export, write_data_set, write_tensor
 
 SEED = 1
 HELD_OUT = 450
@@ -106,34 +105,6 @@ def train(model, images, labels, batch=64):
     model.eval()
 
 
-def export(model, path):
-    """PRESERVE keeps the exporter from folding BatchNormalization itself, as its EVAL mode would."""
-    torch.onnx.export(
-        model,
-        torch.zeros(1, 1, 8, 8),
-        path,
-        training=torch.onnx.TrainingMode.PRESERVE,
-        do_constant_folding=False,
-        opset_version=17,
-        input_names=["image"],
-        output_names=["logits"],
-        dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
-    )
-    exported = onnx.load(path)
-    onnx.checker.check_model(exported, full_check=True)
-    norms = [node for node in exported.graph.node if node.op_type == "BatchNormalization"]
-    assert len(norms) == sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
-    for node in norms:
-        modes = [a.i for a in node.attribute if a.name == "training_mode"]
-        assert len(node.output) == 1 and modes in ([], [0]), f"{node.name} is in training mode"
-    return collections.Counter(node.op_type for node in exported.graph.node)
-
-
-def write_tensor(path, array, name):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(numpy_helper.from_array(array, name).SerializeToString())
-
-
 def main():
     parser = argparse.ArgumentParser(description="Trains models/digits.onnx and writes its test case.")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent, metavar="DIR")
@@ -154,16 +125,15 @@ def main():
 
     case = out / "digits"
     case.mkdir(parents=True, exist_ok=True)
-    operators = export(model, str(out / "digits.onnx"))
+    operators = export(model, test_images[:1], out / "digits.onnx", 17, "image", "logits")
     link = case / "model.onnx"
     link.unlink(missing_ok=True)
     link.symlink_to("../digits.onnx")
     for number, count in enumerate((1, HELD_OUT)):
-        directory = case / f"test_data_set_{number}"
         with torch.no_grad():
             output = model(test_images[:count])
-        write_tensor(directory / "input_0.pb", test_images[:count].numpy(), "image")
-        write_tensor(directory / "output_0.pb", output.numpy(), "logits")
+        directory = case / f"test_data_set_{number}"
+        write_data_set(directory, "image", test_images[:count].numpy(), "logits", output.numpy())
     write_tensor(case / "labels.pb", test_labels.numpy(), "labels")
 
     print(f"trained on {len(images)} images; {correct} of {HELD_OUT} held-out images right ({accuracy:.2%})")
