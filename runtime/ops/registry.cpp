@@ -1,7 +1,6 @@
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
 namespace pli::ops {
@@ -9,7 +8,7 @@ namespace pli::ops {
 namespace {
 
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
-constexpr std::array<Family (*)(), 0> kFamilies{
+constexpr std::initializer_list<Family (*)()> kFamilies = {
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;

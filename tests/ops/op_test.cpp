@@ -1,0 +1,172 @@
+#include "tests/ops/op_test.h"
+
+#include "runtime/compute/parallel.h"
+#include "runtime/ops/evaluate.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace pli::test {
+
+namespace {
+
+using compute::TensorDesc;
+
+std::shared_ptr<const ir::OpsetImports> opsets(int64_t version) {
+  return std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", version}});
+}
+
+ir::Graph graph_of(const NodeCase& node) {
+  ir::Graph graph(opsets(node.opset));
+  ir::NodeSpec spec{node.op_type, "", "node", {}, {}, node.attributes, {}};
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    spec.inputs.push_back(node.inputs[i] ? graph.add_initializer("input" + std::to_string(i), *node.inputs[i]) : ir::ValueId{});
+  for (size_t i = 0; i < node.outputs; ++i) spec.outputs.push_back({"output" + std::to_string(i), {}, {}});
+  graph.add_node(std::move(spec));
+  return graph;
+}
+
+/// Copies every element of `from` to its place in `to`, whatever the layouts.
+void copy_elements(const TensorDesc& from, const std::byte* source, const TensorDesc& to, std::byte* target) {
+  const auto width = static_cast<size_t>(bit_width(from.dtype) / 8);
+  const int64_t count = from.size();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t rest = i;
+    int64_t source_at = 0;
+    int64_t target_at = 0;
+    for (size_t axis = from.dims.size(); axis-- > 0;) {
+      const int64_t index = rest % from.dims[axis];
+      rest /= from.dims[axis];
+      source_at += index * from.strides[axis];
+      target_at += index * to.strides[axis];
+    }
+    std::memcpy(target + static_cast<size_t>(target_at) * width, source + static_cast<size_t>(source_at) * width, width);
+  }
+}
+
+TensorDesc spatial(const Tensor& tensor) {
+  Shape dims(tensor.shape().begin(), tensor.shape().end());
+  const bool image = dims.size() >= 3 && dims.size() <= 5;
+  return image ? compute::channels_last(tensor.dtype(), std::move(dims)) : compute::plain(tensor.dtype(), std::move(dims));
+}
+
+TensorDesc plain_of(const Tensor& tensor) {
+  return compute::plain(tensor.dtype(), Shape(tensor.shape().begin(), tensor.shape().end()));
+}
+
+}  // namespace
+
+std::vector<Tensor> run(const NodeCase& node) {
+  const ir::Graph graph = graph_of(node);
+  std::vector<const Tensor*> inputs;
+  for (const auto& input : node.inputs) inputs.push_back(input ? &*input : nullptr);
+  return ops::evaluate(graph, graph.node(graph.nodes().front()), inputs, {});
+}
+
+std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
+  const ir::Graph graph = graph_of(test_case);
+  const ir::Node& node = graph.node(graph.nodes().front());
+  if (const auto why = ops::why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
+  const ops::Operator& op = *ops::find_operator(graph, node);
+  const Limits limits;
+  const auto types = op.infer(ops::InferContext{graph, node, limits, test_case.opset});
+
+  ops::PrepareContext context{graph, node, limits, test_case.opset, {}, {}, {}, {}, threads};
+  for (const auto& input : test_case.inputs) {
+    context.inputs.push_back(input ? spatial(*input) : TensorDesc{});
+    context.constants.push_back(nullptr);
+  }
+  for (size_t i = 0; i < test_case.inputs.size() && i < 32; ++i)
+    if ((op.value_inputs >> i) & 1u) context.constants[i] = test_case.inputs[i] ? &*test_case.inputs[i] : nullptr;
+  for (size_t i = 0; i < test_case.outputs; ++i) context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
+  ops::Layouts layouts;
+  if (op.layout) {
+    layouts = op.layout(context);
+  } else {
+    for (const auto& input : test_case.inputs) layouts.inputs.push_back(input ? plain_of(*input) : TensorDesc{});
+    layouts.outputs = context.outputs;
+  }
+  context.inputs = layouts.inputs;
+  context.outputs = layouts.outputs;
+
+  std::vector<Tensor> memory;  // keeps everything alive; scratch last
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (size_t i = 0; i < test_case.inputs.size(); ++i) {
+    if (!test_case.inputs[i]) {
+      in.push_back(nullptr);
+      continue;
+    }
+    Tensor copy(DataType::kUint8, {compute::span_bytes(context.inputs[i])});
+    copy_elements(plain_of(*test_case.inputs[i]), test_case.inputs[i]->bytes().data(), context.inputs[i],
+                  static_cast<std::byte*>(copy.mutable_raw()));
+    memory.push_back(std::move(copy));
+    in.push_back(memory.back().bytes().data());
+  }
+  for (const TensorDesc& desc : context.outputs) {
+    Tensor buffer(DataType::kUint8, {compute::span_bytes(desc)});
+    std::ranges::fill(buffer.mutable_data<uint8_t>(), uint8_t{0xAB});  // what a reused arena looks like
+    memory.push_back(std::move(buffer));
+    out.push_back(memory.back().mutable_raw());
+  }
+
+  const compute::ThreadScope scope(threads);
+  const auto kernel = op.prepare(context);
+  const auto state = kernel->make_state();
+  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
+  kernel->run({in, out, scratch.mutable_raw(), state.get()});
+
+  std::vector<Tensor> outputs;
+  for (size_t i = 0; i < context.outputs.size(); ++i) {
+    const TensorDesc& desc = context.outputs[i];
+    Tensor result(desc.dtype, desc.dims);
+    copy_elements(desc, static_cast<const std::byte*>(out[i]), plain_of(result), static_cast<std::byte*>(result.mutable_raw()));
+    outputs.push_back(std::move(result));
+  }
+  return outputs;
+}
+
+std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std::vector<ir::Type>& inputs,
+                            const std::vector<ir::Attribute>& attributes, const std::vector<std::optional<Tensor>>& constants,
+                            size_t outputs) {
+  ir::Graph graph(opsets(opset));
+  ir::NodeSpec spec{op_type, "", "node", {}, {}, attributes, {}};
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string name = "input" + std::to_string(i);
+    if (i < constants.size() && constants[i]) spec.inputs.push_back(graph.add_initializer(name, *constants[i]));
+    else spec.inputs.push_back(graph.add_input(name, inputs[i]));
+  }
+  for (size_t i = 0; i < outputs; ++i) spec.outputs.push_back({"output" + std::to_string(i), {}, {}});
+  const ir::NodeId id = graph.add_node(std::move(spec));
+  const ops::Operator* op = ops::find_operator(graph, graph.node(id));
+  if (!op) fail(ErrorCode::kUnsupported, "operator {} of opset {}", op_type, opset);
+  return op->infer(ops::InferContext{graph, graph.node(id), Limits{}, opset});
+}
+
+Tensor random_tensor(Shape shape, uint32_t seed, float low, float high) {
+  Tensor result(DataType::kFloat32, std::move(shape));
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> distribution(low, high);
+  for (float& value : result.mutable_data<float>()) value = distribution(generator);
+  return result;
+}
+
+void expect_near(const Tensor& actual, const Shape& shape, std::span<const double> expected, double rtol, double atol) {
+  ASSERT_EQ(Shape(actual.shape().begin(), actual.shape().end()), shape);
+  ASSERT_EQ(actual.size(), expected.size());
+  const std::vector<double> values = actual.dtype() == DataType::kFloat32 || actual.dtype() == DataType::kFloat64
+                                         ? to_doubles(actual)
+                                         : [&] {
+                                             const auto integers = to_int64s(actual);
+                                             return std::vector<double>(integers.begin(), integers.end());
+                                           }();
+  int wrong = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const bool equal = values[i] == expected[i] || (std::isnan(values[i]) && std::isnan(expected[i]));
+    if (equal || std::abs(values[i] - expected[i]) <= atol + rtol * std::abs(expected[i])) continue;
+    if (++wrong <= 5) ADD_FAILURE() << "element " << i << ": " << values[i] << " where " << expected[i] << " is expected";
+  }
+  EXPECT_EQ(wrong, 0) << "of " << values.size() << " elements";
+}
+
+}  // namespace pli::test
