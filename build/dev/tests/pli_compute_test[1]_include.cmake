@@ -1,5 +1,0 @@
-if(EXISTS "/work/wt/movement/build/dev/tests/pli_compute_test[1]_tests.cmake")
-  include("/work/wt/movement/build/dev/tests/pli_compute_test[1]_tests.cmake")
-else()
-  add_test(pli_compute_test_NOT_BUILT pli_compute_test_NOT_BUILT)
-endif()
