@@ -83,6 +83,28 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   return outputs;
 }
 
+std::optional<std::vector<Tensor>> evaluate_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return std::nullopt;
+  std::vector<Tensor> stand_ins;
+  std::vector<const Tensor*> inputs;
+  if ((node.is("Shape") || node.is("Size")) && node.input(0) && !graph.constant_of(node.input(0))) {
+    // Only the dimensions count, so a tensor without a payload will do.
+    const ir::Type& type = graph.type(node.input(0));
+    const auto shape = type.shape();
+    const auto elements = shape ? checked_size(*shape) : std::nullopt;
+    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+    if (!bytes) return std::nullopt;
+    stand_ins.push_back(Tensor::adopt(type.dtype, *shape, nullptr, nullptr, static_cast<size_t>(*bytes)));
+    inputs.push_back(&stand_ins.back());
+  } else {
+    for (const ir::ValueId input : node.inputs) {
+      inputs.push_back(graph.constant_of(input));
+      if (input && !inputs.back()) return std::nullopt;
+    }
+  }
+  return evaluate(graph, node, inputs, limits);
+}
+
 void infer_types(ir::Graph& graph, const Limits& limits) {
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);

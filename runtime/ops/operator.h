@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/compute/kernel.h"
+#include "runtime/compute/weight_cache.h"
 #include "runtime/ir/graph.h"
 
 #include <pli/limits.h>
@@ -18,6 +19,9 @@ using compute::TensorDesc;
 
 /// The newest version of ONNX's own operator set that Pli knows the changes of.
 inline constexpr int64_t kNewestOpset = 22;
+
+/// The domain of nodes that stand for several ONNX nodes while a plan is compiled.
+inline constexpr std::string_view kInternalDomain = "pli";
 
 /// A set of element types, one bit each.
 using DataTypes = uint32_t;
@@ -87,6 +91,7 @@ struct PrepareContext {
   std::vector<TensorDesc> outputs;
   std::vector<Epilogue> epilogues;
   int threads = 1;
+  compute::WeightCache* weights = nullptr;  // packed weights shared by the session's kernels; may be null
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }
   const Tensor* constant(size_t i) const { return i < constants.size() ? constants[i] : nullptr; }
@@ -127,6 +132,8 @@ struct Operator {
   /// Bit i: the value of input i decides the output's shape or how the kernel is made, so it has to be known when compiling.
   uint32_t value_inputs = 0;
   uint32_t epilogues = kNoEpilogue;
+  /// kInternalDomain: made by the executor's rewriting only, never in a file that Pli writes.
+  std::string_view domain = "";
 };
 
 /// The operator for a node of this model; null when Pli does not know it at this opset.

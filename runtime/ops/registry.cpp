@@ -36,17 +36,17 @@ bool takes(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
 }  // namespace
 
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
-  if (!node.is_onnx()) return nullptr;
   const auto found = table().find(node.op_type);
   if (found == table().end()) return nullptr;
+  const std::string_view domain = node.is_onnx() ? std::string_view() : node.domain;
   const int64_t opset = graph.opset("");
   for (const Operator* op : found->second)
-    if (op->since <= opset && opset <= op->until) return op;
+    if (op->domain == domain && op->since <= opset && opset <= op->until) return op;
   return nullptr;
 }
 
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node) {
-  if (!node.is_onnx()) return fmt::format("operator {}.{}", node.domain, node.op_type);
+  if (!node.is_onnx() && node.domain != kInternalDomain) return fmt::format("operator {}.{}", node.domain, node.op_type);
   const Operator* op = find_operator(graph, node);
   if (!op) {
     if (!table().contains(node.op_type)) return fmt::format("operator {}", node.op_type);

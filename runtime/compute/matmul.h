@@ -1,0 +1,25 @@
+#pragma once
+
+#include "runtime/compute/kernel.h"
+#include "runtime/compute/post_op.h"
+#include "runtime/compute/weight_cache.h"
+
+namespace pli::compute {
+
+/// result = a b + bias, float32. All of one rank of at least 2; dimensions before the last two are equal or 1 (broadcast).
+/// Any strides in the last two dimensions of a and b, so that a transposed operand is a matter of its description.
+/// Inputs of the kernel: 0 a, 1 b, 2 bias (where present), then what post-ops name; output 0: the result, row-major.
+struct MatMulProblem {
+  TensorDesc a;        // [..., M, K]
+  TensorDesc b;        // [..., K, N]
+  TensorDesc result;   // [..., M, N]
+  const Tensor* b_constant = nullptr;  // the payload of b, when it is known: may be packed
+  bool has_bias = false;               // [N], row-major
+  PostOps post_ops;
+  WeightCache* cache = nullptr;
+};
+
+/// kUnsupported where oneDNN has no implementation.
+std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem);
+
+}  // namespace pli::compute

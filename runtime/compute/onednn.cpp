@@ -1,0 +1,172 @@
+#include "runtime/compute/onednn.h"
+
+namespace pli::compute {
+
+using dnnl::algorithm;
+using dnnl::memory;
+
+namespace {
+
+/// The shape of the operand of a binary post-op: the result's own, or 1 everywhere but in one dimension.
+memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
+  if (op.kind == PostOp::Kind::kAdd) return result;
+  const memory::dims dims = result.dims();
+  memory::dims operand(dims.size(), 1);
+  const size_t axis = op.kind == PostOp::Kind::kAddRow ? dims.size() - 1 : 1;
+  operand[axis] = dims[axis];
+  return {operand, memory::data_type::f32, memory::dims(plain_strides(operand))};
+}
+
+bool has_operand(const PostOp& op) {
+  return op.kind == PostOp::Kind::kAdd || op.kind == PostOp::Kind::kAddChannel || op.kind == PostOp::Kind::kMulChannel ||
+         op.kind == PostOp::Kind::kAddRow;
+}
+
+void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
+  using Kind = PostOp::Kind;
+  switch (op.kind) {
+    case Kind::kRelu: ops.append_eltwise(1, algorithm::eltwise_relu, op.alpha, 0); return;
+    case Kind::kClip: ops.append_eltwise(1, algorithm::eltwise_clip, op.alpha, op.beta); return;
+    case Kind::kSigmoid: ops.append_eltwise(1, algorithm::eltwise_logistic, 0, 0); return;
+    case Kind::kTanh: ops.append_eltwise(1, algorithm::eltwise_tanh, 0, 0); return;
+    case Kind::kElu: ops.append_eltwise(1, algorithm::eltwise_elu, op.alpha, 0); return;
+    case Kind::kHardSwish: ops.append_eltwise(1, algorithm::eltwise_hardswish, 0, 0); return;
+    case Kind::kSwish: ops.append_eltwise(1, algorithm::eltwise_swish, op.alpha, 0); return;
+    case Kind::kGeluErf: ops.append_eltwise(1, algorithm::eltwise_gelu_erf, 0, 0); return;
+    case Kind::kGeluTanh: ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0); return;
+    case Kind::kLinear: ops.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta); return;
+    case Kind::kAddInPlace: ops.append_sum(1); return;
+    case Kind::kMulChannel: ops.append_binary(algorithm::binary_mul, operand_desc(op, result)); return;
+    case Kind::kAdd:
+    case Kind::kAddChannel:
+    case Kind::kAddRow: ops.append_binary(algorithm::binary_add, operand_desc(op, result)); return;
+  }
+}
+
+class PrimitiveKernel final : public Kernel {
+ public:
+  PrimitiveKernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
+      : primitive_(std::move(primitive)), arguments_(std::move(arguments)) {
+    const char* name = nullptr;
+    dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &name);
+    implementation_ = name ? name : "unknown";
+    scratchpad_ = *dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
+  }
+
+  size_t scratch_bytes() const override { return dnnl_memory_desc_get_size(&scratchpad_); }
+  std::string implementation() const override { return implementation_; }
+
+  std::unique_ptr<KernelState> make_state() const override {
+    auto state = std::make_unique<State>();
+    with_onednn([&] {
+      state->stream = dnnl::stream(cpu_engine());
+      for (const Argument& argument : arguments_) {
+        const bool owned = argument.source == Argument::Source::kOwned;
+        state->memories.push_back(owned ? argument.memory : memory(argument.desc, cpu_engine(), nullptr));
+        state->arguments.push_back({argument.id, state->memories.back().get()});
+      }
+      if (scratch_bytes() > 0) {
+        state->memories.push_back(memory(memory::desc(scratchpad_), cpu_engine(), nullptr));
+        state->arguments.push_back({DNNL_ARG_SCRATCHPAD, state->memories.back().get()});
+      }
+    });
+    return state;
+  }
+
+  void run(const RunArgs& args) const override {
+    auto& state = *static_cast<State*>(args.state);
+    for (size_t i = 0; i < arguments_.size(); ++i) {
+      const Argument& argument = arguments_[i];
+      if (argument.source == Argument::Source::kOwned) continue;
+      void* data = argument.source == Argument::Source::kInput ? const_cast<void*>(args.inputs[argument.index])
+                                                               : args.outputs[argument.index];
+      dnnl_memory_set_data_handle(state.memories[i].get(), data);
+    }
+    if (state.memories.size() > arguments_.size()) dnnl_memory_set_data_handle(state.memories.back().get(), args.scratch);
+    const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), state.stream.get(),
+                                                        static_cast<int>(state.arguments.size()), state.arguments.data());
+    if (status == dnnl_out_of_memory) throw std::bad_alloc();
+    if (status != dnnl_success) fail(ErrorCode::kInternal, "oneDNN: {} failed with status {}", implementation_, static_cast<int>(status));
+  }
+
+ private:
+  struct State final : KernelState {
+    dnnl::stream stream;
+    std::vector<memory> memories;
+    std::vector<dnnl_exec_arg_t> arguments;
+  };
+
+  dnnl::primitive primitive_;
+  std::vector<Argument> arguments_;
+  std::string implementation_;
+  dnnl_memory_desc_t scratchpad_;
+};
+
+}  // namespace
+
+std::shared_ptr<WeightCache> make_weight_cache() { return std::make_shared<WeightCache>(); }
+
+const dnnl::engine& cpu_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+memory::data_type to_onednn(DataType dtype) {
+  switch (dtype) {
+    case DataType::kFloat32: return memory::data_type::f32;
+    case DataType::kInt32: return memory::data_type::s32;
+    case DataType::kInt8: return memory::data_type::s8;
+    case DataType::kUint8: return memory::data_type::u8;
+    case DataType::kBfloat16: return memory::data_type::bf16;
+    case DataType::kFloat16: return memory::data_type::f16;
+    default: fail(ErrorCode::kUnsupported, "oneDNN has no {}", to_string(dtype));
+  }
+}
+
+memory::desc to_onednn(const TensorDesc& desc) {
+  if (desc.rank() > DNNL_MAX_NDIMS) fail(ErrorCode::kUnsupported, "rank {} is beyond oneDNN's {}", desc.rank(), DNNL_MAX_NDIMS);
+  return {desc.dims, to_onednn(desc.dtype), desc.strides};
+}
+
+TensorDesc with_height(const TensorDesc& desc) {
+  TensorDesc image = desc;
+  image.dims.insert(image.dims.begin() + 2, 1);
+  image.strides.insert(image.strides.begin() + 2, desc.dims.back() * desc.strides.back());
+  return image;
+}
+
+dnnl::primitive_attr make_attributes(const PostOps& post_ops, const memory::desc& result) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops ops;
+  for (const PostOp& op : post_ops) append(ops, op, result);
+  attributes.set_post_ops(ops);
+  return attributes;
+}
+
+void add_post_op_arguments(const PostOps& post_ops, const memory::desc& result, std::vector<Argument>& arguments) {
+  for (size_t i = 0; i < post_ops.size(); ++i)
+    if (has_operand(post_ops[i]))
+      arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
+                           operand_desc(post_ops[i], result), Argument::Source::kInput, post_ops[i].operand, {}});
+}
+
+std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor,
+                                              std::vector<Argument> arguments) {
+  return std::make_unique<PrimitiveKernel>(std::move(primitive), descriptor, std::move(arguments));
+}
+
+memory packed(const Tensor& tensor, const memory::desc& from, const memory::desc& to, WeightCache* cache) {
+  const auto pack = [&] {
+    memory source(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()));
+    if (from == to) return source;
+    memory target(to, cpu_engine());
+    dnnl::stream stream(cpu_engine());
+    dnnl::reorder(source, target).execute(stream, source, target);
+    stream.wait();
+    return target;
+  };
+  return cache ? cache->get(tensor, from, to, pack) : pack();
+}
+
+}  // namespace pli::compute

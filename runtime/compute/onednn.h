@@ -1,0 +1,85 @@
+#pragma once
+
+// The one place that includes oneDNN: what differs between its versions stays in this header and onednn.cpp.
+
+#include "runtime/compute/kernel.h"
+#include "runtime/compute/post_op.h"
+#include "runtime/compute/weight_cache.h"
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <mutex>
+#include <new>
+#include <optional>
+#include <vector>
+
+namespace pli::compute {
+
+/// The CPU engine, shared by all.
+const dnnl::engine& cpu_engine();
+
+/// Runs `body`; a dnnl::error becomes an Error: kUnsupported where oneDNN has no implementation, else kInternal.
+template <class Body>
+decltype(auto) with_onednn(Body&& body) {
+  try {
+    return body();
+  } catch (const dnnl::error& e) {
+    if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
+    const bool missing = e.status == dnnl_unimplemented;
+    fail(missing ? ErrorCode::kUnsupported : ErrorCode::kInternal, "oneDNN: {}", e.message);
+  }
+}
+
+dnnl::memory::data_type to_onednn(DataType dtype);
+/// Dimensions and strides as they are. kUnsupported beyond oneDNN's 12 dimensions.
+dnnl::memory::desc to_onednn(const TensorDesc& desc);
+/// The same elements with dimensions of size 1 put in front of the spatial ones: a 1-D image as a 2-D one.
+TensorDesc with_height(const TensorDesc& desc);
+
+/// Scratchpad from the caller, and the post-ops; those with an operand are put into `arguments` by add_post_op_arguments.
+dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory::desc& result);
+
+/// An argument of a primitive: an operand of the call, or memory that the kernel owns.
+struct Argument {
+  enum class Source { kInput, kOutput, kOwned };
+  int id = 0;  // DNNL_ARG_...
+  dnnl::memory::desc desc;
+  Source source = Source::kInput;
+  size_t index = 0;     // of the input or output
+  dnnl::memory memory;  // kOwned
+};
+
+/// The arguments that post-ops with operands read. `result` as given to make_attributes.
+void add_post_op_arguments(const PostOps& post_ops, const dnnl::memory::desc& result, std::vector<Argument>& arguments);
+
+/// A primitive with its arguments. Thread-safe: what a call changes lies in its KernelState.
+std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor,
+                                              std::vector<Argument> arguments);
+
+/// Weights in the layouts that kernels want, shared by every kernel of a session. Thread-safe.
+class WeightCache {
+ public:
+  template <class Pack>
+  dnnl::memory get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to, Pack&& pack) {
+    const std::scoped_lock lock(mutex_);
+    for (const Entry& entry : entries_)
+      if (entry.tensor.bytes().data() == tensor.bytes().data() && entry.from == from && entry.to == to) return entry.memory;
+    entries_.push_back({tensor, from, to, pack()});
+    return entries_.back().memory;
+  }
+
+ private:
+  struct Entry {
+    Tensor tensor;  // keeps the payload, so that its address names nothing else
+    dnnl::memory::desc from, to;
+    dnnl::memory memory;
+  };
+  std::mutex mutex_;
+  std::vector<Entry> entries_;
+};
+
+/// `tensor`, described by `from`, in the layout `to`; owned, or from `cache` where there is one. The payload itself, without a
+/// copy, when the layouts are equal. `tensor` has to outlive the result.
+dnnl::memory packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to, WeightCache* cache);
+
+}  // namespace pli::compute
