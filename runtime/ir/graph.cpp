@@ -140,6 +140,15 @@ void Graph::drop_value(ValueId id) {
   record = ValueRecord{};
 }
 
+void Graph::rename(ValueId id, std::string name) {
+  ValueRecord& record = value(id);
+  if (record.name == name) return;
+  if (name.empty()) fail(ErrorCode::kInvalidModel, "a value has an empty name");
+  if (!by_name_.emplace(name, id).second) fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two values", name);
+  by_name_.erase(record.name);
+  record.name = std::move(name);
+}
+
 void Graph::set_type(ValueId id, Type type) { value(id).type = std::move(type); }
 
 void Graph::set_constant(ValueId id, Tensor tensor) {

@@ -123,6 +123,9 @@ struct NodeSpec {
   std::string extra;
 };
 
+/// A node to be added that is like `node` in all but its outputs, which are left to be named.
+NodeSpec spec_like(const Node& node);
+
 using OpsetImports = std::map<std::string, int64_t>;  // domain ("" for ai.onnx) -> version
 
 /// The IR: nodes in topological order, values, constants. A value type: a copy is independent and shares the payloads.
@@ -194,6 +197,8 @@ class Graph {
   /// Removes every node and initializer that no output needs. Returns how many nodes went.
   int64_t erase_dead();
 
+  /// Gives a value another name. kInvalidModel when it is taken.
+  void rename(ValueId id, std::string name);
   void set_type(ValueId id, Type type);
   /// Treats the value as this constant from now on (a bound input, a folded result).
   void set_constant(ValueId id, Tensor tensor);

@@ -41,6 +41,16 @@ std::vector<float> Node::floats_or(std::string_view attribute, std::vector<float
   return attribute_value<std::vector<float>>(*this, attribute, "a list of floats").value_or(std::move(fallback));
 }
 
+NodeSpec spec_like(const Node& node) {
+  return {.op_type = node.op_type,
+          .domain = node.domain,
+          .name = node.name,
+          .inputs = node.inputs,
+          .outputs = {},
+          .attributes = node.attributes,
+          .extra = node.extra};
+}
+
 std::string describe(const Graph& graph, const Node& node) {
   if (!node.name.empty()) return fmt::format("{} \"{}\"", node.op_type, node.name);
   for (const ValueId output : node.outputs)

@@ -15,6 +15,7 @@
 namespace pli::ops {
 
 using compute::Kernel;
+using compute::RunArgs;
 using compute::TensorDesc;
 
 /// The newest version of ONNX's own operator set that Pli knows the changes of.
