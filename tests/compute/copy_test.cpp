@@ -89,8 +89,8 @@ TEST(StridedCopy, AgreesWithIndexByIndexOnRandomLayouts) {
 TEST(StridedCopy, AgreesOnArraysThatTakeManyTilesAndThreads) {
   const ThreadScope threads(3);
   std::mt19937 rng(18);
-  for (const Shape& dims : {Shape{2, 67, 101, 33}, Shape{3, 3, 150, 170}, Shape{300000}, Shape{1025, 257}, Shape{2, 40000, 5}})
-    for (int round = 0; round < 6; ++round) {
+  for (const Shape& dims : {Shape{2, 67, 51, 13}, Shape{3, 150, 70}, Shape{100000}, Shape{1025, 57}, Shape{2, 10000, 5}})
+    for (int round = 0; round < 5; ++round) {
       expect_copy(DataType::kFloat32, dims, random_layout(rng, dims, true), random_layout(rng, dims, false), rng);
       expect_copy(DataType::kUint8, dims, random_layout(rng, dims, true), random_layout(rng, dims, false), rng);
     }
