@@ -19,6 +19,13 @@ void InferContext::check_inputs(size_t least, size_t most) const {
     if (!has(i)) fail(ErrorCode::kInvalidModel, "input {} of at least {} is missing", i, least);
 }
 
+void InferContext::check_outputs(size_t least, size_t most) const {
+  if (node.outputs.size() > most)
+    fail(ErrorCode::kInvalidModel, "{} outputs where at most {} are expected", node.outputs.size(), most);
+  for (size_t i = 0; i < least; ++i)
+    if (!node.output(i)) fail(ErrorCode::kInvalidModel, "output {} of at least {} is missing", i, least);
+}
+
 Layouts channels_last_layouts(const PrepareContext& context) {
   const auto spatial = [](const TensorDesc& desc) {
     const bool image = desc.rank() >= 3 && desc.rank() <= 5;

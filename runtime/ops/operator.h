@@ -54,14 +54,29 @@ struct InferContext {
   const Tensor* constant(size_t i) const { return graph.constant_of(node.input(i)); }
   /// kInvalidModel unless the node has at least `least` and at most `most` inputs, the first `least` of them given.
   void check_inputs(size_t least, size_t most) const;
+  /// The same for the node's outputs.
+  void check_outputs(size_t least, size_t most) const;
 };
 
-/// An activation that a kernel before it can apply to its results: y = f(x; alpha, beta).
+/// An activation that a kernel before it can apply to its results.
 struct Activation {
-  enum class Kind { kRelu, kLeakyRelu, kClip, kSigmoid, kTanh, kElu, kHardSwish, kSwish, kGeluErf, kGeluTanh, kHardSigmoid, kLinear, kSqrt, kExp, kLog, kAbs, kSquare };
+  enum class Kind {
+    kRelu,         // max(x, 0)
+    kLeakyRelu,    // x < 0 ? alpha x : x
+    kClip,         // min(max(x, alpha), beta)
+    kSigmoid,
+    kTanh,
+    kElu,          // x < 0 ? alpha (exp(x) - 1) : x
+    kHardSigmoid,  // min(max(alpha x + beta, 0), 1)
+    kHardSwish,    // x min(max(x / 6 + 1/2, 0), 1)
+    kSwish,        // x sigmoid(alpha x)
+    kGeluErf,
+    kGeluTanh,
+    kLinear,       // alpha x + beta
+  };
   Kind kind = Kind::kRelu;
-  float alpha = 0;  // slope (kLeakyRelu, kElu, kSwish: factor, kHardSigmoid, kLinear) or lower bound (kClip)
-  float beta = 0;   // upper bound (kClip), offset (kHardSigmoid, kLinear)
+  float alpha = 0;
+  float beta = 0;
 };
 
 /// One thing done to the result of a fused group's root, in order.
