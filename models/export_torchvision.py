@@ -16,6 +16,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -139,10 +140,10 @@ def main():
     parser.add_argument("out", nargs="?", type=pathlib.Path, metavar="OUT_DIR")
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all that --list shows")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
-    parser.add_argument("--opset", type=int, default=13)
+    parser.add_argument("--opset", type=int, default=13, metavar="N", help="default %(default)s")
     parser.add_argument("--image", type=int, metavar="N", help="height and width; default 224, inception_v3 299")
-    parser.add_argument("--force", action="store_true", help="export again what OUT_DIR already has")
-    options = parser.parse_args()
+    parser.add_argument("--force", action="store_true", help="export again what OUT_DIR has, which is skipped otherwise")
+    options = parser.parse_intermixed_args()
     if options.list:
         print("\n".join(MODELS))
         return
@@ -158,6 +159,7 @@ def main():
     warnings.filterwarnings("ignore")
     options.out.mkdir(parents=True, exist_ok=True)
     names = options.names or MODELS
+    failed = []
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name}: ", end="", flush=True)
         if (options.out / name).exists() and not options.force:
@@ -165,8 +167,15 @@ def main():
             continue
         start = time.monotonic()
         size = options.image or IMAGE_SIZE.get(name, 224)
-        line = export_case(name, size, options.opset, options.out)
+        try:
+            line = export_case(name, size, options.opset, options.out)
+        except (RuntimeError, ValueError) as error:  # what PyTorch raises for shapes and opsets that it can't do
+            print(f"failed: {str(error).strip().splitlines()[0]}", flush=True)
+            failed.append(name)
+            continue
         print(f"{line}, {time.monotonic() - start:.0f} s", flush=True)
+    if failed:
+        sys.exit(f"not exported: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
