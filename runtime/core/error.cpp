@@ -18,6 +18,13 @@ std::string_view to_string(ErrorCode code) {
   return "unknown";
 }
 
+std::string one_line(std::string text) {
+  constexpr size_t kLongest = 16 << 10;
+  if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
+  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 namespace {
 
 size_t edit_distance(std::string_view a, std::string_view b) {

@@ -11,10 +11,13 @@
 
 namespace pli {
 
-/// Throws Error with a formatted message.
+/// The text with control characters replaced and, beyond 16 KiB, cut: what a model names must not spoil a message.
+std::string one_line(std::string text);
+
+/// Throws Error with a formatted message, on one line.
 template <class... Args>
 [[noreturn]] void fail(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+  throw Error(code, one_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front. Used at three borders: file, node, pass.
@@ -23,7 +26,7 @@ decltype(auto) with_context(const std::string& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
-    throw Error(e.code(), context + ": " + e.what());
+    throw Error(e.code(), one_line(context + ": " + e.what()));
   }
 }
 

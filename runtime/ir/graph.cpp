@@ -120,16 +120,26 @@ ValueId Graph::add_opaque_initializer(std::string name, Type type, std::string t
                     .kind = ValueKind::kInitializer,
                     .type = std::move(type),
                     .tensor_extra = std::move(tensor_extra),
+                    .opaque = true,
                     .sparse = sparse});
 }
 
 void Graph::set_default(ValueId input, Tensor tensor, std::string tensor_extra, bool constant) {
   ValueRecord& record = value(input);
-  if (record.kind != ValueKind::kInput || record.payload)
+  if (record.kind != ValueKind::kInput || record.has_default())
     fail(ErrorCode::kInvalidModel, "\"{}\" is initialized twice", record.name);
   record.payload = tensor;
   record.tensor_extra = std::move(tensor_extra);
   if (constant) record.constant = std::move(tensor);
+}
+
+void Graph::set_opaque_default(ValueId input, std::string tensor_extra, bool sparse) {
+  ValueRecord& record = value(input);
+  if (record.kind != ValueKind::kInput || record.has_default())
+    fail(ErrorCode::kInvalidModel, "\"{}\" is initialized twice", record.name);
+  record.tensor_extra = std::move(tensor_extra);
+  record.opaque = true;
+  record.sparse = sparse;
 }
 
 ValueId Graph::add_constant(Tensor tensor, std::string_view hint) { return add_initializer(unique_name(hint), std::move(tensor)); }
@@ -161,10 +171,10 @@ std::vector<std::string> Graph::freeze_defaults() {
   std::vector<std::string> frozen;
   std::erase_if(inputs_, [&](ValueId id) {
     ValueRecord& record = value(id);
-    if (!record.payload) return false;
+    if (!record.has_default()) return false;
     record.kind = ValueKind::kInitializer;
     record.constant = record.payload;
-    record.type = Type::of(*record.payload);
+    if (record.payload) record.type = Type::of(*record.payload);
     frozen.push_back(record.name);
     return true;
   });
@@ -175,7 +185,9 @@ std::vector<std::string> Graph::freeze_defaults() {
 
 std::string Graph::unique_name(std::string_view hint) {
   std::string base = hint.empty() ? "value" : std::string(hint);
-  const auto taken = [&](const std::string& name) { return by_name_.contains(name) || reserved_names_.contains(name); };
+  const auto taken = [&](const std::string& name) { 
+    return by_name_.contains(name) || reserved_names_.contains(name) || (shared_names_ && shared_names_->contains(name));
+  };
   if (!taken(base)) return base;
   int64_t& counter = name_counters_[base];
   std::string name;

@@ -4,11 +4,11 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -94,7 +94,10 @@ struct ValueRecord {
   int output_uses = 0;            // graph outputs bound to it
   std::string extra;              // serialized ValueInfoProto as declared, or empty
   std::string tensor_extra;       // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
-  bool sparse = false;            // an initializer kept as it came, in tensor_extra
+  bool opaque = false;            // an initializer or default whose payload only tensor_extra knows
+  bool sparse = false;            // opaque, and tensor_extra is a SparseTensorProto
+
+  bool has_default() const { return payload.has_value() || opaque; }
 };
 
 /// A graph output: the name never changes, whatever value it is bound to.
@@ -126,6 +129,7 @@ struct NodeSpec {
 /// A node to be added that is like `node` in all but its outputs, which are left to be named.
 NodeSpec spec_like(const Node& node);
 
+using NameSet = std::unordered_set<std::string>;
 using OpsetImports = std::map<std::string, int64_t>;  // domain ("" for ai.onnx) -> version
 
 /// The IR: nodes in topological order, values, constants. A value type: a copy is independent and shares the payloads.
@@ -181,6 +185,10 @@ class Graph {
   ValueId add_opaque_initializer(std::string name, Type type, std::string tensor_extra, bool sparse);
   /// Gives an input its default; `constant` when the default can't be overridden.
   void set_default(ValueId input, Tensor tensor, std::string tensor_extra, bool constant);
+  /// The same where only `tensor_extra` knows the default.
+  void set_opaque_default(ValueId input, std::string tensor_extra, bool sparse);
+  /// Records how the model declares the value: a serialized ValueInfoProto.
+  void set_declaration(ValueId id, std::string extra) { value(id).extra = std::move(extra); }
   /// A new initializer named after `hint`, made unique.
   ValueId add_constant(Tensor tensor, std::string_view hint);
 
@@ -209,6 +217,8 @@ class Graph {
   std::string unique_name(std::string_view hint);
   /// Names that unique_name has to avoid beside the graph's own: those of enclosing and nested graphs and of outputs.
   void reserve_name(std::string name) { reserved_names_.insert(std::move(name)); }
+  /// The same for a set that all graphs of a model share.
+  void reserve_names(std::shared_ptr<const NameSet> names) { shared_names_ = std::move(names); }
 
   /// Checks every invariant of the graph and of the graphs nested in it. kInternal when one is broken.
   void verify() const;
@@ -242,7 +252,8 @@ class Graph {
   std::vector<ValueId> captures_;
   std::vector<Output> outputs_;
   std::unordered_map<std::string, ValueId> by_name_;
-  std::set<std::string, std::less<>> reserved_names_;
+  NameSet reserved_names_;
+  std::shared_ptr<const NameSet> shared_names_;
   std::unordered_map<std::string, int64_t> name_counters_;
 };
 

@@ -1,0 +1,23 @@
+#include "runtime/ir/graph.h"
+#include "runtime/onnx/load.h"
+
+#include <pli/model.h>
+
+namespace pli {
+
+Model Model::load(const std::filesystem::path& path, const Limits& limits) {
+  return Model(std::make_shared<const ir::Model>(load_model(path, limits)));
+}
+
+Model Model::parse(std::span<const std::byte> bytes, const Limits& limits) {
+  return Model(std::make_shared<const ir::Model>(parse_model(bytes, limits)));
+}
+
+Model::Model(std::shared_ptr<const ir::Model> ir) : ir_(std::move(ir)) {}
+Model::Model(const Model&) = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(const Model&) = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+}  // namespace pli

@@ -1,0 +1,97 @@
+#include "runtime/onnx/functions.h"
+
+#include <google/protobuf/unknown_field_set.h>
+
+#include <map>
+#include <tuple>
+
+namespace pli {
+
+namespace {
+
+/// The fields, newer than the installed ONNX, that tell functions of one name apart.
+constexpr int kNodeOverload = 8;
+constexpr int kFunctionOverload = 13;
+
+/// The last string under `field` among fields that are not known; empty when there is none.
+std::string unknown_string(const google::protobuf::UnknownFieldSet& fields, int field) {
+  for (int i = fields.field_count() - 1; i >= 0; --i) {
+    const google::protobuf::UnknownField& each = fields.field(i);
+    if (each.number() == field && each.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) return each.length_delimited();
+  }
+  return {};
+}
+
+using Key = std::tuple<std::string, std::string, std::string>;  // domain, name, overload
+
+std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+Key key_of(const onnx::FunctionProto& function) {
+  return {domain_of(function.domain()), function.name(), unknown_string(function.unknown_fields(), kFunctionOverload)};
+}
+
+Key key_of(const onnx::NodeProto& node) {
+  return {domain_of(node.domain()), node.op_type(), unknown_string(node.unknown_fields(), kNodeOverload)};
+}
+
+class Expansion {
+ public:
+  Expansion(const onnx::ModelProto& model, const Limits& limits) : limits_(limits) {
+    for (const onnx::FunctionProto& function : model.functions()) {
+      if (function.name().empty()) fail(ErrorCode::kInvalidModel, "a function has no name");
+      if (!functions_.emplace(key_of(function), Entry{&function}).second)
+        fail(ErrorCode::kInvalidModel, "function \"{}\" is defined twice", function.name());
+    }
+  }
+
+  void check(const onnx::ModelProto& model) {
+    if (functions_.empty()) return;
+    for (auto& [key, entry] : functions_) (void)size(entry, 0);
+    (void)size(model.graph().node(), 0);
+  }
+
+ private:
+  struct Entry {
+    const onnx::FunctionProto* function;
+    int64_t size = 0;  // 0: not known yet
+    bool open = false;
+  };
+  using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+
+  /// Nodes that a call expands to.
+  int64_t size(Entry& entry, int depth) {
+    constexpr int kDeepestCalls = 100;
+    if (entry.size > 0) return entry.size;
+    if (entry.open) fail(ErrorCode::kInvalidModel, "function \"{}\" calls itself", entry.function->name());
+    if (depth > kDeepestCalls) fail(ErrorCode::kResourceLimit, "functions call each other more than {} levels deep", kDeepestCalls);
+    entry.open = true;
+    entry.size = 1 + size(entry.function->node(), depth + 1);
+    entry.open = false;
+    return entry.size;
+  }
+
+  int64_t size(const Nodes& nodes, int depth) {
+    int64_t total = 0;
+    for (const onnx::NodeProto& node : nodes) {
+      const auto called = functions_.find(key_of(node));
+      total += called == functions_.end() ? 1 : size(called->second, depth);
+      for (const onnx::AttributeProto& attribute : node.attribute()) {
+        if (attribute.has_g()) total += size(attribute.g().node(), depth);
+        for (const onnx::GraphProto& graph : attribute.graphs()) total += size(graph.node(), depth);
+        if (total > limits_.nodes) break;
+      }
+      if (total > limits_.nodes)
+        fail(ErrorCode::kResourceLimit, "calls of functions expand to more nodes than the limit of {}", limits_.nodes);
+    }
+    return total;
+  }
+
+  const Limits& limits_;
+  std::map<Key, Entry> functions_;
+};
+
+}  // namespace
+
+void check_functions(const onnx::ModelProto& model, const Limits& limits) { Expansion(model, limits).check(model); }
+
+}  // namespace pli

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "runtime/ir/graph.h"
+#include "runtime/onnx/proto.h"
+
+#include <pli/limits.h>
+
+namespace pli {
+
+/// What the graphs of one model share.
+struct ModelContext {
+  int64_t ir_version;
+  std::shared_ptr<const ir::OpsetImports> opsets;
+  const Limits& limits;
+};
+
+/// Makes the main graph of a model that has been screened, nested graphs included, and frees `proto` piece by piece on the way.
+/// kInvalidModel: a value without a maker, two of one name, a cycle, a payload that does not fit its type, ...
+ir::Graph read_graph(onnx::GraphProto& proto, const ModelContext& context);
+
+}  // namespace pli

@@ -1,0 +1,181 @@
+#include "runtime/onnx/screen.h"
+
+#include "runtime/core/files.h"
+#include "runtime/onnx/tensor_proto.h"
+
+#include <charconv>
+
+namespace pli {
+
+namespace {
+
+/// Where the payload of an external tensor lies.
+struct Range {
+  std::string location;
+  int64_t offset = 0;
+  std::optional<int64_t> length;
+};
+
+int64_t parse_count(const std::string& key, const std::string& text) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value < 0)
+    fail(ErrorCode::kInvalidModel, "external data {} \"{}\" is not a number of bytes", key, text);
+  return value;
+}
+
+/// Keys beside the three are ignored: nothing depends on them.
+Range parse_range(const onnx::TensorProto& tensor) {
+  Range range;
+  std::optional<std::string> location;
+  std::optional<int64_t> offset;
+  const auto once = [](const std::string& key, const auto& slot) {
+    if (slot) fail(ErrorCode::kInvalidModel, "external data has two entries for {}", key);
+  };
+  for (const onnx::StringStringEntryProto& entry : tensor.external_data()) {
+    if (entry.key() == "location") {
+      once(entry.key(), location);
+      location = entry.value();
+    } else if (entry.key() == "offset") {
+      once(entry.key(), offset);
+      offset = parse_count(entry.key(), entry.value());
+    } else if (entry.key() == "length") {
+      once(entry.key(), range.length);
+      range.length = parse_count(entry.key(), entry.value());
+    }
+  }
+  if (!location) fail(ErrorCode::kInvalidModel, "external data has no location");
+  range.location = *location;
+  range.offset = offset.value_or(0);
+  return range;
+}
+
+bool has_inline_data(const onnx::TensorProto& tensor) {
+  return !tensor.raw_data().empty() || tensor.float_data_size() > 0 || tensor.int32_data_size() > 0 ||
+         tensor.string_data_size() > 0 || tensor.int64_data_size() > 0 || tensor.double_data_size() > 0 ||
+         tensor.uint64_data_size() > 0;
+}
+
+class Screen {
+ public:
+  Screen(const std::optional<std::filesystem::path>& folder, const Limits& limits) : folder_(folder), limits_(limits) {}
+
+  bool found_external() const { return found_external_; }
+
+  void model(onnx::ModelProto& proto) {
+    if (proto.has_graph()) graph(*proto.mutable_graph(), 0);
+    for (onnx::FunctionProto& function : *proto.mutable_functions())
+      with_context(fmt::format("function \"{}\"", function.name()), [&] { nodes(*function.mutable_node(), 0); });
+    for (onnx::TrainingInfoProto& training : *proto.mutable_training_info()) {
+      if (training.has_initialization()) graph(*training.mutable_initialization(), 0);
+      if (training.has_algorithm()) graph(*training.mutable_algorithm(), 0);
+    }
+  }
+
+  void tensor(onnx::TensorProto& proto) {
+    if (proto.data_location() != onnx::TensorProto::EXTERNAL) {
+      // Entries without the mark would be written back as if they meant something.
+      proto.clear_external_data();
+      return;
+    }
+    found_external_ = true;
+    if (proto.name().empty()) bring_in(proto);
+    else with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { bring_in(proto); });
+  }
+
+ private:
+  void graph(onnx::GraphProto& proto, int depth) {
+    if (depth > limits_.graph_depth)
+      fail(ErrorCode::kResourceLimit, "graphs are nested deeper than the limit of {}", limits_.graph_depth);
+    for (onnx::TensorProto& initializer : *proto.mutable_initializer()) tensor(initializer);
+    for (onnx::SparseTensorProto& initializer : *proto.mutable_sparse_initializer()) sparse(initializer);
+    nodes(*proto.mutable_node(), depth);
+  }
+
+  void nodes(google::protobuf::RepeatedPtrField<onnx::NodeProto>& protos, int depth) {
+    nodes_ += protos.size();
+    if (nodes_ > limits_.nodes) fail(ErrorCode::kResourceLimit, "more nodes than the limit of {}", limits_.nodes);
+    for (onnx::NodeProto& node : protos) {
+      if (node.attribute_size() == 0) continue;
+      with_context(describe(node), [&] {
+        for (onnx::AttributeProto& each : *node.mutable_attribute()) attribute(each, depth);
+      });
+    }
+  }
+
+  void attribute(onnx::AttributeProto& proto, int depth) {
+    if (proto.has_t()) tensor(*proto.mutable_t());
+    for (onnx::TensorProto& each : *proto.mutable_tensors()) tensor(each);
+    if (proto.has_sparse_tensor()) sparse(*proto.mutable_sparse_tensor());
+    for (onnx::SparseTensorProto& each : *proto.mutable_sparse_tensors()) sparse(each);
+    if (proto.has_g()) graph(*proto.mutable_g(), depth + 1);
+    for (onnx::GraphProto& each : *proto.mutable_graphs()) graph(each, depth + 1);
+  }
+
+  void sparse(onnx::SparseTensorProto& proto) {
+    if (proto.has_values()) tensor(*proto.mutable_values());
+    if (proto.has_indices()) tensor(*proto.mutable_indices());
+  }
+
+  const InputFile& file(const std::string& location) {
+    if (!file_ || location_ != location) {
+      file_.emplace(InputFile::inside(*folder_, location));
+      location_ = location;
+    }
+    return *file_;
+  }
+
+  void bring_in(onnx::TensorProto& proto) {
+    if (!folder_) fail(ErrorCode::kInvalidModel, "external data can't be used by a model that is read from memory");
+    if (has_inline_data(proto)) fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
+    const int64_t elements = checked_elements(proto, limits_);
+    const auto dtype = static_cast<DataType>(proto.data_type());
+    if (dtype == DataType::kString) fail(ErrorCode::kInvalidModel, "strings can't be external data");
+    const Range range = parse_range(proto);
+    const InputFile& source = file(range.location);
+    if (range.offset > source.size())
+      fail(ErrorCode::kInvalidModel, "external data offset {} is behind the end of \"{}\" ({} bytes)", range.offset, range.location,
+           source.size());
+    // A data type that is not known has no size of its own.
+    const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
+    const int64_t length = range.length.value_or(wanted.value_or(source.size() - range.offset));
+    if (wanted && length != *wanted)
+      fail(ErrorCode::kInvalidModel, "external data has {} bytes; the tensor takes {}", length, *wanted);
+    if (length > source.size() - range.offset)
+      fail(ErrorCode::kInvalidModel, "external data of {} bytes at offset {} passes the end of \"{}\" ({} bytes)", length,
+           range.offset, range.location, source.size());
+    external_bytes_ += length;  // each term is at most a file's size, and the sum is checked each time
+    if (external_bytes_ > limits_.external_bytes)
+      fail(ErrorCode::kResourceLimit, "more external data than the limit of {} bytes", limits_.external_bytes);
+    std::string& raw = *proto.mutable_raw_data();
+    raw.resize(static_cast<size_t>(length));
+    source.read(range.offset, std::as_writable_bytes(std::span(raw)));
+    proto.clear_external_data();
+    proto.clear_data_location();
+  }
+
+  const std::optional<std::filesystem::path>& folder_;
+  const Limits& limits_;
+  int64_t nodes_ = 0;
+  int64_t external_bytes_ = 0;
+  bool found_external_ = false;
+  std::optional<InputFile> file_;  // the last one opened: most models have one
+  std::string location_;
+};
+
+}  // namespace
+
+bool screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
+  Screen screen(folder, limits);
+  screen.model(model);
+  return screen.found_external();
+}
+
+bool screen(onnx::TensorProto& tensor, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
+  Screen screen(folder, limits);
+  screen.tensor(tensor);
+  return screen.found_external();
+}
+
+}  // namespace pli
