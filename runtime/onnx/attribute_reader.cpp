@@ -37,23 +37,25 @@ AttributeType type_of_content(const onnx::AttributeProto& proto) {
   return found;
 }
 
-/// The type that the attribute says it has, checked against its content. Lists and, for writers that leave zeros out, scalars
-/// may have none.
+/// The type that the attribute says it has, checked against its content. Lists and, for writers that leave zeros out,
+/// scalars may have none.
 AttributeType checked_type(const onnx::AttributeProto& proto) {
   const AttributeType content = type_of_content(proto);
   if (!proto.has_type() || proto.type() == onnx::AttributeProto::UNDEFINED) return content;
   const AttributeType declared = proto.type();
   if (content == declared) return declared;
   if (content != onnx::AttributeProto::UNDEFINED)
-    fail(ErrorCode::kInvalidModel, "it is of type {} and holds a value of type {}", onnx::AttributeProto::AttributeType_Name(declared),
-         onnx::AttributeProto::AttributeType_Name(content));
+    fail(ErrorCode::kInvalidModel, "it is of type {} and holds a value of type {}",
+         onnx::AttributeProto::AttributeType_Name(declared), onnx::AttributeProto::AttributeType_Name(content));
   switch (declared) {
     case onnx::AttributeProto::TENSOR:
     case onnx::AttributeProto::GRAPH:
     case onnx::AttributeProto::SPARSE_TENSOR:
     case onnx::AttributeProto::TYPE_PROTO:
-      fail(ErrorCode::kInvalidModel, "it is of type {} and holds no value", onnx::AttributeProto::AttributeType_Name(declared));
-    default: return declared;
+      fail(ErrorCode::kInvalidModel, "it is of type {} and holds no value",
+           onnx::AttributeProto::AttributeType_Name(declared));
+    default:
+      return declared;
   }
 }
 
@@ -74,18 +76,30 @@ ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, c
                               const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested) {
   ir::AttributeValue value;
   switch (type) {
-    case onnx::AttributeProto::INT: value = proto.i(); break;
-    case onnx::AttributeProto::FLOAT: value = proto.f(); break;
-    case onnx::AttributeProto::STRING: value = proto.s(); break;
-    case onnx::AttributeProto::INTS: value = std::vector<int64_t>(proto.ints().begin(), proto.ints().end()); break;
-    case onnx::AttributeProto::FLOATS: value = std::vector<float>(proto.floats().begin(), proto.floats().end()); break;
+    case onnx::AttributeProto::INT:
+      value = proto.i();
+      break;
+    case onnx::AttributeProto::FLOAT:
+      value = proto.f();
+      break;
+    case onnx::AttributeProto::STRING:
+      value = proto.s();
+      break;
+    case onnx::AttributeProto::INTS:
+      value = std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
+      break;
+    case onnx::AttributeProto::FLOATS:
+      value = std::vector<float>(proto.floats().begin(), proto.floats().end());
+      break;
     case onnx::AttributeProto::STRINGS:
       value = std::vector<std::string>(proto.strings().begin(), proto.strings().end());
       break;
     case onnx::AttributeProto::TENSOR:
       if (std::optional<Tensor> tensor = take_tensor(*proto.mutable_t(), limits)) value = std::move(*tensor);
       break;
-    case onnx::AttributeProto::TENSORS: value = take_tensors(proto, limits); break;
+    case onnx::AttributeProto::TENSORS:
+      value = take_tensors(proto, limits);
+      break;
     case onnx::AttributeProto::GRAPH:
       value = read_nested(*proto.mutable_g());
       proto.clear_g();
@@ -96,7 +110,8 @@ ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, c
       value = std::move(graphs);
       break;
     }
-    default: break;
+    default:
+      break;
   }
   return value;
 }
@@ -109,7 +124,8 @@ ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits,
   attribute.name = proto.name();
   return with_context(fmt::format("attribute {}", attribute.name), [&] {
     if (!proto.ref_attr_name().empty())
-      fail(ErrorCode::kInvalidModel, "it refers to the function attribute \"{}\" outside of a function", proto.ref_attr_name());
+      fail(ErrorCode::kInvalidModel, "it refers to the function attribute \"{}\" outside of a function",
+           proto.ref_attr_name());
     const AttributeType type = checked_type(proto);
     attribute.value = take_value(proto, type, limits, read_nested);
     proto.clear_name();

@@ -17,7 +17,8 @@ constexpr int kFunctionOverload = 13;
 std::string unknown_string(const google::protobuf::UnknownFieldSet& fields, int field) {
   for (int i = fields.field_count() - 1; i >= 0; --i) {
     const google::protobuf::UnknownField& each = fields.field(i);
-    if (each.number() == field && each.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) return each.length_delimited();
+    if (each.number() == field && each.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      return each.length_delimited();
   }
   return {};
 }
@@ -63,7 +64,8 @@ class Expansion {
     constexpr int kDeepestCalls = 100;
     if (entry.size > 0) return entry.size;
     if (entry.open) fail(ErrorCode::kInvalidModel, "function \"{}\" calls itself", entry.function->name());
-    if (depth > kDeepestCalls) fail(ErrorCode::kResourceLimit, "functions call each other more than {} levels deep", kDeepestCalls);
+    if (depth > kDeepestCalls)
+      fail(ErrorCode::kResourceLimit, "functions call each other more than {} levels deep", kDeepestCalls);
     entry.open = true;
     entry.size = 1 + size(entry.function->node(), depth + 1);
     entry.open = false;

@@ -6,8 +6,8 @@
 
 namespace pli {
 
-/// Checks the model's local functions: each is there once, none calls itself, however indirectly, and what their calls expand
-/// to keeps to the limit on nodes. kInvalidModel, kResourceLimit.
+/// Checks the model's local functions: each is there once, none calls itself, however indirectly, and what their calls
+/// expand to keeps to the limit on nodes. kInvalidModel, kResourceLimit.
 void check_functions(const onnx::ModelProto& model, const Limits& limits);
 
 }  // namespace pli

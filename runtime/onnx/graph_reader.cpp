@@ -26,7 +26,8 @@ class GraphReader {
     proto.clear_name();
     const std::vector<int> order = order_nodes(proto);
     for (const auto& declaration : extract(*proto.mutable_value_info()))
-      if (!declarations_.emplace(declaration->name(), *declaration).second) graph_.value_infos.push_back(to_bytes(*declaration));
+      if (!declarations_.emplace(declaration->name(), *declaration).second)
+        graph_.value_infos.push_back(to_bytes(*declaration));
     for (const auto& input : extract(*proto.mutable_input())) add_input(*input);
     for (const auto& initializer : extract(*proto.mutable_initializer())) add_initializer(*initializer);
     for (const auto& initializer : extract(*proto.mutable_sparse_initializer())) add_sparse_initializer(*initializer);
@@ -76,7 +77,8 @@ class GraphReader {
       std::optional<Tensor> tensor = take_tensor(proto, context_.limits);
       const ValueId input = graph_.find(name);
       if (!tensor) {
-        ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.data_type()), ir::Dims(proto.dims().begin(), proto.dims().end()));
+        ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.data_type()),
+                                         ir::Dims(proto.dims().begin(), proto.dims().end()));
         add_opaque(name, std::move(type), to_bytes(proto), false);
       } else if (input) {
         // Before version 4 every initializer had to be an input as well, so that says nothing there.
@@ -94,7 +96,8 @@ class GraphReader {
     if (name.empty()) fail(ErrorCode::kInvalidModel, "a sparse initializer has no name");
     proto.mutable_values()->clear_name();
     with_context(fmt::format("initializer \"{}\"", name), [&] {
-      ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.values().data_type()), ir::Dims(proto.dims().begin(), proto.dims().end()));
+      ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.values().data_type()),
+                                       ir::Dims(proto.dims().begin(), proto.dims().end()));
       if (std::ranges::any_of(proto.dims(), [](int64_t dim) { return dim < 0; }))
         fail(ErrorCode::kInvalidModel, "shape {} has a negative dimension", to_string(type));
       add_opaque(name, std::move(type), to_bytes(proto), true);
@@ -102,8 +105,10 @@ class GraphReader {
   }
 
   void add_opaque(const std::string& name, ir::Type type, std::string bytes, bool sparse) {
-    if (const ValueId input = graph_.find(name)) graph_.set_opaque_default(input, std::move(bytes), sparse);
-    else declare(graph_.add_opaque_initializer(name, std::move(type), std::move(bytes), sparse));
+    if (const ValueId input = graph_.find(name))
+      graph_.set_opaque_default(input, std::move(bytes), sparse);
+    else
+      declare(graph_.add_opaque_initializer(name, std::move(type), std::move(bytes), sparse));
   }
 
   static void check_default(const ir::Type& declared, const Tensor& tensor) {
@@ -118,7 +123,8 @@ class GraphReader {
     if (!fits()) fail(ErrorCode::kInvalidModel, "it is {}, declared as {}", to_string(given), to_string(declared));
   }
 
-  /// The value of this name: the graph's own, or one of an enclosing graph, which is captured. None when there is neither.
+  /// The value of this name: the graph's own, or one of an enclosing graph, which is captured. None when there is
+  /// neither.
   ValueId resolve(const std::string& name) {
     if (const ValueId own = graph_.find(name)) return own;
     if (!outer_) return {};
@@ -141,13 +147,15 @@ class GraphReader {
     for (int i = 0; i < proto.input_size(); ++i) {
       const std::string& name = proto.input(i);
       spec.inputs.push_back(name.empty() ? ValueId{} : resolve(name));
-      if (!name.empty() && !spec.inputs.back()) fail(ErrorCode::kInvalidModel, "nothing makes input {}, \"{}\"", i, name);
+      if (!name.empty() && !spec.inputs.back())
+        fail(ErrorCode::kInvalidModel, "nothing makes input {}, \"{}\"", i, name);
     }
     for (const auto& attribute : extract(*proto.mutable_attribute())) {
       if (attribute->name().empty()) fail(ErrorCode::kInvalidModel, "an attribute has no name");
       if (std::ranges::find(spec.attributes, attribute->name(), &ir::Attribute::name) != spec.attributes.end())
         fail(ErrorCode::kInvalidModel, "attribute {} is given twice", attribute->name());
-      spec.attributes.push_back(read_attribute(*attribute, context_.limits, [&](onnx::GraphProto& nested) { return read_nested(nested); }));
+      spec.attributes.push_back(
+          read_attribute(*attribute, context_.limits, [&](onnx::GraphProto& nested) { return read_nested(nested); }));
     }
     for (const std::string& name : proto.output()) spec.outputs.push_back(output_spec(name));
     proto.clear_input();

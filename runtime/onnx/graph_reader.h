@@ -14,8 +14,8 @@ struct ModelContext {
   const Limits& limits;
 };
 
-/// Makes the main graph of a model that has been screened, nested graphs included, and frees `proto` piece by piece on the way.
-/// kInvalidModel: a value without a maker, two of one name, a cycle, a payload that does not fit its type, ...
+/// Makes the main graph of a model that has been screened, nested graphs included, and frees `proto` piece by piece on
+/// the way. kInvalidModel: a value without a maker, two of one name, a cycle, a payload that does not fit its type, ...
 ir::Graph read_graph(onnx::GraphProto& proto, const ModelContext& context);
 
 }  // namespace pli

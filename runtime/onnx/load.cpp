@@ -23,14 +23,16 @@ ir::OpsetImports read_opsets(const onnx::ModelProto& proto) {
       fail(ErrorCode::kInvalidModel, "version {} of operator set \"{}\" is not valid", import.version(), domain);
     const auto [imported, added] = opsets.emplace(domain, import.version());
     if (!added && imported->second != import.version())
-      fail(ErrorCode::kInvalidModel, "operator set \"{}\" is imported in versions {} and {}", domain, imported->second, import.version());
+      fail(ErrorCode::kInvalidModel, "operator set \"{}\" is imported in versions {} and {}", domain, imported->second,
+           import.version());
   }
   if (opsets.empty() && proto.ir_version() < 3) opsets.emplace("", 1);
   if (opsets.empty()) fail(ErrorCode::kInvalidModel, "the model imports no operator set");
   return opsets;
 }
 
-ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
+ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesystem::path>& folder,
+                     const Limits& limits) {
   if (!proto.has_graph() && !proto.has_ir_version()) fail(ErrorCode::kInvalidModel, kNoModel);
   if (proto.ir_version() < 1) fail(ErrorCode::kInvalidModel, "IR version {} is not valid", proto.ir_version());
   if (!proto.has_graph()) fail(ErrorCode::kInvalidModel, "the model holds no graph");
@@ -78,7 +80,8 @@ ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
   if (bytes.size() > static_cast<uint64_t>(std::max<int64_t>(most, 0)))
     fail(ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", bytes.size(), most);
   onnx::ModelProto proto;
-  if (!proto.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()))) fail(ErrorCode::kInvalidModel, kNoModel);
+  if (!proto.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    fail(ErrorCode::kInvalidModel, kNoModel);
   return read_model(proto, std::nullopt, limits);
 }
 

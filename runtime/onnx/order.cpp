@@ -48,7 +48,8 @@ void collect_free(const onnx::GraphProto& graph, Names& free) {
   auto at = static_cast<size_t>(std::ranges::find(done, false) - done.begin());
   while (!seen[at]) {
     seen[at] = true;
-    at = static_cast<size_t>(*std::ranges::find_if(needs[at], [&](int need) { return !done[static_cast<size_t>(need)]; }));
+    at = static_cast<size_t>(
+        *std::ranges::find_if(needs[at], [&](int need) { return !done[static_cast<size_t>(need)]; }));
   }
   fail(ErrorCode::kInvalidModel, "{} is part of a cycle", describe(graph.node(static_cast<int>(at))));
 }

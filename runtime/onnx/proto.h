@@ -12,7 +12,8 @@
 
 namespace pli {
 
-/// The message as bytes, fields that the installed ONNX does not know included. kResourceLimit beyond protobuf's 2 GiB - 1.
+/// The message as bytes, fields that the installed ONNX does not know included. kResourceLimit beyond protobuf's 2 GiB
+/// - 1.
 inline std::string to_bytes(const google::protobuf::MessageLite& message) {
   const size_t size = message.ByteSizeLong();
   if (size > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
@@ -24,7 +25,8 @@ inline std::string to_bytes(const google::protobuf::MessageLite& message) {
 template <class Message>
 Message from_bytes(const std::string& bytes) {
   Message message;
-  if (!message.ParsePartialFromString(bytes)) fail(ErrorCode::kInternal, "kept bytes are not a {}", message.GetTypeName());
+  if (!message.ParsePartialFromString(bytes))
+    fail(ErrorCode::kInternal, "kept bytes are not a {}", message.GetTypeName());
   return message;
 }
 

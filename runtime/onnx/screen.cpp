@@ -80,8 +80,10 @@ class Screen {
       return;
     }
     found_external_ = true;
-    if (proto.name().empty()) bring_in(proto);
-    else with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { bring_in(proto); });
+    if (proto.name().empty())
+      bring_in(proto);
+    else
+      with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { bring_in(proto); });
   }
 
  private:
@@ -128,23 +130,24 @@ class Screen {
 
   void bring_in(onnx::TensorProto& proto) {
     if (!folder_) fail(ErrorCode::kInvalidModel, "external data can't be used by a model that is read from memory");
-    if (has_inline_data(proto)) fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
+    if (has_inline_data(proto))
+      fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
     const int64_t elements = checked_elements(proto, limits_);
     const auto dtype = static_cast<DataType>(proto.data_type());
     if (dtype == DataType::kString) fail(ErrorCode::kInvalidModel, "strings can't be external data");
     const Range range = parse_range(proto);
     const InputFile& source = file(range.location);
     if (range.offset > source.size())
-      fail(ErrorCode::kInvalidModel, "external data offset {} is behind the end of \"{}\" ({} bytes)", range.offset, range.location,
-           source.size());
+      fail(ErrorCode::kInvalidModel, "external data offset {} is behind the end of \"{}\" ({} bytes)", range.offset,
+           range.location, source.size());
     // A data type that is not known has no size of its own.
     const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
     const int64_t length = range.length.value_or(wanted.value_or(source.size() - range.offset));
     if (wanted && length != *wanted)
       fail(ErrorCode::kInvalidModel, "external data has {} bytes; the tensor takes {}", length, *wanted);
     if (length > source.size() - range.offset)
-      fail(ErrorCode::kInvalidModel, "external data of {} bytes at offset {} passes the end of \"{}\" ({} bytes)", length,
-           range.offset, range.location, source.size());
+      fail(ErrorCode::kInvalidModel, "external data of {} bytes at offset {} passes the end of \"{}\" ({} bytes)",
+           length, range.offset, range.location, source.size());
     external_bytes_ += length;  // each term is at most a file's size, and the sum is checked each time
     if (external_bytes_ > limits_.external_bytes)
       fail(ErrorCode::kResourceLimit, "more external data than the limit of {} bytes", limits_.external_bytes);

@@ -14,8 +14,7 @@ constexpr size_t kAdoptedBytes = 1024;
 
 [[noreturn]] void mismatch(const onnx::TensorProto& proto, std::string_view field, int64_t found, int64_t wanted) {
   fail(ErrorCode::kInvalidModel, "{} holds {} {}; {} of shape {} takes {}", field, found,
-       field == "raw_data" ? "bytes" : "entries",
-       to_string(static_cast<DataType>(proto.data_type())),
+       field == "raw_data" ? "bytes" : "entries", to_string(static_cast<DataType>(proto.data_type())),
        to_string(std::span(proto.dims().data(), static_cast<size_t>(proto.dims_size()))), wanted);
 }
 
@@ -39,11 +38,13 @@ Tensor from_raw(DataType dtype, Shape shape, std::unique_ptr<std::string> raw) {
 template <class Entry>
 Tensor from_entries(DataType dtype, Shape shape, const google::protobuf::RepeatedField<Entry>& entries) {
   Tensor tensor(dtype, std::move(shape));
-  if (!entries.empty()) std::memcpy(tensor.mutable_raw(), entries.data(), static_cast<size_t>(entries.size()) * sizeof(Entry));
+  if (!entries.empty())
+    std::memcpy(tensor.mutable_raw(), entries.data(), static_cast<size_t>(entries.size()) * sizeof(Entry));
   return tensor;
 }
 
-/// Entries wider than what they stand for. A writer may have stored the bits signed or unsigned; more bits are an error.
+/// Entries wider than what they stand for. A writer may have stored the bits signed or unsigned; more bits are an
+/// error.
 template <class Narrow, class Entry>
 Tensor from_wide_entries(DataType dtype, Shape shape, const google::protobuf::RepeatedField<Entry>& entries) {
   Tensor tensor(dtype, std::move(shape));
@@ -62,9 +63,12 @@ Tensor from_wide_entries(DataType dtype, Shape shape, const google::protobuf::Re
 
 Tensor from_int32_data(DataType dtype, Shape shape, const google::protobuf::RepeatedField<int32_t>& entries) {
   switch (bit_width(dtype)) {
-    case 32: return from_entries(dtype, std::move(shape), entries);
-    case 16: return from_wide_entries<uint16_t>(dtype, std::move(shape), entries);
-    default: break;
+    case 32:
+      return from_entries(dtype, std::move(shape), entries);
+    case 16:
+      return from_wide_entries<uint16_t>(dtype, std::move(shape), entries);
+    default:
+      break;
   }
   // Elements of 8 bits, or a byte of packed ones, in each entry.
   Tensor tensor = from_wide_entries<uint8_t>(dtype, std::move(shape), entries);
@@ -85,14 +89,20 @@ enum class Field { kRaw, kFloat, kInt32, kString, kInt64, kDouble, kUint64 };
 Field typed_field(DataType dtype) {
   switch (dtype) {
     case DataType::kFloat32:
-    case DataType::kComplex64: return Field::kFloat;
+    case DataType::kComplex64:
+      return Field::kFloat;
     case DataType::kFloat64:
-    case DataType::kComplex128: return Field::kDouble;
-    case DataType::kInt64: return Field::kInt64;
+    case DataType::kComplex128:
+      return Field::kDouble;
+    case DataType::kInt64:
+      return Field::kInt64;
     case DataType::kUint32:
-    case DataType::kUint64: return Field::kUint64;
-    case DataType::kString: return Field::kString;
-    default: return Field::kInt32;
+    case DataType::kUint64:
+      return Field::kUint64;
+    case DataType::kString:
+      return Field::kString;
+    default:
+      return Field::kInt32;
   }
 }
 
@@ -152,11 +162,13 @@ int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits) {
   if (const auto negative = std::ranges::find_if(shape, [](int64_t dim) { return dim < 0; }); negative != shape.end())
     fail(ErrorCode::kInvalidModel, "shape {} has a negative dimension", to_string(shape));
   const auto elements = checked_size(shape);
-  if (!elements) fail(ErrorCode::kInvalidModel, "the number of elements of shape {} does not fit 64 bits", to_string(shape));
+  if (!elements)
+    fail(ErrorCode::kInvalidModel, "the number of elements of shape {} does not fit 64 bits", to_string(shape));
   const auto dtype = static_cast<DataType>(proto.data_type());
   if (proto.data_type() <= 0) fail(ErrorCode::kInvalidModel, "data type {} is not valid", proto.data_type());
   if (bit_width(dtype) != 0 && !packed_bytes(dtype, *elements))
-    fail(ErrorCode::kInvalidModel, "the size of a {} tensor of shape {} does not fit 64 bits", to_string(dtype), to_string(shape));
+    fail(ErrorCode::kInvalidModel, "the size of a {} tensor of shape {} does not fit 64 bits", to_string(dtype),
+         to_string(shape));
   return *elements;
 }
 
@@ -179,12 +191,24 @@ std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits
     tensor = Tensor(dtype, std::move(shape));
   } else {
     switch (payload.field) {
-      case Field::kRaw: tensor = from_raw(dtype, std::move(shape), std::unique_ptr<std::string>(proto.release_raw_data())); break;
-      case Field::kFloat: tensor = from_entries(dtype, std::move(shape), proto.float_data()); break;
-      case Field::kInt32: tensor = from_int32_data(dtype, std::move(shape), proto.int32_data()); break;
-      case Field::kString: tensor = from_strings(std::move(shape), *proto.mutable_string_data()); break;
-      case Field::kInt64: tensor = from_entries(dtype, std::move(shape), proto.int64_data()); break;
-      case Field::kDouble: tensor = from_entries(dtype, std::move(shape), proto.double_data()); break;
+      case Field::kRaw:
+        tensor = from_raw(dtype, std::move(shape), std::unique_ptr<std::string>(proto.release_raw_data()));
+        break;
+      case Field::kFloat:
+        tensor = from_entries(dtype, std::move(shape), proto.float_data());
+        break;
+      case Field::kInt32:
+        tensor = from_int32_data(dtype, std::move(shape), proto.int32_data());
+        break;
+      case Field::kString:
+        tensor = from_strings(std::move(shape), *proto.mutable_string_data());
+        break;
+      case Field::kInt64:
+        tensor = from_entries(dtype, std::move(shape), proto.int64_data());
+        break;
+      case Field::kDouble:
+        tensor = from_entries(dtype, std::move(shape), proto.double_data());
+        break;
       case Field::kUint64:
         tensor = dtype == DataType::kUint32 ? from_wide_entries<uint32_t>(dtype, std::move(shape), proto.uint64_data())
                                             : from_entries(dtype, std::move(shape), proto.uint64_data());

@@ -12,10 +12,10 @@ namespace pli {
 /// The number of elements, after checking rank, dimensions and data type. kInvalidModel, kResourceLimit.
 int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits);
 
-/// Moves type, shape and payload out of `proto`, which keeps the rest (name, doc string, unknown fields). Raw data is moved without
-/// being copied; typed data becomes raw. Nothing for tensors that only their bytes describe: a data type without a known
-/// width, a segment of a larger tensor; then `proto` is unchanged. External data must have been brought in before.
-/// kInvalidModel when the payload does not fit type and shape exactly.
+/// Moves type, shape and payload out of `proto`, which keeps the rest (name, doc string, unknown fields). Raw data is
+/// moved without being copied; typed data becomes raw. Nothing for tensors that only their bytes describe: a data type
+/// without a known width, a segment of a larger tensor; then `proto` is unchanged. External data must have been brought
+/// in before. kInvalidModel when the payload does not fit type and shape exactly.
 std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits);
 
 /// Puts type, shape and string payload into `proto`; the bytes of other payloads are left to the caller.

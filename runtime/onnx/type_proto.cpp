@@ -12,8 +12,10 @@ ir::Dim dim_of(const onnx::TensorShapeProto::Dimension& proto) {
 }
 
 void put_dim(onnx::TensorShapeProto::Dimension& proto, const ir::Dim& dim) {
-  if (dim.known()) proto.set_dim_value(dim.value());
-  else if (dim.symbolic()) proto.set_dim_param(dim.symbol());
+  if (dim.known())
+    proto.set_dim_value(dim.value());
+  else if (dim.symbolic())
+    proto.set_dim_param(dim.symbol());
 }
 
 }  // namespace
@@ -25,11 +27,13 @@ ir::Type type_of(const onnx::ValueInfoProto& declaration, const Limits& limits) 
     return other ? ir::Type{ir::Type::Kind::kOther} : ir::Type{};
   }
   const onnx::TypeProto::Tensor& tensor = type.tensor_type();
-  if (tensor.elem_type() < 0) fail(ErrorCode::kInvalidModel, "the declared data type {} is not valid", tensor.elem_type());
+  if (tensor.elem_type() < 0)
+    fail(ErrorCode::kInvalidModel, "the declared data type {} is not valid", tensor.elem_type());
   const auto dtype = static_cast<DataType>(tensor.elem_type());
   if (!tensor.has_shape()) return ir::Type::tensor(dtype);
   if (tensor.shape().dim_size() > limits.rank)
-    fail(ErrorCode::kResourceLimit, "the declared rank {} is beyond the limit of {}", tensor.shape().dim_size(), limits.rank);
+    fail(ErrorCode::kResourceLimit, "the declared rank {} is beyond the limit of {}", tensor.shape().dim_size(),
+         limits.rank);
   ir::Dims dims;
   for (const auto& dim : tensor.shape().dim()) dims.push_back(dim_of(dim));
   return ir::Type::tensor(dtype, std::move(dims));
