@@ -1,6 +1,7 @@
 #include "runtime/ops/operator.h"
 
 #include "runtime/ops/batch_normalization.h"
+#include "runtime/ops/reduction.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -12,6 +13,7 @@ namespace {
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
     batch_normalization_family,
+    reduction_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;

@@ -1,8 +1,8 @@
 #include "runtime/ops/window.h"
 
-#include "runtime/core/error.h"
-
 #include <algorithm>
+
+#include "runtime/core/error.h"
 
 namespace pli::ops {
 
@@ -21,7 +21,8 @@ Window::AutoPad auto_pad_of(const ir::Node& node) {
 }
 
 void check_list(std::string_view what, const Shape& list, size_t length, int64_t least) {
-  if (list.size() != length) fail(ErrorCode::kInvalidModel, "{} has {} elements where {} are expected", what, list.size(), length);
+  if (list.size() != length)
+    fail(ErrorCode::kInvalidModel, "{} has {} elements where {} are expected", what, list.size(), length);
   for (const int64_t value : list)
     if (value < least || value > kLargest)
       fail(ErrorCode::kInvalidModel, "{} {} where {} to {} is expected", what, value, least, kLargest);
@@ -41,7 +42,8 @@ Window Window::of(const ir::Node& node, Shape kernel) {
   check_list("dilations", window.dilations, rank, 1);
   for (size_t i = 0; i < rank; ++i)
     if (window.extent(i) > kLargest)
-      fail(ErrorCode::kInvalidModel, "kernel {} with dilation {} reaches too far", window.kernel[i], window.dilations[i]);
+      fail(ErrorCode::kInvalidModel, "kernel {} with dilation {} reaches too far", window.kernel[i],
+           window.dilations[i]);
 
   Shape pads(2 * rank, 0);
   if (window.auto_pad == AutoPad::kNotSet) pads = node.ints_or("pads", std::move(pads));
@@ -68,7 +70,8 @@ ir::Dim Window::output_dim(size_t axis, const ir::Dim& input) const {
   const bool round_up = ceil_mode && auto_pad == AutoPad::kNotSet;
   const int64_t room = size + padding - extent(axis) + (round_up ? stride - 1 : 0);
   if (room < 0)
-    fail(ErrorCode::kInvalidModel, "kernel {} with dilation {} does not fit into spatial dimension {} of size {} with pads {} and {}",
+    fail(ErrorCode::kInvalidModel,
+         "kernel {} with dilation {} does not fit into spatial dimension {} of size {} with pads {} and {}",
          kernel[axis], dilations[axis], axis, size, pads_begin[axis], pads_end[axis]);
   const int64_t count = room / stride + 1;
   const bool last_starts_outside = round_up && (count - 1) * stride >= size + pads_begin[axis];
@@ -77,7 +80,8 @@ ir::Dim Window::output_dim(size_t axis, const ir::Dim& input) const {
 
 ir::Dims Window::output_dims(const ir::Dims& spatial) const {
   if (spatial.size() != rank())
-    fail(ErrorCode::kInvalidModel, "a kernel of {} dimensions on an input of {} spatial dimensions", rank(), spatial.size());
+    fail(ErrorCode::kInvalidModel, "a kernel of {} dimensions on an input of {} spatial dimensions", rank(),
+         spatial.size());
   ir::Dims result;
   for (size_t i = 0; i < rank(); ++i) result.push_back(output_dim(i, spatial[i]));
   return result;

@@ -1,10 +1,10 @@
 #include "tests/ops/op_test.h"
 
-#include "runtime/compute/parallel.h"
-#include "runtime/ops/evaluate.h"
-
 #include <cmath>
 #include <cstring>
+
+#include "runtime/compute/parallel.h"
+#include "runtime/ops/evaluate.h"
 
 namespace pli::test {
 
@@ -20,7 +20,8 @@ ir::Graph graph_of(const NodeCase& node) {
   ir::Graph graph(opsets(node.opset));
   ir::NodeSpec spec{node.op_type, "", "node", {}, {}, node.attributes, {}};
   for (size_t i = 0; i < node.inputs.size(); ++i)
-    spec.inputs.push_back(node.inputs[i] ? graph.add_initializer("input" + std::to_string(i), *node.inputs[i]) : ir::ValueId{});
+    spec.inputs.push_back(node.inputs[i] ? graph.add_initializer("input" + std::to_string(i), *node.inputs[i])
+                                         : ir::ValueId{});
   for (size_t i = 0; i < node.outputs; ++i) spec.outputs.push_back({"output" + std::to_string(i), {}, {}});
   graph.add_node(std::move(spec));
   return graph;
@@ -40,14 +41,16 @@ void copy_elements(const TensorDesc& from, const std::byte* source, const Tensor
       source_at += index * from.strides[axis];
       target_at += index * to.strides[axis];
     }
-    std::memcpy(target + static_cast<size_t>(target_at) * width, source + static_cast<size_t>(source_at) * width, width);
+    std::memcpy(target + static_cast<size_t>(target_at) * width, source + static_cast<size_t>(source_at) * width,
+                width);
   }
 }
 
 TensorDesc spatial(const Tensor& tensor) {
   Shape dims(tensor.shape().begin(), tensor.shape().end());
   const bool image = dims.size() >= 3 && dims.size() <= 5;
-  return image ? compute::channels_last(tensor.dtype(), std::move(dims)) : compute::plain(tensor.dtype(), std::move(dims));
+  return image ? compute::channels_last(tensor.dtype(), std::move(dims))
+               : compute::plain(tensor.dtype(), std::move(dims));
 }
 
 TensorDesc plain_of(const Tensor& tensor) {
@@ -78,7 +81,8 @@ std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
   }
   for (size_t i = 0; i < test_case.inputs.size() && i < 32; ++i)
     if ((op.value_inputs >> i) & 1u) context.constants[i] = test_case.inputs[i] ? &*test_case.inputs[i] : nullptr;
-  for (size_t i = 0; i < test_case.outputs; ++i) context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
+  for (size_t i = 0; i < test_case.outputs; ++i)
+    context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
   ops::Layouts layouts;
   if (op.layout) {
     layouts = op.layout(context);
@@ -120,21 +124,24 @@ std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
   for (size_t i = 0; i < context.outputs.size(); ++i) {
     const TensorDesc& desc = context.outputs[i];
     Tensor result(desc.dtype, desc.dims);
-    copy_elements(desc, static_cast<const std::byte*>(out[i]), plain_of(result), static_cast<std::byte*>(result.mutable_raw()));
+    copy_elements(desc, static_cast<const std::byte*>(out[i]), plain_of(result),
+                  static_cast<std::byte*>(result.mutable_raw()));
     outputs.push_back(std::move(result));
   }
   return outputs;
 }
 
 std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std::vector<ir::Type>& inputs,
-                            const std::vector<ir::Attribute>& attributes, const std::vector<std::optional<Tensor>>& constants,
-                            size_t outputs) {
+                            const std::vector<ir::Attribute>& attributes,
+                            const std::vector<std::optional<Tensor>>& constants, size_t outputs) {
   ir::Graph graph(opsets(opset));
   ir::NodeSpec spec{op_type, "", "node", {}, {}, attributes, {}};
   for (size_t i = 0; i < inputs.size(); ++i) {
     const std::string name = "input" + std::to_string(i);
-    if (i < constants.size() && constants[i]) spec.inputs.push_back(graph.add_initializer(name, *constants[i]));
-    else spec.inputs.push_back(graph.add_input(name, inputs[i]));
+    if (i < constants.size() && constants[i])
+      spec.inputs.push_back(graph.add_initializer(name, *constants[i]));
+    else
+      spec.inputs.push_back(graph.add_input(name, inputs[i]));
   }
   for (size_t i = 0; i < outputs; ++i) spec.outputs.push_back({"output" + std::to_string(i), {}, {}});
   const ir::NodeId id = graph.add_node(std::move(spec));
@@ -154,17 +161,17 @@ Tensor random_tensor(Shape shape, uint32_t seed, float low, float high) {
 void expect_near(const Tensor& actual, const Shape& shape, std::span<const double> expected, double rtol, double atol) {
   ASSERT_EQ(Shape(actual.shape().begin(), actual.shape().end()), shape);
   ASSERT_EQ(actual.size(), expected.size());
-  const std::vector<double> values = actual.dtype() == DataType::kFloat32 || actual.dtype() == DataType::kFloat64
-                                         ? to_doubles(actual)
-                                         : [&] {
-                                             const auto integers = to_int64s(actual);
-                                             return std::vector<double>(integers.begin(), integers.end());
-                                           }();
+  const std::vector<double> values =
+      actual.dtype() == DataType::kFloat32 || actual.dtype() == DataType::kFloat64 ? to_doubles(actual) : [&] {
+        const auto integers = to_int64s(actual);
+        return std::vector<double>(integers.begin(), integers.end());
+      }();
   int wrong = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     const bool equal = values[i] == expected[i] || (std::isnan(values[i]) && std::isnan(expected[i]));
     if (equal || std::abs(values[i] - expected[i]) <= atol + rtol * std::abs(expected[i])) continue;
-    if (++wrong <= 5) ADD_FAILURE() << "element " << i << ": " << values[i] << " where " << expected[i] << " is expected";
+    if (++wrong <= 5)
+      ADD_FAILURE() << "element " << i << ": " << values[i] << " where " << expected[i] << " is expected";
   }
   EXPECT_EQ(wrong, 0) << "of " << values.size() << " elements";
 }

@@ -1,20 +1,26 @@
 #pragma once
 
-#include "runtime/compute/tensor_desc.h"
-#include "runtime/ops/operator.h"
-
 #include <gtest/gtest.h>
 
 #include <random>
+
+#include "runtime/compute/tensor_desc.h"
+#include "runtime/ops/operator.h"
 
 namespace pli::test {
 
 inline ir::Attribute attribute(std::string name, int64_t value) { return {std::move(name), value, {}}; }
 inline ir::Attribute attribute(std::string name, int value) { return {std::move(name), int64_t{value}, {}}; }
 inline ir::Attribute attribute(std::string name, float value) { return {std::move(name), value, {}}; }
-inline ir::Attribute attribute(std::string name, const char* value) { return {std::move(name), std::string(value), {}}; }
-inline ir::Attribute ints(std::string name, std::vector<int64_t> value) { return {std::move(name), std::move(value), {}}; }
-inline ir::Attribute floats(std::string name, std::vector<float> value) { return {std::move(name), std::move(value), {}}; }
+inline ir::Attribute attribute(std::string name, const char* value) {
+  return {std::move(name), std::string(value), {}};
+}
+inline ir::Attribute ints(std::string name, std::vector<int64_t> value) {
+  return {std::move(name), std::move(value), {}};
+}
+inline ir::Attribute floats(std::string name, std::vector<float> value) {
+  return {std::move(name), std::move(value), {}};
+}
 
 /// One node to be run on its own.
 struct NodeCase {
@@ -28,8 +34,9 @@ struct NodeCase {
 /// Through ops::evaluate: everything row-major.
 std::vector<Tensor> run(const NodeCase& node);
 
-/// As the executor does, on `threads` threads: the inputs of rank 3 to 5 come channels-last (else row-major), are copied where
-/// the operator's layout function asks for something else, and the outputs are read from the layout that it gives.
+/// As the executor does, on `threads` threads: the inputs of rank 3 to 5 come channels-last (else row-major), are
+/// copied where the operator's layout function asks for something else, and the outputs are read from the layout that
+/// it gives.
 std::vector<Tensor> run_channels_last(const NodeCase& node, int threads = 2);
 
 /// The inferred output types. `constants` (as long as inputs, or empty) are the values of those that are constant.
@@ -58,6 +65,7 @@ Tensor tensor(Shape shape, const std::vector<T>& values) {
 }
 
 /// |a - b| <= atol + rtol * |b|, NaN and infinities equal to themselves; shapes equal.
-void expect_near(const Tensor& actual, const Shape& shape, std::span<const double> expected, double rtol = 1e-5, double atol = 1e-6);
+void expect_near(const Tensor& actual, const Shape& shape, std::span<const double> expected, double rtol = 1e-5,
+                 double atol = 1e-6);
 
 }  // namespace pli::test
