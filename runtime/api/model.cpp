@@ -1,5 +1,6 @@
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/load.h"
+#include "runtime/onnx/save.h"
 
 #include <pli/model.h>
 
@@ -12,6 +13,8 @@ Model Model::load(const std::filesystem::path& path, const Limits& limits) {
 Model Model::parse(std::span<const std::byte> bytes, const Limits& limits) {
   return Model(std::make_shared<const ir::Model>(parse_model(bytes, limits)));
 }
+
+void Model::save(const std::filesystem::path& path, ExternalData external) const { save_model(*ir_, path, external); }
 
 Model::Model(std::shared_ptr<const ir::Model> ir) : ir_(std::move(ir)) {}
 Model::Model(const Model&) = default;

@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
+#include <random>
 
 namespace pli {
 
@@ -48,6 +47,13 @@ void sync_folder(const std::filesystem::path& folder) {
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   const auto folder = path.parent_path();
   return folder.empty() ? std::filesystem::path(".") : folder;
+}
+
+/// A name beside `path` that is not likely to be taken.
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  constexpr size_t kMostKept = 200;  // of 255 bytes that a name may have
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return folder_of(path) / fmt::format(".{}.pli-tmp-{:016x}", path.filename().string().substr(0, kMostKept), random());
 }
 
 }  // namespace
@@ -129,54 +135,79 @@ void InputFile::read(int64_t offset, std::span<std::byte> bytes) const {
   }
 }
 
-AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
+AtomicFile::AtomicFile(const std::filesystem::path& path, bool named) : path_(path) {
   if (path.filename().empty()) fail(ErrorCode::kIo, "{}: names a folder, not a file", path.string());
   struct stat old {};
-  bool exists = ::lstat(path.c_str(), &old) == 0;
+  const bool exists = ::lstat(path.c_str(), &old) == 0;
+  if (!exists && errno != ENOENT) fail_writing(errno);
   if (exists && S_ISLNK(old.st_mode))
     fail(ErrorCode::kIo, "{}: is a symbolic link; name the file itself", path.string());
   if (exists && !S_ISREG(old.st_mode)) fail(ErrorCode::kIo, "{}: is not a regular file", path.string());
-  if (!exists && errno != ENOENT) fail_io(path.string(), "can't be written", errno);
 
-  std::string pattern = (folder_of(path) / ("." + path.filename().string() + ".pli-tmp-XXXXXX")).string();
-  descriptor_ = ::mkostemp(pattern.data(), O_CLOEXEC);
-  if (descriptor_ < 0) fail_io(path.string(), "can't be written", errno);
-  temporary_ = pattern;
-  mode_t mode = old.st_mode & 07777;
-  if (!exists) {
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    mode = 0666 & ~mask;
+  // A file without a name vanishes with the process that is killed; it is named through /proc.
+  if (!named && ::access("/proc/self/fd", X_OK) == 0)
+    descriptor_ = open_retrying(AT_FDCWD, folder_of(path).c_str(), O_TMPFILE | O_WRONLY, 0666);
+  while (descriptor_ < 0) {
+    temporary_ = temporary_name(path);
+    descriptor_ = open_retrying(AT_FDCWD, temporary_.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) fail_writing(errno);
   }
-  if (::fchmod(descriptor_, mode) != 0) {
+  if (exists && ::fchmod(descriptor_, old.st_mode & 07777) != 0) {
     const int error = errno;
-    ::close(descriptor_);
-    ::unlink(temporary_.c_str());
-    fail_io(path.string(), "can't be written", error);
+    discard();
+    fail_writing(error);
   }
 }
 
-AtomicFile::~AtomicFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+AtomicFile::~AtomicFile() { discard(); }
+
+void AtomicFile::discard() {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  temporary_.clear();
 }
+
+void AtomicFile::fail_writing(int error) const { fail_io(path_.string(), "can't be written", error); }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_io(path_.string(), "can't be written", errno);
+    if (count < 0) fail_writing(errno);
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
 }
 
 void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
 
+bool AtomicFile::link_as(const std::filesystem::path& name) const {
+  const std::string source = temporary_.empty() ? fmt::format("/proc/self/fd/{}", descriptor_) : temporary_.string();
+  if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  fail_writing(errno);
+}
+
+void AtomicFile::close_written() {
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail_writing(errno);
+}
+
 void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) fail_io(path_.string(), "can't be written", errno);
-  if (::close(std::exchange(descriptor_, -1)) != 0) fail_io(path_.string(), "can't be written", errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io(path_.string(), "can't be written", errno);
+  if (::fsync(descriptor_) != 0) fail_writing(errno);
+  while (temporary_.empty()) {
+    std::filesystem::path name = temporary_name(path_);
+    if (link_as(name)) temporary_ = std::move(name);
+  }
+  close_written();
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_writing(errno);
   temporary_.clear();
+  sync_folder(folder_of(path_));
+}
+
+void AtomicFile::commit_new() {
+  if (::fsync(descriptor_) != 0) fail_writing(errno);
+  if (!link_as(path_)) fail(ErrorCode::kIo, "{}: has come to exist while it was written", path_.string());
+  close_written();
+  discard();
   sync_folder(folder_of(path_));
 }
 

@@ -9,14 +9,15 @@
 
 namespace pli {
 
-/// A regular file opened to read: no device, pipe or folder, and never a wait for one. Its size is read from the open file.
+/// A regular file opened to read: no device, pipe or folder, and never a wait for one. Its size is read from the open
+/// file.
 class InputFile {
  public:
   /// kIo when it can't be opened or is no regular file.
   explicit InputFile(const std::filesystem::path& path);
 
-  /// Opens `location`, a path from an untrusted model, inside `folder`: relative, no "..", no symbolic link on the way, no
-  /// hard link. kInvalidModel when it is not so, kIo when it can't be opened.
+  /// Opens `location`, a path from an untrusted model, inside `folder`: relative, no "..", no symbolic link on the way,
+  /// no hard link. kInvalidModel when it is not so, kIo when it can't be opened.
   static InputFile inside(const std::filesystem::path& folder, const std::string& location);
 
   InputFile(InputFile&& other) noexcept;
@@ -37,12 +38,14 @@ class InputFile {
   std::string name_;
 };
 
-/// A file that appears at `path` whole or not at all: written beside it under a temporary name, synced, then renamed.
-/// Destroyed before `commit`, it leaves nothing behind.
+/// A file that appears at `path` whole or not at all: written without a name, or under a temporary one in the same
+/// folder where the file system needs a name, synced, then given its own. Destroyed before `commit`, it leaves nothing
+/// behind.
 class AtomicFile {
  public:
   /// kIo when `path` is a symbolic link or no regular file, or its folder can't be written to.
-  explicit AtomicFile(const std::filesystem::path& path);
+  /// `named`: use a temporary name even where none is needed.
+  explicit AtomicFile(const std::filesystem::path& path, bool named = false);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
@@ -51,14 +54,20 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes);
 
-  /// Makes the file durable and gives it its name. An existing file keeps its permissions.
+  /// Makes the file durable and gives it its name. A file that is replaced hands its permissions on.
   void commit();
 
-  int descriptor() const { return descriptor_; }
+  /// The same where no file may be replaced: kIo when there is one by now.
+  void commit_new();
 
  private:
+  [[noreturn]] void fail_writing(int error) const;
+  void discard();
+  bool link_as(const std::filesystem::path& name) const;
+  void close_written();
+
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path temporary_;  // empty while the file has no name
   int descriptor_ = -1;
 };
 

@@ -151,6 +151,7 @@ class Graph {
 
   const Node& node(NodeId id) const;
   bool alive(NodeId id) const;
+  bool alive(ValueId id) const;
   const ValueRecord& value(ValueId id) const;
   /// The number of ids ever given out; for side tables indexed by id.
   size_t value_limit() const { return values_.size(); }

@@ -85,4 +85,14 @@ ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
   return read_model(proto, std::nullopt, limits);
 }
 
+std::set<std::string> external_files(const std::filesystem::path& path) {
+  try {
+    const Limits limits;
+    onnx::ModelProto proto = parse_file(InputFile(path), limits);
+    return external_locations(proto, limits);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 }  // namespace pli

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <set>
 #include <span>
+#include <string>
 
 namespace pli {
 
@@ -16,5 +18,8 @@ ir::Model load_model(const std::filesystem::path& path, const Limits& limits);
 
 /// The same from memory, where external data is refused.
 ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits);
+
+/// The files beside `path` that the external tensors of the model there lie in; none when it is no model.
+std::set<std::string> external_files(const std::filesystem::path& path);
 
 }  // namespace pli

@@ -4,6 +4,7 @@
 #include "runtime/onnx/tensor_proto.h"
 
 #include <charconv>
+#include <functional>
 
 namespace pli {
 
@@ -57,11 +58,12 @@ bool has_inline_data(const onnx::TensorProto& tensor) {
          tensor.uint64_data_size() > 0;
 }
 
-class Screen {
+/// Visits every tensor of a model that is marked as external, wherever it hides, and counts nodes and levels on the
+/// way.
+class Walk {
  public:
-  Screen(const std::optional<std::filesystem::path>& folder, const Limits& limits) : folder_(folder), limits_(limits) {}
-
-  bool found_external() const { return found_external_; }
+  Walk(const Limits& limits, std::function<void(onnx::TensorProto&)> visit)
+      : limits_(limits), visit_(std::move(visit)) {}
 
   void model(onnx::ModelProto& proto) {
     if (proto.has_graph()) graph(*proto.mutable_graph(), 0);
@@ -71,19 +73,6 @@ class Screen {
       if (training.has_initialization()) graph(*training.mutable_initialization(), 0);
       if (training.has_algorithm()) graph(*training.mutable_algorithm(), 0);
     }
-  }
-
-  void tensor(onnx::TensorProto& proto) {
-    if (proto.data_location() != onnx::TensorProto::EXTERNAL) {
-      // Entries without the mark would be written back as if they meant something.
-      proto.clear_external_data();
-      return;
-    }
-    found_external_ = true;
-    if (proto.name().empty())
-      bring_in(proto);
-    else
-      with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { bring_in(proto); });
   }
 
  private:
@@ -120,36 +109,41 @@ class Screen {
     if (proto.has_indices()) tensor(*proto.mutable_indices());
   }
 
-  const InputFile& file(const std::string& location) {
-    if (!file_ || location_ != location) {
-      file_.emplace(InputFile::inside(*folder_, location));
-      location_ = location;
+  void tensor(onnx::TensorProto& proto) {
+    if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
+      if (proto.name().empty())
+        visit_(proto);
+      else
+        with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { visit_(proto); });
+    } else {
+      // Entries without the mark would be written back as if they meant something.
+      proto.clear_external_data();
     }
-    return *file_;
   }
 
+  const Limits& limits_;
+  std::function<void(onnx::TensorProto&)> visit_;
+  int64_t nodes_ = 0;
+};
+
+/// Reads the payloads of external tensors of one model.
+class ExternalReader {
+ public:
+  ExternalReader(const std::optional<std::filesystem::path>& folder, const Limits& limits)
+      : folder_(folder), limits_(limits) {}
+
   void bring_in(onnx::TensorProto& proto) {
-    if (!folder_) fail(ErrorCode::kInvalidModel, "external data can't be used by a model that is read from memory");
+    if (!folder_) fail(ErrorCode::kInvalidModel, "a model that is read from memory can't have external data");
     if (has_inline_data(proto))
       fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
     const int64_t elements = checked_elements(proto, limits_);
     const auto dtype = static_cast<DataType>(proto.data_type());
     if (dtype == DataType::kString) fail(ErrorCode::kInvalidModel, "strings can't be external data");
     const Range range = parse_range(proto);
-    const InputFile& source = file(range.location);
-    if (range.offset > source.size())
-      fail(ErrorCode::kInvalidModel, "external data offset {} is behind the end of \"{}\" ({} bytes)", range.offset,
-           range.location, source.size());
-    // A data type that is not known has no size of its own.
-    const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
-    const int64_t length = range.length.value_or(wanted.value_or(source.size() - range.offset));
-    if (wanted && length != *wanted)
-      fail(ErrorCode::kInvalidModel, "external data has {} bytes; the tensor takes {}", length, *wanted);
-    if (length > source.size() - range.offset)
-      fail(ErrorCode::kInvalidModel, "external data of {} bytes at offset {} passes the end of \"{}\" ({} bytes)",
-           length, range.offset, range.location, source.size());
-    external_bytes_ += length;  // each term is at most a file's size, and the sum is checked each time
-    if (external_bytes_ > limits_.external_bytes)
+    const InputFile& source = open(range.location);
+    const int64_t length = checked_length(range, packed_bytes(dtype, elements), source.size());
+    bytes_ += length;  // can't overflow: it is checked after each term, and a term is at most a file's size
+    if (bytes_ > limits_.external_bytes)
       fail(ErrorCode::kResourceLimit, "more external data than the limit of {} bytes", limits_.external_bytes);
     std::string& raw = *proto.mutable_raw_data();
     raw.resize(static_cast<size_t>(length));
@@ -158,11 +152,33 @@ class Screen {
     proto.clear_data_location();
   }
 
+ private:
+  /// `wanted`: what the tensor takes; nothing when its data type is not known.
+  static int64_t checked_length(const Range& range, std::optional<int64_t> wanted, int64_t file_size) {
+    if (range.offset > file_size)
+      fail(ErrorCode::kInvalidModel, "external data offset {} is behind the end of \"{}\" ({} bytes)", range.offset,
+           range.location, file_size);
+    const int64_t length = range.length.value_or(wanted.value_or(file_size - range.offset));
+    if (wanted && length != *wanted)
+      fail(ErrorCode::kInvalidModel, "external data has {} bytes; the tensor takes {}", length, *wanted);
+    if (length > file_size - range.offset)
+      fail(ErrorCode::kInvalidModel, "external data of {} bytes at offset {} passes the end of \"{}\" ({} bytes)",
+           length, range.offset, range.location, file_size);
+    return length;
+  }
+
+  const InputFile& open(const std::string& location) {
+    if (!file_ || location_ != location) {
+      file_.reset();
+      file_.emplace(InputFile::inside(*folder_, location));
+      location_ = location;
+    }
+    return *file_;
+  }
+
   const std::optional<std::filesystem::path>& folder_;
   const Limits& limits_;
-  int64_t nodes_ = 0;
-  int64_t external_bytes_ = 0;
-  bool found_external_ = false;
+  int64_t bytes_ = 0;
   std::optional<InputFile> file_;  // the last one opened: most models have one
   std::string location_;
 };
@@ -170,15 +186,19 @@ class Screen {
 }  // namespace
 
 bool screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
-  Screen screen(folder, limits);
-  screen.model(model);
-  return screen.found_external();
+  ExternalReader reader(folder, limits);
+  bool found = false;
+  Walk(limits, [&](onnx::TensorProto& tensor) {
+    found = true;
+    reader.bring_in(tensor);
+  }).model(model);
+  return found;
 }
 
-bool screen(onnx::TensorProto& tensor, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
-  Screen screen(folder, limits);
-  screen.tensor(tensor);
-  return screen.found_external();
+std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits) {
+  std::set<std::string> locations;
+  Walk(limits, [&](const onnx::TensorProto& tensor) { locations.insert(parse_range(tensor).location); }).model(model);
+  return locations;
 }
 
 }  // namespace pli

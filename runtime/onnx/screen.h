@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <string>
 
 namespace pli {
 
@@ -17,7 +19,7 @@ namespace pli {
 /// kInvalidModel, kIo, kResourceLimit.
 bool screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits);
 
-/// The same for one tensor.
-bool screen(onnx::TensorProto& tensor, const std::optional<std::filesystem::path>& folder, const Limits& limits);
+/// The files that the external tensors of a model lie in, as the model names them. kInvalidModel, kResourceLimit.
+std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits);
 
 }  // namespace pli

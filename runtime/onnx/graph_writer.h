@@ -1,0 +1,34 @@
+#pragma once
+
+#include "runtime/ir/graph.h"
+#include "runtime/onnx/wire.h"
+
+#include <vector>
+
+namespace pli {
+
+/// The second file of a model, as it is laid out.
+struct ExternalFile {
+  struct Part {
+    int64_t offset;
+    std::span<const std::byte> payload;
+  };
+
+  std::string location;     // its name in the model
+  bool attributes = false;  // tensors of attributes go there too, not only initializers
+  std::vector<Part> parts;
+  int64_t size = 0;
+
+  /// Lays `payload` out and returns its offset.
+  int64_t add(std::span<const std::byte> payload);
+};
+
+struct WriteOptions {
+  ExternalFile* external = nullptr;   // null: everything goes into the one file
+  bool drop_constant_inputs = false;  // inputs that an initializer makes constant become plain initializers
+};
+
+/// A GraphProto of the graph. The payloads of large tensors stay where they are: the graph must outlive the result.
+Wire write_graph(const ir::Graph& graph, const WriteOptions& options);
+
+}  // namespace pli

@@ -1,0 +1,171 @@
+#include "runtime/onnx/save.h"
+
+#include "runtime/core/files.h"
+#include "runtime/onnx/graph_writer.h"
+#include "runtime/onnx/load.h"
+#include "runtime/onnx/proto.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace pli {
+
+namespace {
+
+constexpr int64_t kMostBytes = std::numeric_limits<int32_t>::max();
+
+/// The first version of ONNX's format whose initializers need not be inputs.
+constexpr int64_t kFreeInitializers = 4;
+
+/// The first version that names its operator sets.
+constexpr int64_t kOpsetImports = 3;
+
+/// Imports as they came, brought up to date with what the model says now.
+void put_opsets(onnx::ModelProto& proto, const ir::OpsetImports& opsets) {
+  if (proto.ir_version() < kOpsetImports) return;
+  const auto key = [](const onnx::OperatorSetIdProto& import) {
+    return import.domain() == "ai.onnx" ? std::string() : import.domain();
+  };
+  auto imports = extract(*proto.mutable_opset_import());
+  std::erase_if(imports, [&](const auto& import) { return !opsets.contains(key(*import)); });
+  for (const auto& [domain, version] : opsets) {
+    bool found = false;
+    for (const auto& import : imports) {
+      if (key(*import) != domain) continue;
+      import->set_version(version);
+      found = true;
+    }
+    if (found) continue;
+    imports.push_back(std::make_unique<onnx::OperatorSetIdProto>());
+    imports.back()->set_domain(domain);
+    imports.back()->set_version(version);
+  }
+  for (auto& import : imports) proto.mutable_opset_import()->AddAllocated(import.release());
+}
+
+/// Whether the graph has an initializer that is no input.
+bool has_free_initializer(const ir::Graph& graph) { return !graph.initializers().empty(); }
+
+Wire write_model(const ir::Model& model, ExternalFile* external) {
+  auto proto = from_bytes<onnx::ModelProto>(model.extra);
+  const bool raised = model.ir_version < kFreeInitializers && has_free_initializer(model.graph);
+  proto.set_ir_version(raised ? kFreeInitializers : model.ir_version);
+  put_opsets(proto, *model.opsets);
+  Wire wire;
+  wire.append(to_bytes(proto));
+  for (const ir::Function& function : model.functions) {
+    Wire bytes;
+    bytes.append(function.proto);
+    wire.append_message(onnx::ModelProto::kFunctionsFieldNumber, std::move(bytes));
+  }
+  wire.append_message(onnx::ModelProto::kGraphFieldNumber,
+                      write_graph(model.graph, {.external = external, .drop_constant_inputs = raised}));
+  return wire;
+}
+
+// --- two files -------------------------------------------------------------------------------------------------------
+
+/// Names that a second file of the model at `path` may have: "<file>.data" for 0, "<file>.<n>.data" for others.
+std::string data_name(const std::filesystem::path& path, int64_t n) {
+  const std::string file = path.filename().string();
+  return n == 0 ? file + ".data" : fmt::format("{}.{}.data", file, n);
+}
+
+bool is_data_name(const std::filesystem::path& path, const std::string& name) {
+  if (name == data_name(path, 0)) return true;
+  const std::string start = path.filename().string() + ".";
+  constexpr std::string_view kEnd = ".data";
+  if (name.size() <= start.size() + kEnd.size() || !name.starts_with(start) || !name.ends_with(kEnd)) return false;
+  return std::all_of(name.begin() + static_cast<ptrdiff_t>(start.size()),
+                     name.end() - static_cast<ptrdiff_t>(kEnd.size()), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool something_at(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+/// Second files of the model that lies at `path` now and is going to be replaced.
+std::vector<std::filesystem::path> find_superseded(const std::filesystem::path& path) {
+  std::vector<std::filesystem::path> candidates;
+  std::error_code error;
+  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    if (is_data_name(path, entry->path().filename().string()))
+      candidates.push_back(path.parent_path() / entry->path().filename());
+  if (candidates.empty() || !something_at(path)) return {};
+  const std::set<std::string> used = external_files(path);
+  std::erase_if(candidates, [&](const auto& candidate) { return !used.contains(candidate.filename().string()); });
+  return candidates;
+}
+
+/// A file that is removed again unless it is kept.
+class NewFile {
+ public:
+  explicit NewFile(std::filesystem::path path) : path_(std::move(path)) {}
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove(path_, ignored);
+  }
+  void keep() { path_.clear(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void write_data(const ExternalFile& data, const std::filesystem::path& path) {
+  AtomicFile file(path);
+  int64_t at = 0;
+  for (const ExternalFile::Part& part : data.parts) {
+    file.write(std::string(static_cast<size_t>(part.offset - at), '\0'));
+    file.write(part.payload);
+    at = part.offset + static_cast<int64_t>(part.payload.size());
+  }
+  file.commit_new();
+}
+
+}  // namespace
+
+void save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
+  AtomicFile file(path);
+  const bool two = external == ExternalData::kAlways || (external == ExternalData::kAuto && model.has_external_data);
+  ExternalFile data;
+  Wire wire;
+  if (!two) wire = write_model(model, nullptr);
+  if (two || (wire.size() > kMostBytes && external != ExternalData::kNever)) {
+    int64_t n = 0;
+    while (something_at(path.parent_path() / data_name(path, n))) ++n;
+    // Readers know initializers in a second file best, so other tensors go there only when the model doesn't fit
+    // otherwise.
+    for (const bool attributes : {false, true}) {
+      data = {.location = data_name(path, n), .attributes = attributes};
+      wire = write_model(model, &data);
+      if (wire.size() <= kMostBytes) break;
+    }
+  }
+  if (wire.size() > kMostBytes)
+    fail(ErrorCode::kResourceLimit, "{}: the model takes {} bytes, more than protobuf's 2 GiB - 1", path.string(),
+         wire.size());
+
+  const std::vector<std::filesystem::path> superseded = find_superseded(path);
+  const auto data_path = path.parent_path() / data.location;
+  if (!data.parts.empty()) write_data(data, data_path);
+  NewFile written(data.parts.empty() ? std::filesystem::path() : data_path);
+  wire.write_to(file);
+  file.commit();
+  written.keep();
+  std::error_code ignored;
+  for (const auto& old : superseded) std::filesystem::remove(old, ignored);
+}
+
+std::string serialize_model(const ir::Model& model) {
+  const Wire wire = write_model(model, nullptr);
+  if (wire.size() > kMostBytes)
+    fail(ErrorCode::kResourceLimit, "the model takes {} bytes, more than protobuf's 2 GiB - 1", wire.size());
+  return wire.join();
+}
+
+}  // namespace pli
