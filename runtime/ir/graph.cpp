@@ -47,6 +47,10 @@ bool Graph::alive(NodeId id) const {
   return id && static_cast<size_t>(id.index) < nodes_.size() && nodes_[static_cast<size_t>(id.index)].alive;
 }
 
+bool Graph::alive(ValueId id) const {
+  return id && static_cast<size_t>(id.index) < values_.size() && values_[static_cast<size_t>(id.index)].kind != ValueKind::kErased;
+}
+
 const Node& Graph::node(NodeId id) const {
   if (!alive(id)) fail(ErrorCode::kInternal, "node {} does not exist", id.index);
   return nodes_[static_cast<size_t>(id.index)].node;
@@ -67,7 +71,7 @@ const ValueRecord& Graph::value(ValueId id) const {
   return values_[static_cast<size_t>(id.index)];
 }
 
-ValueRecord& Graph::value(ValueId id) { return const_cast<ValueRecord&>(std::as_const(*this).value(id)); }
+ValueRecord& Graph::edit(ValueId id) { return const_cast<ValueRecord&>(value(id)); }
 
 const Tensor* Graph::constant_of(ValueId id) const {
   if (!id) return nullptr;
@@ -128,7 +132,7 @@ ValueId Graph::add_opaque_initializer(std::string name, Type type, std::string t
 }
 
 void Graph::set_default(ValueId input, Tensor tensor, std::string tensor_extra, bool constant) {
-  ValueRecord& record = value(input);
+  ValueRecord& record = edit(input);
   if (record.kind != ValueKind::kInput || record.has_default())
     fail(ErrorCode::kInvalidModel, "\"{}\" is initialized twice", record.name);
   record.payload = tensor;
@@ -137,7 +141,7 @@ void Graph::set_default(ValueId input, Tensor tensor, std::string tensor_extra, 
 }
 
 void Graph::set_opaque_default(ValueId input, std::string tensor_extra, bool sparse) {
-  ValueRecord& record = value(input);
+  ValueRecord& record = edit(input);
   if (record.kind != ValueKind::kInput || record.has_default())
     fail(ErrorCode::kInvalidModel, "\"{}\" is initialized twice", record.name);
   record.tensor_extra = std::move(tensor_extra);
@@ -148,13 +152,13 @@ void Graph::set_opaque_default(ValueId input, std::string tensor_extra, bool spa
 ValueId Graph::add_constant(Tensor tensor, std::string_view hint) { return add_initializer(unique_name(hint), std::move(tensor)); }
 
 void Graph::drop_value(ValueId id) {
-  ValueRecord& record = value(id);
+  ValueRecord& record = edit(id);
   by_name_.erase(record.name);
   record = ValueRecord{};
 }
 
 void Graph::rename(ValueId id, std::string name) {
-  ValueRecord& record = value(id);
+  ValueRecord& record = edit(id);
   if (record.name == name) return;
   if (name.empty()) fail(ErrorCode::kInvalidModel, "a value has an empty name");
   if (!by_name_.emplace(name, id).second) fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two values", name);
@@ -162,10 +166,10 @@ void Graph::rename(ValueId id, std::string name) {
   record.name = std::move(name);
 }
 
-void Graph::set_type(ValueId id, Type type) { value(id).type = std::move(type); }
+void Graph::set_type(ValueId id, Type type) { edit(id).type = std::move(type); }
 
 void Graph::set_constant(ValueId id, Tensor tensor) {
-  ValueRecord& record = value(id);
+  ValueRecord& record = edit(id);
   record.type = Type::of(tensor);
   record.constant = std::move(tensor);
 }
@@ -173,7 +177,7 @@ void Graph::set_constant(ValueId id, Tensor tensor) {
 std::vector<std::string> Graph::freeze_defaults() {
   std::vector<std::string> frozen;
   std::erase_if(inputs_, [&](ValueId id) {
-    ValueRecord& record = value(id);
+    ValueRecord& record = edit(id);
     if (!record.has_default()) return false;
     record.kind = ValueKind::kInitializer;
     record.constant = record.payload;
@@ -214,15 +218,15 @@ void Graph::link_before(NodeId id, NodeId before) {
 void Graph::add_uses(NodeId id) {
   const Node& node = record(id).node;
   for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i]) value(node.inputs[i]).uses.push_back({id, static_cast<int>(i)});
+    if (node.inputs[i]) edit(node.inputs[i]).uses.push_back({id, static_cast<int>(i)});
   for_each_subgraph(node, [&](const Subgraph& subgraph) {
-    for (const ValueId captured : subgraph.captures) value(captured).uses.push_back({id, -1});
+    for (const ValueId captured : subgraph.captures) edit(captured).uses.push_back({id, -1});
   });
 }
 
 void Graph::remove_uses(NodeId id) {
   const auto remove = [&](ValueId used) {
-    if (used) std::erase_if(value(used).uses, [&](const Use& use) { return use.node == id; });
+    if (used) std::erase_if(edit(used).uses, [&](const Use& use) { return use.node == id; });
   };
   const Node& node = record(id).node;
   for (const ValueId input : node.inputs) remove(input);
@@ -238,14 +242,14 @@ void Graph::note_constant(NodeId id) {
   if (node.is("Constant") && node.inputs.empty()) constant = constant_payload(node);
   else if (node.is("Identity") && node.inputs.size() == 1 && node.inputs[0]) constant = value(node.inputs[0]).constant;
   if (!constant) return;
-  ValueRecord& output = value(node.outputs[0]);
+  ValueRecord& output = edit(node.outputs[0]);
   output.type = Type::of(*constant);
   output.constant = std::move(constant);
 }
 
 NodeId Graph::add_node(NodeSpec spec, NodeId before) {
   for (const ValueId input : spec.inputs)
-    if (input) (void)std::as_const(*this).value(input);
+    if (input) (void)value(input);
   const NodeId id{static_cast<int32_t>(nodes_.size())};
   nodes_.push_back({.node = {.op_type = std::move(spec.op_type),
                              .domain = std::move(spec.domain),
@@ -275,19 +279,19 @@ NodeId Graph::add_node(NodeSpec spec, NodeId before) {
 }
 
 void Graph::add_output(Output output) {
-  ++value(output.value).output_uses;
+  ++edit(output.value).output_uses;
   outputs_.push_back(std::move(output));
 }
 
 void Graph::bind_output(size_t index, ValueId id) {
-  ++value(id).output_uses;
-  --value(outputs_.at(index).value).output_uses;
+  ++edit(id).output_uses;
+  --edit(outputs_.at(index).value).output_uses;
   outputs_[index].value = id;
 }
 
 void Graph::replace_all_uses(ValueId from, ValueId to) {
   if (from == to) return;
-  std::vector<Use> moved = std::exchange(value(from).uses, {});
+  std::vector<Use> moved = std::exchange(edit(from).uses, {});
   for (const Use& use : moved) {
     Node& node = record(use.node).node;
     if (use.index >= 0) {
@@ -300,7 +304,7 @@ void Graph::replace_all_uses(ValueId from, ValueId to) {
       else if (auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value)) std::ranges::for_each(*many, rebind);
     }
   }
-  auto& uses = value(to).uses;
+  auto& uses = edit(to).uses;
   uses.insert(uses.end(), moved.begin(), moved.end());
   if (value(from).output_uses == 0) return;
   for (size_t i = 0; i < outputs_.size(); ++i)

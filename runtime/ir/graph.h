@@ -189,7 +189,7 @@ class Graph {
   /// The same where only `tensor_extra` knows the default.
   void set_opaque_default(ValueId input, std::string tensor_extra, bool sparse);
   /// Records how the model declares the value: a serialized ValueInfoProto.
-  void set_declaration(ValueId id, std::string extra) { value(id).extra = std::move(extra); }
+  void set_declaration(ValueId id, std::string extra) { edit(id).extra = std::move(extra); }
   /// A new initializer named after `hint`, made unique.
   ValueId add_constant(Tensor tensor, std::string_view hint);
 
@@ -237,7 +237,7 @@ class Graph {
 
   ValueId add_value(ValueRecord record);
   NodeRecord& record(NodeId id);
-  ValueRecord& value(ValueId id);
+  ValueRecord& edit(ValueId id);
   void drop_value(ValueId id);
   void link_before(NodeId id, NodeId before);
   void add_uses(NodeId id);

@@ -1,0 +1,152 @@
+#include "passes/affine.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace pli::passes {
+
+namespace {
+
+/// Before opset 7 a binary operator broadcasts its second operand only, when told so, from an axis on.
+constexpr int64_t kFreeBroadcasting = 7;
+
+bool is_arithmetic(const ir::Node& node) {
+  return node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
+}
+
+/// The shape of `constant` against x: ones in front, or around it where an old opset says at which axis it starts.
+std::optional<Shape> aligned(const ir::Graph& graph, const ir::Node& node, const Tensor& constant, bool constant_first,
+                             int64_t rank) {
+  const auto own = static_cast<int64_t>(constant.shape().size());
+  int64_t start = rank - own;
+  if (graph.opset("") < kFreeBroadcasting && node.int_or("broadcast", 0) != 0) {
+    if (constant_first) return std::nullopt;
+    const int64_t axis = node.int_or("axis", start);
+    start = axis < 0 ? axis + rank : axis;
+  }
+  if (start < 0 || start + own > rank) return std::nullopt;
+  Shape shape(static_cast<size_t>(rank), 1);
+  std::ranges::copy(constant.shape(), shape.begin() + start);
+  return shape;
+}
+
+/// No dimension of the constant stretches one of x.
+bool fits(const Shape& shape, const ir::Dims& dims) {
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] != 1 && !(dims[i] == ir::Dim(shape[i]))) return false;
+  return true;
+}
+
+}  // namespace
+
+std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
+  const ir::ValueRecord& record = graph.value(id);
+  if (record.kind == ir::ValueKind::kInput)
+    return record.payload ? "is an input of the model whose default may be overridden" : "is an input of the model";
+  if (record.kind == ir::ValueKind::kCapture) return "belongs to an enclosing graph";
+  if (record.kind == ir::ValueKind::kInitializer) return "is stored in a form that can't be read";
+  return "is computed by " + ir::describe(graph, graph.node(record.producer));
+}
+
+std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why) {
+  if (!is_arithmetic(node) || node.inputs.size() != 2 || !node.inputs[0] || !node.inputs[1])
+    return why.because(code::kNoLinearNeighbour, "it is not an arithmetic node of two operands");
+  const Tensor* first = graph.constant_of(node.inputs[0]);
+  const Tensor* second = graph.constant_of(node.inputs[1]);
+  if (!first == !second) return why.because(code::kNotConstant, "not exactly one of its operands is constant");
+
+  ConstantOperand operand{node.inputs[first ? 1 : 0], node.inputs[first ? 0 : 1], first != nullptr, {}};
+  const Tensor& constant = first ? *first : *second;
+  const std::string& name = graph.name(operand.constant);
+  if (!is_float(constant.dtype()))
+    return why.because(code::kDataType, "its operand \"{}\" is {}", name, to_string(constant.dtype()));
+  const ir::Type& x = graph.type(operand.x);
+  if (!x.dims) return why.because(code::kAxisUnproven, "the rank of \"{}\" is not known", graph.name(operand.x));
+  auto shape = aligned(graph, node, constant, operand.constant_first, x.rank());
+  if (!shape || !fits(*shape, *x.dims))
+    return why.because(code::kAxisUnproven, "its operand \"{}\" of shape {} is not shown to be broadcast to {}", name,
+                       to_string(constant.shape()), ir::to_string(x));
+  operand.shape = std::move(*shape);
+  return operand;
+}
+
+std::optional<AffineNode> read_batch_norm(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  const ops::BatchNormView view = ops::BatchNormView::of(graph, node);
+  if (view.training)
+    return why.because(code::kTrainingMode, "it is in training mode: it normalizes by the statistics of its own input");
+  for (size_t i = 1; i < node.outputs.size(); ++i)
+    if (node.outputs[i])
+      return why.because(code::kTrainingMode, "its output \"{}\" gives statistics away", graph.name(node.outputs[i]));
+
+  const std::array<std::pair<const char*, ir::ValueId>, 4> statistics{
+      {{"scale", view.scale}, {"bias", view.bias}, {"mean", view.mean}, {"variance", view.variance}}};
+  for (const auto& [what, value] : statistics) {
+    const Tensor* tensor = graph.constant_of(value);
+    if (!tensor)
+      return why.because(code::kNotConstant, "its {} \"{}\" {}", what, graph.name(value),
+                         why_not_constant(graph, value));
+    if (!is_float(tensor->dtype()))
+      return why.because(code::kDataType, "its {} is {}", what, to_string(tensor->dtype()));
+  }
+  const auto constant = [&](ir::ValueId value) -> const Tensor& { return *graph.constant_of(value); };
+  for (const auto& [what, value] : statistics)
+    if (constant(value).size() != constant(view.scale).size())
+      return why.because(code::kSizeMismatch, "its {} has {} elements, its scale {}", what, constant(value).size(),
+                         constant(view.scale).size());
+
+  const int64_t rank = graph.type(view.x).rank();
+  if (!view.spatial && rank != 2)
+    return why.because(code::kAxisUnproven, "its statistics (spatial=0) vary within a channel");
+  for (const double variance : to_doubles(constant(view.variance)))
+    if (!(variance + view.epsilon > 0))
+      return why.because(code::kNonFinite, "its variance {} plus epsilon {} is not above zero", variance, view.epsilon);
+
+  AffineNode result{id, view.x, node.outputs.at(0), view.bias, {}};
+  result.affine = view.affine(constant(view.scale), constant(view.bias), constant(view.mean), constant(view.variance));
+  if (!result.affine.finite())
+    return why.because(code::kNonFinite, "its statistics hold or give a number that is not finite");
+  return result;
+}
+
+std::optional<AffineNode> read_arithmetic(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  const auto operand = constant_operand(graph, node, why);
+  if (!operand) return std::nullopt;
+  AffineNode result{id, operand->x, node.outputs.at(0), operand->constant, {.scale = {}, .shift = {}, .axis = -1}};
+  for (size_t i = 0; i < operand->shape.size(); ++i) {
+    if (operand->shape[i] == 1) continue;
+    if (!result.uniform())
+      return why.because(code::kAxisUnproven, "its operand \"{}\" varies along several axes",
+                         graph.name(operand->constant));
+    result.affine.axis = static_cast<int64_t>(i);
+  }
+  if (node.is("Div") && operand->constant_first)
+    return why.because(code::kNoLinearNeighbour, "dividing a constant by its input is not linear");
+
+  std::vector<double> numbers = to_doubles(*graph.constant_of(operand->constant));
+  const size_t count = numbers.size();
+  if (node.is("Mul") || node.is("Div")) {
+    if (node.is("Div")) std::ranges::transform(numbers, numbers.begin(), [](double number) { return 1 / number; });
+    result.affine.scale = std::move(numbers);
+    result.affine.shift.assign(count, 0);
+  } else {
+    const bool negated = node.is("Sub") && operand->constant_first;
+    if (node.is("Sub") && !operand->constant_first) std::ranges::transform(numbers, numbers.begin(), std::negate<>());
+    result.affine.scale.assign(count, negated ? -1 : 1);
+    result.affine.shift = std::move(numbers);
+  }
+  if (!result.affine.finite())
+    return why.because(code::kNonFinite, "its operand \"{}\" holds or gives a number that is not finite",
+                       graph.name(operand->constant));
+  return result;
+}
+
+ir::NodeSpec add_of(const ir::Graph& graph, ir::ValueId x, ir::ValueId constant) {
+  ir::NodeSpec spec{.op_type = "Add", .inputs = {x, constant}};
+  if (graph.opset("") < kFreeBroadcasting) spec.attributes.push_back({"broadcast", int64_t{1}, {}});
+  return spec;
+}
+
+}  // namespace pli::passes

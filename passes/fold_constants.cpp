@@ -1,0 +1,74 @@
+#include "passes/pass.h"
+
+#include "runtime/ops/evaluate.h"
+
+namespace pli::passes {
+
+namespace {
+
+/// Weights that are stored in few bits would lose that.
+bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
+
+/// The results are as large as what they are made of, or small.
+bool may_be_stored(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  int64_t operands = 0;
+  for (const ir::ValueId input : node.inputs)
+    if (const Tensor* tensor = graph.constant_of(input)) operands += static_cast<int64_t>(tensor->bytes().size());
+  int64_t results = 0;
+  for (const ir::ValueId output : node.outputs) {
+    if (!output) continue;
+    const ir::Type& type = graph.type(output);
+    const auto shape = type.shape();
+    const auto elements = shape ? checked_size(*shape) : std::nullopt;
+    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+    if (!bytes || *bytes > limits.tensor_bytes) return false;
+    results += *bytes;
+  }
+  return results <= std::max(operands, limits.folded_bytes);
+}
+
+/// Nothing when the node can't be computed now: what it needs is not known, or Pli can't run it.
+std::optional<std::vector<Tensor>> results_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  try {
+    return ops::evaluate_constant(graph, node, limits);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kInternal) throw;
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+/// A node whose inputs are all constant, or a Shape or Size of a value whose dimensions are known   =>   initializers
+///
+/// computed by the kernels that would run it. Random numbers are never folded, nor what is in a model of few bits to be
+/// small, nor results that would make the model larger than limits.folded_bytes a node allows.
+int64_t fold_constants(Context& context) {
+  ir::Graph& graph = context.graph;
+  int64_t changes = 0;
+  for (const ir::NodeId id : graph.nodes()) {
+    const ir::Node& node = graph.node(id);
+    if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
+      continue;
+    if (!may_be_stored(graph, node, context.options.limits)) continue;
+    const auto results = results_of(graph, node, context.options.limits);
+    if (!results) continue;
+
+    const std::vector<ir::ValueId> outputs = node.outputs;
+    if (node.is("BatchNormalization")) context.log.folded(id, graph.name(outputs[0]), "computed_from_constants");
+    std::vector<std::string> names;
+    std::vector<ir::ValueId> made;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!outputs[i]) continue;
+      names.push_back(graph.name(outputs[i]));
+      made.push_back(graph.add_constant((*results)[i], names.back()));
+      graph.replace_all_uses(outputs[i], made.back());
+    }
+    graph.erase_node(id);
+    for (size_t i = 0; i < made.size(); ++i) graph.rename(made[i], names[i]);
+    ++changes;
+  }
+  return changes;
+}
+
+}  // namespace pli::passes

@@ -1,0 +1,102 @@
+#include "passes/fold_log.h"
+
+namespace pli::passes {
+
+namespace {
+
+Fold fold_of(const ir::Graph& graph, const ir::Node& node, std::string path) {
+  Fold fold{.name = node.name, .graph = std::move(path)};
+  if (node.output(0)) fold.output = graph.name(node.output(0));
+  return fold;
+}
+
+std::string step(const ir::Graph& graph, const ir::Node& node, const std::string& attribute) {
+  const std::string& name = node.name.empty() && node.output(0) ? graph.name(node.output(0)) : node.name;
+  return name + "/" + attribute;
+}
+
+/// Calls visit(graph, node, path) for every node of the graphs that `node` holds.
+template <class Visit>
+void for_each_nested(const ir::Graph& graph, const ir::Node& node, const std::string& path, const Visit& visit) {
+  for (const ir::Attribute& attribute : node.attributes) {
+    const std::string inner = (path.empty() ? "" : path + "/") + step(graph, node, attribute.name);
+    const auto walk = [&](const ir::Subgraph& subgraph) {
+      for (const ir::NodeId id : subgraph.graph->nodes()) {
+        const ir::Node& nested = subgraph.graph->node(id);
+        visit(*subgraph.graph, nested, inner);
+        for_each_nested(*subgraph.graph, nested, inner, visit);
+      }
+    };
+    if (const auto* one = std::get_if<ir::Subgraph>(&attribute.value))
+      walk(*one);
+    else if (const auto* many = std::get_if<std::vector<ir::Subgraph>>(&attribute.value))
+      for (const ir::Subgraph& subgraph : *many) walk(subgraph);
+  }
+}
+
+}  // namespace
+
+FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options)
+    : graph_(graph), keep_(options.keep.begin(), options.keep.end()) {
+  for (const ir::NodeId id : graph.nodes()) {
+    const ir::Node& node = graph.node(id);
+    if (node.is("BatchNormalization")) {
+      index_[id] = batch_norms_.size();
+      batch_norms_.push_back({fold_of(graph, node, ""), id});
+    }
+    for_each_nested(graph, node, "", [&](const ir::Graph& inner, const ir::Node& nested, const std::string& path) {
+      if (!nested.is("BatchNormalization")) return;
+      Fold fold = fold_of(inner, nested, path);
+      fold.code = code::kNestedGraph;
+      fold.reason = "it is in a graph nested in a node, and those are left as they are";
+      batch_norms_.push_back({std::move(fold), {}});
+    });
+  }
+}
+
+FoldLog::Entry& FoldLog::entry(ir::NodeId id) {
+  const auto found = index_.find(id);
+  if (found != index_.end()) return batch_norms_[found->second];
+  const auto [affine, fresh] = affines_.try_emplace(id);
+  if (fresh) affine->second = {fold_of(graph_, graph_.node(id), ""), id};
+  return affine->second;
+}
+
+bool FoldLog::kept_by_user(ir::NodeId id) const {
+  const ir::ValueId output = graph_.node(id).output(0);
+  return output && keep_.contains(graph_.name(output));
+}
+
+void FoldLog::folded(ir::NodeId id, std::string into, std::string_view how) {
+  Fold& fold = entry(id).fold;
+  fold.folded = true;
+  fold.into = std::move(into);
+  fold.how = how;
+  fold.code.clear();
+  fold.reason.clear();
+}
+
+void FoldLog::refused(ir::NodeId id, Refusal why) {
+  Fold& fold = entry(id).fold;
+  fold.code = std::move(why.code);
+  fold.reason = std::move(why.reason);
+}
+
+void FoldLog::write(const ir::Graph& graph, Report& report) const {
+  for (const auto& [fold, node] : batch_norms_) {
+    report.batch_norms.push_back(fold);
+    Fold& last = report.batch_norms.back();
+    if (fold.folded || !node) continue;
+    if (!graph.alive(node)) {
+      last.code = code::kDead;
+      last.reason = "no output of the model needs its result, so it was removed";
+    } else if (fold.code.empty()) {
+      last.code = code::kDisabled;
+      last.reason = "the pass that folds it was not asked for";
+    }
+  }
+  for (const auto& [id, entry] : affines_)
+    if (entry.fold.folded || graph.alive(id)) report.affines.push_back(entry.fold);
+}
+
+}  // namespace pli::passes

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "passes/refusal.h"
+#include "runtime/ir/graph.h"
+
+#include <pli/optimize.h>
+
+#include <map>
+#include <set>
+
+namespace pli::passes {
+
+/// What becomes of each BatchNormalization of a model and of each other affine node that a pass looks at.
+class FoldLog {
+ public:
+  FoldLog(const ir::Graph& graph, const OptimizeOptions& options);
+
+  /// The user wants this node left alone.
+  bool kept_by_user(ir::NodeId id) const;
+
+  void folded(ir::NodeId id, std::string into, std::string_view how);
+  void refused(ir::NodeId id, Refusal why);
+
+  /// Every BatchNormalization in the model's order, then the other affines. `graph` is what the model has become.
+  void write(const ir::Graph& graph, Report& report) const;
+
+ private:
+  struct Entry {
+    Fold fold;
+    ir::NodeId node;  // none: in a nested graph
+  };
+
+  void note_nested(const ir::Node& node, const std::string& path);
+  Entry& entry(ir::NodeId id);
+
+  const ir::Graph& graph_;
+  std::set<std::string> keep_;
+  std::vector<Entry> batch_norms_;
+  std::map<ir::NodeId, size_t> index_;  // into batch_norms_
+  std::map<ir::NodeId, Entry> affines_;
+};
+
+}  // namespace pli::passes

@@ -1,0 +1,241 @@
+#include "passes/linear.h"
+
+#include "runtime/ops/convolution.h"
+#include "runtime/ops/matmul.h"
+
+#include <algorithm>
+#include <array>
+
+namespace pli::passes {
+
+namespace {
+
+int64_t product(std::span<const int64_t> dims) { return *checked_size(dims); }
+
+/// The shape of a constant operand; a refusal when it is not constant or not of a float type.
+std::optional<Shape> constant_shape(const ir::Graph& graph, const ir::Node& node, ir::ValueId value,
+                                    std::string_view what, Refusal& why) {
+  const Tensor* tensor = graph.constant_of(value);
+  if (!tensor)
+    return why.because(code::kNotConstant, "the {} \"{}\" of {} {}", what, graph.name(value), ir::describe(graph, node),
+                       why_not_constant(graph, value));
+  if (!is_float(tensor->dtype()))
+    return why.because(code::kDataType, "the {} of {} is {}", what, ir::describe(graph, node),
+                       to_string(tensor->dtype()));
+  return Shape(tensor->shape().begin(), tensor->shape().end());
+}
+
+/// Conv [filters, ...] and ConvTranspose [channels, filters / group, ...].
+std::optional<LinearNode> read_convolution(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  const ops::ConvView view = ops::ConvView::of(graph, node);
+  const auto shape = constant_shape(graph, node, view.weight, "weight", why);
+  if (!shape) return std::nullopt;
+  if (view.bias && !constant_shape(graph, node, view.bias, "bias", why)) return std::nullopt;
+  LinearNode linear{.node = id, .result = node.outputs.at(0), .weight = view.weight, .bias = view.bias};
+  const int64_t inner = product(std::span(*shape).subspan(2));
+  if (view.transposed) {
+    linear.how = "conv_transpose_absorbs_following";
+    linear.map = {view.group, (*shape)[0] / view.group, (*shape)[1], inner};
+  } else {
+    linear.how = "conv_absorbs_following";
+    linear.map = {1, 1, (*shape)[0], (*shape)[1] * inner};
+  }
+  return linear;
+}
+
+std::optional<LinearNode> read_gemm(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  const ops::GemmView view = ops::GemmView::of(graph, node);
+  const auto shape = constant_shape(graph, node, view.b, "B", why);
+  if (!shape) return std::nullopt;
+  // beta 0 means that C is not looked at.
+  const bool adds_c = view.c && view.beta != 0;
+  if (adds_c && !constant_shape(graph, node, view.c, "C", why)) return std::nullopt;
+  LinearNode linear{.node = id, .result = node.outputs.at(0), .how = "gemm_absorbs_following", .weight = view.b};
+  if (adds_c) linear.bias = view.c;
+  linear.bias_factor = static_cast<double>(view.beta);
+  linear.map = view.trans_b ? ChannelMap{1, 1, (*shape)[0], (*shape)[1]} : ChannelMap{1, (*shape)[0], (*shape)[1], 1};
+  return linear;
+}
+
+/// MatMul with a constant of rank 2 or more on the right: [..., K, N].
+std::optional<LinearNode> read_matmul(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  const ir::ValueId weight = node.input(1);
+  const auto shape = constant_shape(graph, node, weight, "second operand", why);
+  if (!shape) return std::nullopt;
+  const ir::ValueId result = node.outputs.at(0);
+  if (shape->size() < 2 || !graph.type(result).has_rank())
+    return why.because(code::kAxisUnproven, "the result of {} has no axis that is known to be that of its weight",
+                       ir::describe(graph, node));
+  LinearNode linear{.node = id, .result = result, .how = "matmul_absorbs_following", .weight = weight};
+  linear.map = {1, product(std::span(*shape).first(shape->size() - 1)), shape->back(), 1};
+  linear.axis = graph.type(result).rank() - 1;
+  return linear;
+}
+
+std::optional<LinearNode> read_linear(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+  const ir::Node& node = graph.node(id);
+  if (node.is("Gemm")) return read_gemm(graph, id, why);
+  if (node.is("MatMul")) return read_matmul(graph, id, why);
+  return read_convolution(graph, id, why);
+}
+
+bool is_linear(const ir::Node& node) {
+  return node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul");
+}
+
+/// The Add of a constant to what a MatMul makes.
+std::optional<ConstantOperand> bias_of_matmul(const ir::Graph& graph, const ir::Node& node) {
+  Refusal ignored;
+  if (!node.is("Add")) return std::nullopt;
+  auto operand = constant_operand(graph, node, ignored);
+  if (!operand) return std::nullopt;
+  const ir::NodeId producer = graph.producer(operand->x);
+  if (!producer || !graph.node(producer).is("MatMul")) return std::nullopt;
+  return operand;
+}
+
+/// Nothing but `user` may see the value: what it holds is going to change.
+bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Refusal& why) {
+  const std::string maker = ir::describe(graph, graph.node(graph.producer(value)));
+  if (graph.is_output(value)) {
+    why.because(code::kGraphOutput, "the result \"{}\" of {} is an output of the model", graph.name(value), maker);
+    return false;
+  }
+  for (const ir::Use& use : graph.uses(value)) {
+    if (use.node == user && use.index == graph.uses(value).front().index) continue;
+    why.because(code::kOtherConsumer, "the result \"{}\" of {} is used by {} too", graph.name(value), maker,
+                ir::describe(graph, graph.node(use.node)));
+    return false;
+  }
+  return true;
+}
+
+/// The nearest linear node before `node`, along the one path of data through nodes that reshape it or work element by
+/// element.
+ir::NodeId linear_before(const ir::Graph& graph, const ir::Node& node) {
+  static constexpr std::array kOnePath{"Relu",
+                                       "LeakyRelu",
+                                       "PRelu",
+                                       "Elu",
+                                       "Selu",
+                                       "Celu",
+                                       "Clip",
+                                       "Sigmoid",
+                                       "HardSigmoid",
+                                       "HardSwish",
+                                       "Tanh",
+                                       "Softplus",
+                                       "Softsign",
+                                       "Gelu",
+                                       "Mish",
+                                       "Erf",
+                                       "ThresholdedRelu",
+                                       "Dropout",
+                                       "Identity",
+                                       "Cast",
+                                       "MaxPool",
+                                       "AveragePool",
+                                       "GlobalMaxPool",
+                                       "GlobalAveragePool",
+                                       "LpPool",
+                                       "Pad",
+                                       "Reshape",
+                                       "Flatten",
+                                       "Squeeze",
+                                       "Unsqueeze",
+                                       "Transpose",
+                                       "Resize",
+                                       "Upsample",
+                                       "DepthToSpace",
+                                       "SpaceToDepth",
+                                       "Slice",
+                                       "BatchNormalization",
+                                       "InstanceNormalization",
+                                       "LRN",
+                                       "Softmax"};
+  constexpr int kMostSteps = 16;
+  const ir::Node* at = &node;
+  for (int step = 0; step < kMostSteps; ++step) {
+    if (std::ranges::none_of(kOnePath, [&](const char* type) { return at->is(type); }) || !at->input(0)) return {};
+    const ir::NodeId producer = graph.producer(at->input(0));
+    if (!producer || is_linear(graph.node(producer))) return producer;
+    at = &graph.node(producer);
+  }
+  return {};
+}
+
+std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, Refusal& why) {
+  const ir::NodeId producer = graph.producer(value);
+  if (!producer) {
+    const bool constant = graph.constant_of(value) != nullptr;
+    return why.because(code::kNoLinearNeighbour, "its input \"{}\" {}", graph.name(value),
+                       constant ? std::string("is constant") : why_not_constant(graph, value));
+  }
+  const ir::Node& node = graph.node(producer);
+  if (const ir::NodeId linear = linear_before(graph, node))
+    return why.because(code::kNonlinearBetween, "{} stands between {} and it", ir::describe(graph, node),
+                       ir::describe(graph, graph.node(linear)));
+  return why.because(code::kNoLinearNeighbour, "its input \"{}\" comes from {}, which has no weights to fold into",
+                     graph.name(value), ir::describe(graph, node));
+}
+
+/// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes
+/// from.
+ir::ValueId before_transposes(const ir::Graph& graph, ir::ValueId value, std::vector<ir::NodeId>& transposes,
+                              int64_t& axis) {
+  for (;;) {
+    const ir::NodeId producer = graph.producer(value);
+    if (!producer || !graph.node(producer).is("Transpose") || !graph.type(value).has_rank()) break;
+    const ir::Node& transpose = graph.node(producer);
+    const int64_t rank = graph.type(value).rank();
+    const Shape perm = transpose.ints_or("perm", {});
+    if (!transpose.input(0) || (!perm.empty() && static_cast<int64_t>(perm.size()) != rank)) break;
+    if (axis >= 0) axis = perm.empty() ? rank - 1 - axis : perm[static_cast<size_t>(axis)];
+    transposes.insert(transposes.begin(), producer);
+    value = transpose.inputs[0];
+  }
+  return value;
+}
+
+}  // namespace
+
+std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode& affine, Refusal& why) {
+  LinearMatch match;
+  int64_t axis = affine.affine.axis;
+  const ir::ValueId source = before_transposes(graph, affine.x, match.transposes, axis);
+  const ir::NodeId producer = graph.producer(source);
+  if (!producer) return not_linear(graph, source, why);
+  const auto bias = bias_of_matmul(graph, graph.node(producer));
+  if (!bias && !is_linear(graph.node(producer))) return not_linear(graph, source, why);
+
+  ir::ValueId value = source;
+  for (const ir::NodeId transpose : match.transposes) {
+    if (!used_only_by(graph, value, transpose, why)) return std::nullopt;
+    value = graph.node(transpose).outputs.at(0);
+  }
+  if (!used_only_by(graph, value, affine.node, why)) return std::nullopt;
+  if (bias && !used_only_by(graph, bias->x, producer, why)) return std::nullopt;
+
+  auto linear = read_linear(graph, bias ? graph.producer(bias->x) : producer, why);
+  if (!linear) return std::nullopt;
+  if (bias) {
+    linear->bias_node = producer;
+    linear->bias = bias->constant;
+    linear->result = source;
+    linear->how = "matmul_add_absorbs_following";
+  }
+  const std::string name = ir::describe(graph, graph.node(linear->node));
+  if (!affine.uniform() && axis != linear->axis)
+    return why.because(code::kAxisUnproven, "it works along axis {} of the result of {}, whose channels are axis {}",
+                       axis, name, linear->axis);
+  if (!affine.uniform() && static_cast<int64_t>(affine.affine.scale.size()) != linear->map.channels())
+    return why.because(code::kSizeMismatch, "it has {} channels, {} gives {}", affine.affine.scale.size(), name,
+                       linear->map.channels());
+  match.linear = *linear;
+  return match;
+}
+
+}  // namespace pli::passes

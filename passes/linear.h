@@ -1,0 +1,50 @@
+#pragma once
+
+#include "passes/affine.h"
+#include "passes/pass.h"
+
+namespace pli::passes {
+
+/// Which output channel each element of a weight belongs to. The weight is seen as [groups, rows, columns, inner]; its
+/// element (g, r, c, i) belongs to channel g * columns + c.
+struct ChannelMap {
+  int64_t groups = 1, rows = 1, columns = 1, inner = 1;
+  int64_t channels() const { return groups * columns; }
+};
+
+/// A linear node, read so that every kind of it takes up scale and shift alike.
+struct LinearNode {
+  ir::NodeId node;       // Conv, ConvTranspose, Gemm or MatMul
+  ir::NodeId bias_node;  // the Add of a constant behind a MatMul; none: the node adds the bias itself, or there is none
+  ir::ValueId result;    // of the node, or of bias_node
+  std::string_view how;  // the rule's name when it takes up what follows it
+  ir::ValueId weight, bias;  // bias: none when there is none
+  double bias_factor = 1;    // Gemm's beta
+  ChannelMap map;
+  int64_t axis = 1;  // of the result's channels
+};
+
+/// A linear node and the Transposes by which all of its result, used nowhere else, reaches an affine node.
+struct LinearMatch {
+  LinearNode linear;
+  std::vector<ir::NodeId> transposes;  // in the order of the data
+};
+
+/// The linear node that could take up `affine`, whose numbers run along the channels of its result.
+std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode& affine, Refusal& why);
+
+/// Folds an affine node into the weights of the linear node before it:
+///
+///     scale * (W x + b) + shift   =>   (scale W) x + (scale b + shift)
+///
+/// in double, rounded once to the type of W. Everything is checked before anything is changed. Gives the name of the
+/// node that took it up.
+std::optional<std::string> absorb_following(Context& context, const AffineNode& affine, const LinearMatch& match,
+                                            Refusal& why);
+
+/// Reads node `id` as an affine one and folds it where that can be done; logs what became of it. Returns whether it was
+/// folded.
+bool fold_affine(Context& context, ir::NodeId id,
+                 std::optional<AffineNode> (*read)(const ir::Graph& graph, ir::NodeId id, Refusal& why));
+
+}  // namespace pli::passes

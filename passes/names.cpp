@@ -1,0 +1,40 @@
+#include "passes/names.h"
+
+namespace pli::passes {
+
+ir::ValueId Names::replace(ir::ValueId old, Tensor tensor) {
+  const std::string name = of(old);
+  const auto origin = origins_.find(old);
+  const std::string from = origin == origins_.end() ? name : origin->second;
+  const ir::ValueId made =
+      graph_.add_initializer(graph_.unique_name(name), std::move(tensor), graph_.value(old).tensor_extra);
+  wanted_[made] = name;
+  origins_[made] = from;
+  return made;
+}
+
+ir::ValueId Names::add(std::string_view name, Tensor tensor, ir::ValueId origin) {
+  const ir::ValueId made = graph_.add_constant(std::move(tensor), name);
+  wanted_[made] = name;
+  origins_[made] = of(origin);
+  return made;
+}
+
+const std::string& Names::of(ir::ValueId id) const {
+  const auto wanted = wanted_.find(id);
+  return wanted == wanted_.end() ? graph_.name(id) : wanted->second;
+}
+
+void Names::settle() {
+  for (const auto& [id, name] : wanted_)
+    if (graph_.alive(id) && !graph_.find(name)) graph_.rename(id, name);
+}
+
+std::map<std::string, std::string> Names::origins() const {
+  std::map<std::string, std::string> result;
+  for (const auto& [id, from] : origins_)
+    if (graph_.alive(id) && graph_.name(id) != from) result[graph_.name(id)] = from;
+  return result;
+}
+
+}  // namespace pli::passes

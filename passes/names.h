@@ -1,0 +1,36 @@
+#pragma once
+
+#include "runtime/ir/graph.h"
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace pli::passes {
+
+/// The names of new constants: each has the name of what it replaces, as soon as nobody needs the old value any more.
+class Names {
+ public:
+  explicit Names(ir::Graph& graph) : graph_(graph) {}
+
+  /// A new initializer in the place of `old`.
+  ir::ValueId replace(ir::ValueId old, Tensor tensor);
+  /// A new initializer under `name` or one like it, made from the value `origin`.
+  ir::ValueId add(std::string_view name, Tensor tensor, ir::ValueId origin);
+
+  /// The name that a value will have in the end.
+  const std::string& of(ir::ValueId id) const;
+
+  /// Gives out the names that have become free.
+  void settle();
+
+  /// New name -> the name that it came from, of the constants that are still there.
+  std::map<std::string, std::string> origins() const;
+
+ private:
+  ir::Graph& graph_;
+  std::map<ir::ValueId, std::string> wanted_;
+  std::map<ir::ValueId, std::string> origins_;
+};
+
+}  // namespace pli::passes

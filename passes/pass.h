@@ -1,0 +1,39 @@
+#pragma once
+
+#include "passes/fold_log.h"
+#include "passes/names.h"
+
+#include <pli/optimize.h>
+
+#include <string_view>
+
+namespace pli::passes {
+
+/// What a pass works on. The runner has inferred all types before it, and afterwards removes dead code, renames and
+/// verifies.
+struct Context {
+  ir::Graph& graph;
+  const OptimizeOptions& options;
+  FoldLog& log;  // what becomes of each BatchNormalization and affine
+  Names& names;  // that new constants shall have
+  int64_t subnormals_cleared = 0;
+};
+
+/// One kind of rewrite, applied wherever it fits. It checks everything before the first change of each rewrite, so that
+/// the graph stays whole and equal to what it was. Returns the number of rewrites; 0 on a graph that it has just
+/// returned from.
+using PassFn = int64_t (*)(Context&);
+
+struct Pass {
+  std::string_view name;     // of the function, its file, its test and the user's --disable
+  std::string_view summary;  // one line
+  PassFn run;
+};
+
+// One file each, passes/<name>.cpp.
+int64_t eliminate_nop(Context& context);
+int64_t fold_constants(Context& context);
+int64_t fold_batch_norm(Context& context);
+int64_t fold_channel_affine(Context& context);
+
+}  // namespace pli::passes

@@ -1,0 +1,122 @@
+#include "passes/pipeline.h"
+
+#include "runtime/ops/evaluate.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+namespace pli::passes {
+
+namespace {
+
+constexpr std::array kPasses = std::to_array<Pass>({
+    {"eliminate_nop",
+     "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
+    {"fold_constants", "Compute what depends on constants only", fold_constants},
+    {"fold_channel_affine",
+     "Fold constant Mul, Add, Sub and Div by channel into the Conv, ConvTranspose, Gemm or MatMul before them",
+     fold_channel_affine},
+    {"fold_batch_norm", "Fold BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it",
+     fold_batch_norm},
+});
+
+/// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
+constexpr int kMostRounds = 64;
+
+void check_names(const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const Pass& pass : kPasses) known.emplace_back(pass.name);
+  for (const std::string& name : names)
+    if (std::ranges::find(known, name) == known.end())
+      fail(ErrorCode::kInvalidArgument, "there is no pass \"{}\"; the passes are {}", name, suggest(name, known));
+}
+
+std::vector<Pass> selected(const OptimizeOptions& options) {
+  check_names(options.only);
+  check_names(options.disable);
+  if (!options.stop_after.empty()) check_names({options.stop_after});
+  const auto named = [](const std::vector<std::string>& names, std::string_view name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  std::vector<Pass> result;
+  for (const Pass& pass : kPasses)
+    if ((options.only.empty() || named(options.only, pass.name)) && !named(options.disable, pass.name))
+      result.push_back(pass);
+  return result;
+}
+
+/// Runs one pass with all that goes around it.
+int64_t run_pass(const Pass& pass, Context& context, double& ms) {
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t changes = with_context(fmt::format("pass {}", pass.name), [&] {
+    const int64_t made = pass.run(context);
+    if (made == 0) return made;
+    context.graph.erase_dead();
+    context.names.settle();
+    ops::infer_types(context.graph, context.options.limits);
+    context.graph.verify();
+    return made;
+  });
+  ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return changes;
+}
+
+/// Before IR version 4 every initializer is an input as well. A constant that a pass made is not, so that the model has
+/// to become one of version 4, its old initializers no inputs any more.
+void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Report& report) {
+  constexpr int64_t kFreeInitializers = 4;
+  const auto made = [&](ir::ValueId id) { return static_cast<size_t>(id.index) >= values_before; };
+  if (model.ir_version >= kFreeInitializers || std::ranges::none_of(model.graph.initializers(), made)) return;
+  const std::vector<std::string> frozen = model.graph.freeze_defaults();
+  report.notes.push_back(fmt::format("the model's IR version {} became {}: its {} initializers are no inputs any more",
+                                     model.ir_version, kFreeInitializers, frozen.size()));
+  model.ir_version = kFreeInitializers;
+  model.graph.erase_dead();
+  names.settle();
+  model.graph.verify();
+}
+
+}  // namespace
+
+std::span<const Pass> passes() { return kPasses; }
+
+Report run(ir::Model& model, const OptimizeOptions& options) {
+  const std::vector<Pass> chosen = selected(options);
+  ir::Graph& graph = model.graph;
+  Report report;
+  report.nodes_before = static_cast<int64_t>(graph.node_count());
+  if (options.freeze_initializers)
+    if (const auto frozen = graph.freeze_defaults(); !frozen.empty())
+      report.notes.push_back(fmt::format("{} initializers are no inputs any more, as asked for", frozen.size()));
+
+  const size_t values_before = graph.value_limit();
+  FoldLog log(graph, options);
+  Names names(graph);
+  Context context{graph, options, log, names};
+  for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
+
+  graph.erase_dead();
+  ops::infer_types(graph, options.limits);
+  bool changed = true;
+  for (int round = 0; changed && round < kMostRounds; ++round) {
+    changed = false;
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      const int64_t changes = run_pass(chosen[i], context, report.passes[i].ms);
+      report.passes[i].changes += changes;
+      changed = changed || changes > 0;
+      if (chosen[i].name != options.stop_after) continue;
+      changed = false;
+      break;
+    }
+  }
+
+  raise_ir_version(model, values_before, names, report);
+  log.write(graph, report);
+  report.nodes_after = static_cast<int64_t>(graph.node_count());
+  report.subnormals_cleared = context.subnormals_cleared;
+  report.origin = names.origins();
+  return report;
+}
+
+}  // namespace pli::passes
