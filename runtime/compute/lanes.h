@@ -6,15 +6,18 @@
 
 namespace pli::compute {
 
-/// Eight floats, for loops whose accumulators have to stay in registers: where the compiler would have to find the vectors by
-/// itself it spills them. Passed by reference only: how they are passed by value differs between the clones of a function.
+/// Eight floats, for loops whose accumulators have to stay in registers: where the compiler would have to find the
+/// vectors by itself it spills them. Passed by reference only: how they are passed by value differs between the clones
+/// of a function.
 using Lanes = float __attribute__((vector_size(32)));
 inline constexpr int64_t kLanes = 8;
 
 /// Lanes anywhere in an array of floats.
 using UnalignedLanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 
-inline const UnalignedLanes& lanes_at(const float* address) { return *reinterpret_cast<const UnalignedLanes*>(address); }
+inline const UnalignedLanes& lanes_at(const float* address) {
+  return *reinterpret_cast<const UnalignedLanes*>(address);
+}
 inline UnalignedLanes& lanes_at(float* address) { return *reinterpret_cast<UnalignedLanes*>(address); }
 
 // For one float or for Lanes alike.

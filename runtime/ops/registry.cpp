@@ -1,6 +1,7 @@
 #include "runtime/ops/operator.h"
 
 #include "runtime/ops/batch_normalization.h"
+#include "runtime/ops/pooling.h"
 #include "runtime/ops/reduction.h"
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace {
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
     batch_normalization_family,
+    pooling_family,
     reduction_family,
 };
 
