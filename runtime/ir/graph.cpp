@@ -57,11 +57,6 @@ Graph::NodeRecord& Graph::record(NodeId id) {
   return nodes_[static_cast<size_t>(id.index)];
 }
 
-bool Graph::alive(ValueId id) const {
-  return id && static_cast<size_t>(id.index) < values_.size() &&
-         values_[static_cast<size_t>(id.index)].kind != ValueKind::kErased;
-}
-
 const ValueRecord& Graph::value(ValueId id) const {
   if (!alive(id)) fail(ErrorCode::kInternal, "value {} does not exist", id.index);
   return values_[static_cast<size_t>(id.index)];
