@@ -47,6 +47,11 @@ bool Graph::alive(NodeId id) const {
   return id && static_cast<size_t>(id.index) < nodes_.size() && nodes_[static_cast<size_t>(id.index)].alive;
 }
 
+bool Graph::alive(ValueId id) const {
+  return id && static_cast<size_t>(id.index) < values_.size() &&
+         values_[static_cast<size_t>(id.index)].kind != ValueKind::kErased;
+}
+
 const Node& Graph::node(NodeId id) const {
   if (!alive(id)) fail(ErrorCode::kInternal, "node {} does not exist", id.index);
   return nodes_[static_cast<size_t>(id.index)].node;
