@@ -2,13 +2,13 @@
 """Trains the small CNN of models/digits.onnx on the UCI digits and writes its ONNX test case.
 
 Needs Debian's python3-torch, python3-sklearn and python3-onnx (models/packages.txt); takes half a minute.
-Seeded and single-threaded: the same packages on the same kind of CPU write the same bytes again.
+Seeded and single-threaded: the same packages (BLAS included) on the same kind of CPU write the same bytes again.
 
-    digits.onnx                              the network, BatchNormalization kept, batch dimension symbolic
-    digits/model.onnx                        a link to it
+    digits.onnx                                  the network, BatchNormalization kept, batch dimension symbolic
+    digits/model.onnx                            a link to it
     digits/test_data_set_0/{input,output}_0.pb   one image and PyTorch's own output
     digits/test_data_set_1/{input,output}_0.pb   all held-out images and PyTorch's own outputs
-    digits/labels.pb                         the true classes of test_data_set_1, int64
+    digits/labels.pb                             the true classes of test_data_set_1, int64
 """
 
 import argparse
