@@ -7,19 +7,12 @@ using dnnl::memory;
 
 namespace {
 
-/// The shape of the operand of a binary post-op: the result's own, or 1 everywhere but in one dimension.
-memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
-  if (op.kind == PostOp::Kind::kAdd) return result;
-  const memory::dims dims = result.dims();
-  memory::dims operand(dims.size(), 1);
-  const size_t axis = op.kind == PostOp::Kind::kAddRow ? dims.size() - 1 : 1;
-  operand[axis] = dims[axis];
-  return {operand, memory::data_type::f32, memory::dims(plain_strides(operand))};
-}
+bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd || op.kind == PostOp::Kind::kMul; }
 
-bool has_operand(const PostOp& op) {
-  return op.kind == PostOp::Kind::kAdd || op.kind == PostOp::Kind::kAddChannel || op.kind == PostOp::Kind::kMulChannel ||
-         op.kind == PostOp::Kind::kAddRow;
+/// The operand's description in the rank of the primitive's result, which differs where a 1-D image runs as a 2-D one.
+memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
+  const bool as_image = result.dims().size() == op.description.dims.size() + 1;
+  return to_onednn(as_image ? with_height(op.description) : op.description);
 }
 
 void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
@@ -36,10 +29,8 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
     case Kind::kGeluTanh: ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0); return;
     case Kind::kLinear: ops.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta); return;
     case Kind::kAddInPlace: ops.append_sum(1); return;
-    case Kind::kMulChannel: ops.append_binary(algorithm::binary_mul, operand_desc(op, result)); return;
-    case Kind::kAdd:
-    case Kind::kAddChannel:
-    case Kind::kAddRow: ops.append_binary(algorithm::binary_add, operand_desc(op, result)); return;
+    case Kind::kAdd: ops.append_binary(algorithm::binary_add, operand_desc(op, result)); return;
+    case Kind::kMul: ops.append_binary(algorithm::binary_mul, operand_desc(op, result)); return;
   }
 }
 
@@ -143,6 +134,8 @@ dnnl::primitive_attr make_attributes(const PostOps& post_ops, const memory::desc
   attributes.set_post_ops(ops);
   return attributes;
 }
+
+void set_scale(dnnl::primitive_attr& attributes, float scale) { attributes.set_output_scales(0, {scale}); }
 
 void add_post_op_arguments(const PostOps& post_ops, const memory::desc& result, std::vector<Argument>& arguments) {
   for (size_t i = 0; i < post_ops.size(); ++i)

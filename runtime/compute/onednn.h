@@ -39,6 +39,9 @@ TensorDesc with_height(const TensorDesc& desc);
 /// Scratchpad from the caller, and the post-ops; those with an operand are put into `arguments` by add_post_op_arguments.
 dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory::desc& result);
 
+/// Results times `scale`, before the post-ops.
+void set_scale(dnnl::primitive_attr& attributes, float scale);
+
 /// An argument of a primitive: an operand of the call, or memory that the kernel owns.
 struct Argument {
   enum class Source { kInput, kOutput, kOwned };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/compute/tensor_desc.h"
+
 #include <cstddef>
 #include <vector>
 
@@ -18,16 +20,15 @@ struct PostOp {
     kGeluErf,
     kGeluTanh,
     kLinear,       // alpha x + beta
-    kAdd,          // + input `operand`, of the result's shape and layout
+    kAdd,          // + input `operand`
+    kMul,          // * input `operand`
     kAddInPlace,   // + what the result's memory holds before the call
-    kAddChannel,   // + input `operand`, one element for each channel (dimension 1 of the result)
-    kMulChannel,   // * input `operand`, likewise
-    kAddRow,       // + input `operand`, one element for each place of the result's last dimension
   };
   Kind kind = Kind::kRelu;
   float alpha = 0;
   float beta = 0;
-  size_t operand = 0;  // index into the kernel's inputs
+  size_t operand = 0;      // index into the kernel's inputs
+  TensorDesc description;  // of the operand: the result's rank, each dimension the result's or 1
 };
 using PostOps = std::vector<PostOp>;
 

@@ -204,9 +204,9 @@ ir::NodeSpec ConvView::with_weights(const ir::Node& node, ir::ValueId new_weight
 Family convolution_family() {
   static constexpr std::array<Operator, 2> kOperators{{
       {.type = "Conv", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_conv, .prepare = prepare_convolution,
-       .layout = layout_convolution, .epilogues = kTakesActivation | kTakesAdd},
+       .layout = layout_convolution, .epilogues = kTakesActivation | kTakesLinear | kTakesAdd},
       {.type = "ConvTranspose", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_conv,
-       .prepare = prepare_conv_transpose, .layout = layout_conv_transpose, .epilogues = kTakesActivation},
+       .prepare = prepare_conv_transpose, .layout = layout_conv_transpose},
   }};
   return kOperators;
 }

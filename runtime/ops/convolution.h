@@ -38,10 +38,10 @@ struct ConvView {
 
 Family convolution_family();
 
-// In convolution_kernel.cpp. Weak while that file is not there.
-[[gnu::weak]] std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context);
-[[gnu::weak]] std::unique_ptr<Kernel> prepare_conv_transpose(const PrepareContext& context);
-[[gnu::weak]] Layouts layout_convolution(const PrepareContext& context);
-[[gnu::weak]] Layouts layout_conv_transpose(const PrepareContext& context);
+// In convolution_kernel.cpp.
+std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_conv_transpose(const PrepareContext& context);
+Layouts layout_convolution(const PrepareContext& context);
+Layouts layout_conv_transpose(const PrepareContext& context);
 
 }  // namespace pli::ops

@@ -1,8 +1,9 @@
 #include "runtime/ops/evaluate.h"
 
+#include "runtime/compute/copy.h"
 #include "runtime/compute/parallel.h"
 
-#include <new>
+#include <utility>
 
 namespace pli::ops {
 
@@ -28,6 +29,10 @@ Tensor output_tensor(const ir::Type& type, const Limits& limits) {
   if (!bytes) fail(ErrorCode::kUnsupported, "the output has no size");
   if (*bytes > limits.tensor_bytes) fail(ErrorCode::kResourceLimit, "an output of {} bytes passes the limit", *bytes);
   return Tensor(type.dtype, *shape);
+}
+
+void copy(const void* from, const TensorDesc& from_desc, void* to, const TensorDesc& to_desc) {
+  compute::StridedCopy(from_desc.dtype, from_desc.dims, from_desc.strides, to_desc.strides).run(from, to);
 }
 
 }  // namespace
@@ -72,14 +77,35 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", node.op_type);
 
   const compute::ThreadScope one_thread(1);
+  const Layouts layouts = op.layout ? op.layout(context) : Layouts{context.inputs, context.outputs};
+  const std::vector<TensorDesc> plain_inputs = std::exchange(context.inputs, layouts.inputs);
+  const std::vector<TensorDesc> plain_outputs = std::exchange(context.outputs, layouts.outputs);
   const std::unique_ptr<Kernel> kernel = op.prepare(context);
-  const std::unique_ptr<compute::KernelState> state = kernel->make_state();
+
+  std::vector<Tensor> copies;  // of operands that the kernel takes or gives in another layout
+  copies.reserve(inputs.size() + outputs.size());
   std::vector<const void*> in;
   std::vector<void*> out;
-  for (const Tensor* input : inputs) in.push_back(input ? input->bytes().data() : nullptr);
-  for (size_t i = 0; i < outputs.size(); ++i) out.push_back(context.outputs[i].present() ? outputs[i].mutable_raw() : nullptr);
-  const Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
-  kernel->run({in, out, const_cast<std::byte*>(scratch.bytes().data()), state.get()});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const void* data = inputs[i] ? inputs[i]->bytes().data() : nullptr;
+    if (inputs[i] && !same_layout(plain_inputs[i], layouts.inputs[i])) {
+      copies.emplace_back(inputs[i]->dtype(), plain_inputs[i].dims);
+      copy(data, plain_inputs[i], copies.back().mutable_raw(), layouts.inputs[i]);
+      data = copies.back().bytes().data();
+    }
+    in.push_back(data);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!plain_outputs[i].present()) out.push_back(nullptr);
+    else if (same_layout(plain_outputs[i], layouts.outputs[i])) out.push_back(outputs[i].mutable_raw());
+    else out.push_back(copies.emplace_back(outputs[i].dtype(), plain_outputs[i].dims).mutable_raw());
+  }
+  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
+  const std::unique_ptr<compute::KernelState> state = kernel->make_state();
+  kernel->run({in, out, scratch.mutable_raw(), state.get()});
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (plain_outputs[i].present() && !same_layout(plain_outputs[i], layouts.outputs[i]))
+      copy(out[i], layouts.outputs[i], outputs[i].mutable_raw(), plain_outputs[i]);
   return outputs;
 }
 

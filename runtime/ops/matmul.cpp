@@ -124,9 +124,9 @@ std::optional<ir::Dims> matmul_dims(const std::optional<ir::Dims>& a, const std:
 Family matmul_family() {
   static constexpr std::array<Operator, 2> kOperators{{
       {.type = "Gemm", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_gemm, .prepare = prepare_gemm,
-       .layout = layout_gemm, .epilogues = kTakesActivation | kTakesAdd},
+       .layout = layout_gemm, .epilogues = kTakesActivation},
       {.type = "MatMul", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_matmul, .prepare = prepare_matmul,
-       .layout = layout_matmul, .epilogues = kTakesActivation | kTakesAdd},
+       .layout = layout_matmul, .epilogues = kTakesActivation | kTakesRow},
   }};
   return kOperators;
 }

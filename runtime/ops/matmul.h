@@ -26,10 +26,10 @@ std::optional<ir::Dims> matmul_dims(const std::optional<ir::Dims>& a, const std:
 
 Family matmul_family();
 
-// In matmul_kernel.cpp. Weak while that file is not there.
-[[gnu::weak]] std::unique_ptr<Kernel> prepare_gemm(const PrepareContext& context);
-[[gnu::weak]] std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context);
-[[gnu::weak]] Layouts layout_gemm(const PrepareContext& context);
-[[gnu::weak]] Layouts layout_matmul(const PrepareContext& context);
+// In matmul_kernel.cpp.
+std::unique_ptr<Kernel> prepare_gemm(const PrepareContext& context);
+std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context);
+Layouts layout_gemm(const PrepareContext& context);
+Layouts layout_matmul(const PrepareContext& context);
 
 }  // namespace pli::ops

@@ -85,8 +85,7 @@ struct Epilogue {
     kActivation,
     kAdd,         // plus operand, of the result's own shape
     kAddInPlace,  // plus what the output buffer holds: the operand dies here and shares the buffer
-    kAddChannel,  // plus operand, one element for each channel (dimension 1)
-    kMulChannel,  // times operand, likewise
+    kAddRow,      // plus operand, constant, one element for each place of the last dimension
   };
   Kind kind = Kind::kActivation;
   Activation activation;
@@ -94,7 +93,8 @@ struct Epilogue {
 };
 
 /// Which epilogues an operator's kernels can carry: bits.
-enum EpilogueSet : uint32_t { kNoEpilogue = 0, kTakesActivation = 1, kTakesAdd = 2, kTakesChannel = 4 };
+/// kTakesLinear: the activations alpha x + beta and kHardSigmoid as well, which oneDNN's matmul gets wrong.
+enum EpilogueSet : uint32_t { kNoEpilogue = 0, kTakesActivation = 1, kTakesAdd = 2, kTakesRow = 4, kTakesLinear = 8 };
 
 /// What preparing a kernel sees: every shape and layout is concrete.
 struct PrepareContext {

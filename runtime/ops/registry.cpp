@@ -1,6 +1,8 @@
 #include "runtime/ops/operator.h"
 
 #include "runtime/ops/batch_normalization.h"
+#include "runtime/ops/convolution.h"
+#include "runtime/ops/matmul.h"
 #include "runtime/ops/pooling.h"
 #include "runtime/ops/reduction.h"
 
@@ -14,6 +16,8 @@ namespace {
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
     batch_normalization_family,
+    convolution_family,
+    matmul_family,
     pooling_family,
     reduction_family,
 };

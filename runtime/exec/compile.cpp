@@ -1,0 +1,329 @@
+#include "runtime/exec/compile.h"
+
+#include "runtime/compute/copy.h"
+#include "runtime/compute/parallel.h"
+#include "runtime/exec/fuse.h"
+#include "runtime/exec/memory_plan.h"
+
+#include <algorithm>
+#include <map>
+
+namespace pli::exec {
+
+namespace {
+
+using compute::plain;
+using compute::TensorDesc;
+using ops::Layouts;
+
+class Compiler {
+ public:
+  Compiler(const ir::Graph& graph, const CompileOptions& options)
+      : graph_(graph), options_(options), places_(graph.value_limit()), readers_(graph.value_limit(), 0) {}
+
+  Plan compile(std::span<const ir::NodeId> nodes) {
+    const std::vector<Group> groups = fuse(graph_, nodes, options_.fuse);
+    count_readers(groups);
+    for (size_t i = 0; i < graph_.inputs().size(); ++i) place_input(i);
+    for (const Group& group : groups) {
+      const ir::Node& root = graph_.node(group.root);
+      with_context(ir::describe(graph_, root), [&] { add_group(group); });
+    }
+    finish_outputs();
+    if (!unsupported_.empty()) fail(ErrorCode::kUnsupported, "not supported: {}", unsupported_);
+    place_arena();
+    return std::move(plan_);
+  }
+
+ private:
+  /// A value at a place, in one layout.
+  using Places = std::vector<Operand>;
+
+  Places& places(ir::ValueId id) { return places_[static_cast<size_t>(id.index)]; }
+  int& readers(ir::ValueId id) { return readers_[static_cast<size_t>(id.index)]; }
+  TensorDesc plain_desc(ir::ValueId id) const { return plain(graph_.type(id).dtype, *graph_.type(id).shape()); }
+
+  std::vector<ir::ValueId> operands_of(const Group& group) const {
+    std::vector<ir::ValueId> ids = graph_.node(group.root).inputs;
+    ids.insert(ids.end(), group.operands.begin(), group.operands.end());
+    return ids;
+  }
+
+  void count_readers(std::span<const Group> groups) {
+    for (const Group& group : groups)
+      for (const ir::ValueId id : operands_of(group))
+        if (id) ++readers(id);
+    for (const ir::Output& output : graph_.outputs()) ++readers(output.value);
+  }
+
+  int add_buffer(Buffer buffer) {
+    plan_.buffers.push_back(std::move(buffer));
+    intervals_.push_back({plan_.buffers.back().bytes, -1, -1});
+    residents_.emplace_back();
+    return static_cast<int>(plan_.buffers.size()) - 1;
+  }
+
+  Operand add_operand(ir::ValueId id, Buffer buffer, TensorDesc desc) {
+    const Operand operand{add_buffer(std::move(buffer)), 0, std::move(desc)};
+    if (id) {
+      places(id).push_back(operand);
+      residents_.back().push_back(id);
+    }
+    return operand;
+  }
+
+  Operand allocate(ir::ValueId id, TensorDesc desc) {
+    const int64_t bytes = compute::span_bytes(desc);
+    if (bytes > options_.limits.tensor_bytes)
+      fail(ErrorCode::kResourceLimit, "a value of {} bytes passes the limit of {}", bytes, options_.limits.tensor_bytes);
+    return add_operand(id, {.kind = Buffer::Kind::kArena, .bytes = bytes}, std::move(desc));
+  }
+
+  void place_input(size_t index) {
+    const ir::ValueId id = graph_.inputs()[index];
+    if (graph_.constant_of(id) || graph_.uses(id).empty()) {
+      if (!graph_.is_output(id)) return;
+    }
+    const TensorDesc desc = plain_desc(id);
+    add_operand(id, {.kind = Buffer::Kind::kInput, .bytes = compute::span_bytes(desc), .index = index}, desc);
+  }
+
+  const Operand& place_constant(ir::ValueId id) {
+    if (places(id).empty()) {
+      const Tensor& tensor = plan_.constants.emplace_back(*graph_.constant_of(id));
+      add_operand(id, {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(tensor.bytes().size()), .constant = &tensor}, plain_desc(id));
+    }
+    return places(id).front();
+  }
+
+  void add_step(Step step) {
+    const int index = static_cast<int>(plan_.steps.size());
+    const auto touch = [&](const Operand& operand) {
+      if (operand.buffer < 0) return;
+      Interval& interval = intervals_[static_cast<size_t>(operand.buffer)];
+      if (interval.first < 0) interval.first = index;
+      interval.last = index;
+    };
+    std::ranges::for_each(step.inputs, touch);
+    std::ranges::for_each(step.outputs, touch);
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, static_cast<int64_t>(step.kernel->scratch_bytes()));
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void copy(const Operand& from, const Operand& to, ir::ValueId id) {
+    add_step({"Reorder", graph_.name(id), compute::make_copy(from.desc, to.desc), {from}, {to}});
+  }
+
+  /// The value in the layout `wanted`: where it already is, or in a copy.
+  Operand in_layout(ir::ValueId id, const TensorDesc& wanted) {
+    if (graph_.constant_of(id)) place_constant(id);
+    for (const Operand& place : places(id))
+      if (compute::same_layout(place.desc, wanted)) return {place.buffer, place.byte_offset, wanted};
+    const Operand from = places(id).front();
+    if (const Tensor* constant = graph_.constant_of(id)) return constant_copy(id, *constant, from, wanted);
+    const Operand to = allocate(id, wanted);
+    copy(from, to, id);
+    return to;
+  }
+
+  Operand constant_copy(ir::ValueId id, const Tensor& constant, const Operand& from, const TensorDesc& wanted) {
+    Tensor& copied = plan_.constants.emplace_back(constant.dtype(), Shape(constant.shape().begin(), constant.shape().end()));
+    const void* in[] = {constant.bytes().data()};
+    void* out[] = {copied.mutable_raw()};
+    const auto kernel = compute::make_copy(from.desc, wanted);
+    const auto state = kernel->make_state();
+    kernel->run({in, out, nullptr, state.get()});
+    return add_operand(id, {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(copied.bytes().size()), .constant = &copied}, wanted);
+  }
+
+  /// Nobody reads what lies in the buffer any more, so that its memory may be written to.
+  bool is_free(const Operand& operand) const {
+    const auto index = static_cast<size_t>(operand.buffer);
+    if (plan_.buffers[index].kind != Buffer::Kind::kArena) return false;
+    return std::ranges::all_of(residents_[index], [&](ir::ValueId id) { return readers_[static_cast<size_t>(id.index)] == 0; });
+  }
+
+  ops::PrepareContext context_of(const Group& group) {
+    const ir::Node& root = graph_.node(group.root);
+    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {}, {}, {}, group.epilogues, options_.threads, options_.weights.get()};
+    for (const ir::ValueId id : operands_of(group)) {
+      if (!id) {
+        context.inputs.emplace_back();
+        context.constants.push_back(nullptr);
+        continue;
+      }
+      const bool constant = graph_.constant_of(id) != nullptr;
+      if (constant) place_constant(id);
+      context.inputs.push_back(places(id).front().desc);
+      context.constants.push_back(constant ? plan_.buffers[static_cast<size_t>(places(id).front().buffer)].constant : nullptr);
+    }
+    for (ops::Epilogue& epilogue : context.epilogues) epilogue.operand += root.inputs.size();
+    for (const ir::ValueId id : outputs_of(group))
+      context.outputs.push_back(id && graph_.type(id).shape() ? plain_desc(id) : TensorDesc{});
+    return context;
+  }
+
+  std::vector<ir::ValueId> outputs_of(const Group& group) const {
+    std::vector<ir::ValueId> ids = graph_.node(group.root).outputs;
+    if (!ids.empty()) ids[0] = group.result;
+    return ids;
+  }
+
+  /// The outputs are the first input seen otherwise: nothing to run.
+  bool add_views(const Group& group, const ops::PrepareContext& context) {
+    const ops::Operator& op = *ops::find_operator(graph_, context.node);
+    if (!op.view || !group.epilogues.empty() || !context.node.input(0)) return false;
+    const auto views = op.view(context);
+    if (!views) return false;
+    const Operand from = places(context.node.inputs[0]).front();
+    const std::vector<ir::ValueId> outputs = outputs_of(group);
+    for (size_t i = 0; i < std::min(outputs.size(), views->size()); ++i) {
+      if (!outputs[i]) continue;
+      const auto& [desc, offset] = (*views)[i];
+      places(outputs[i]).push_back({from.buffer, from.byte_offset + offset * bit_width(desc.dtype) / 8, desc});
+      residents_[static_cast<size_t>(from.buffer)].push_back(outputs[i]);
+    }
+    return true;
+  }
+
+  static ops::Layouts plain_layouts(const ops::PrepareContext& context) {
+    ops::Layouts layouts;
+    const auto to_plain = [](const TensorDesc& desc) { return desc.present() ? plain(desc.dtype, desc.dims) : desc; };
+    std::ranges::transform(context.inputs, std::back_inserter(layouts.inputs), to_plain);
+    std::ranges::transform(context.outputs, std::back_inserter(layouts.outputs), to_plain);
+    return layouts;
+  }
+
+  /// Residual operands come in the result's layout; one that dies here lends the result its memory.
+  void settle_epilogues(const Group& group, const Layouts& layouts, ops::PrepareContext& context, Step& step, Operand& in_place) {
+    for (size_t i = 0; i < group.epilogues.size(); ++i) {
+      ops::Epilogue& epilogue = context.epilogues[i];
+      if (epilogue.kind != ops::Epilogue::Kind::kAdd) continue;
+      const Operand& operand = step.inputs[epilogue.operand];
+      const bool root_reads_it = std::ranges::any_of(std::span(step.inputs).first(epilogue.operand), [&](const Operand& other) { return other.buffer == operand.buffer; });
+      if (in_place.buffer >= 0 || root_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
+          plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) || graph_.is_output(group.result))
+        continue;
+      epilogue.kind = ops::Epilogue::Kind::kAddInPlace;
+      in_place = operand;
+    }
+  }
+
+  void add_group(const Group& group) {
+    const ir::Node& root = graph_.node(group.root);
+    const ops::Operator& op = *ops::find_operator(graph_, root);
+    ops::PrepareContext context = context_of(group);
+    const auto release = [&] {
+      for (const ir::ValueId id : operands_of(group))
+        if (id) --readers(id);
+    };
+    if (add_views(group, context)) return release();
+    try {
+      Layouts layouts = op.layout ? op.layout(context) : plain_layouts(context);
+      for (const ops::Epilogue& epilogue : context.epilogues)
+        if (epilogue.kind == ops::Epilogue::Kind::kAdd) layouts.inputs[epilogue.operand] = layouts.outputs[0];
+
+      Step step{describe(graph_, group), root.name, nullptr, {}, {}};
+      const std::vector<ir::ValueId> inputs = operands_of(group);
+      for (size_t i = 0; i < inputs.size(); ++i)
+        step.inputs.push_back(inputs[i] ? in_layout(inputs[i], layouts.inputs[i]) : Operand{});
+      release();
+      Operand in_place;
+      settle_epilogues(group, layouts, context, step, in_place);
+      context.inputs = layouts.inputs;
+      context.outputs = layouts.outputs;
+      if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
+      step.kernel = op.prepare(context);
+      const std::vector<ir::ValueId> outputs = outputs_of(group);
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        const bool wanted = outputs[i] && layouts.outputs[i].present();
+        step.outputs.push_back(!wanted ? Operand{} : place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{}));
+      }
+      add_step(std::move(step));
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kUnsupported) throw;
+      unsupported_ += fmt::format("{}{}: {}", unsupported_.empty() ? "" : ", ", ir::describe(graph_, root), e.what());
+      pretend(group);
+    }
+  }
+
+  /// So that the operators behind an unsupported one are looked at as well.
+  void pretend(const Group& group) {
+    for (const ir::ValueId id : outputs_of(group))
+      if (id && places(id).empty() && graph_.type(id).shape()) allocate(id, plain_desc(id));
+  }
+
+  Operand place_output(ir::ValueId id, const TensorDesc& desc, const Operand& in_place) {
+    if (in_place.buffer >= 0) {
+      const Operand operand{in_place.buffer, 0, desc};
+      places(id).push_back(operand);
+      residents_[static_cast<size_t>(in_place.buffer)].push_back(id);
+      return operand;
+    }
+    if (graph_.is_output(id) && compute::is_plain(desc)) {
+      const auto bound = std::ranges::find(graph_.outputs(), id, &ir::Output::value);
+      return add_operand(id, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = static_cast<size_t>(bound - graph_.outputs().begin())}, desc);
+    }
+    return allocate(id, desc);
+  }
+
+  /// Each output of the graph in a buffer of its own, row-major; constants and inputs as they are.
+  void finish_outputs() {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      const ir::ValueId id = graph_.outputs()[i].value;
+      const TensorDesc desc = plain_desc(id);
+      plan_.outputs.push_back(desc);
+      if (graph_.constant_of(id)) {
+        plan_.output_buffers.push_back(place_constant(id).buffer);
+        continue;
+      }
+      const auto direct = std::ranges::find_if(places(id), [&](const Operand& place) {
+        const Buffer& buffer = plan_.buffers[static_cast<size_t>(place.buffer)];
+        const bool whole = place.byte_offset == 0 && compute::is_plain(place.desc) && buffer.bytes == compute::span_bytes(desc);
+        return whole && (buffer.kind == Buffer::Kind::kInput || (buffer.kind == Buffer::Kind::kOutput && buffer.index == i));
+      });
+      if (direct != places(id).end()) {
+        plan_.output_buffers.push_back(direct->buffer);
+        continue;
+      }
+      const Operand from = places(id).front();
+      const Operand to = add_operand({}, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = i}, desc);
+      copy(from, to, id);
+      plan_.output_buffers.push_back(to.buffer);
+    }
+  }
+
+  void place_arena() {
+    std::vector<Interval> wanted;
+    std::vector<size_t> which;
+    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
+      if (plan_.buffers[i].kind != Buffer::Kind::kArena || intervals_[i].first < 0) continue;
+      wanted.push_back(intervals_[i]);
+      which.push_back(i);
+    }
+    const MemoryPlan memory = plan_memory(wanted, options_.limits.arena_bytes);
+    for (size_t i = 0; i < which.size(); ++i) plan_.buffers[which[i]].offset = memory.offsets[i];
+    plan_.arena_bytes = memory.bytes;
+    if (plan_.scratch_bytes > options_.limits.arena_bytes)
+      fail(ErrorCode::kResourceLimit, "scratch memory of {} bytes passes the limit of {}", plan_.scratch_bytes, options_.limits.arena_bytes);
+  }
+
+  const ir::Graph& graph_;
+  const CompileOptions& options_;
+  Plan plan_;
+  std::vector<Places> places_;                      // by value: the first is where it was made, others are copies
+  std::vector<int> readers_;                        // by value: groups and outputs that have yet to read it
+  std::vector<Interval> intervals_;                 // by buffer
+  std::vector<std::vector<ir::ValueId>> residents_; // by buffer: the values that lie in it
+  std::string unsupported_;
+};
+
+}  // namespace
+
+Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options) {
+  const compute::ThreadScope threads(options.threads);
+  const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
+  return Compiler(graph, options).compile(nodes);
+}
+
+}  // namespace pli::exec

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "runtime/compute/weight_cache.h"
+#include "runtime/exec/plan.h"
+#include "runtime/exec/specialize.h"
+
+namespace pli::exec {
+
+struct CompileOptions {
+  int threads = 1;
+  bool fuse = true;
+  Limits limits;
+  std::shared_ptr<compute::WeightCache> weights;
+};
+
+/// Makes the plan of `graph` for concrete inputs: fuses, chooses layouts and implementations, packs weights, plans the memory.
+/// kUnsupported, kInvalidModel, kResourceLimit as found on the way.
+Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options);
+
+}  // namespace pli::exec

@@ -1,0 +1,144 @@
+#include "runtime/exec/executor.h"
+
+#include "runtime/compute/parallel.h"
+#include "runtime/exec/rewrite.h"
+#include "runtime/exec/specialize.h"
+
+#include <algorithm>
+#include <map>
+
+namespace pli::exec {
+
+namespace {
+
+/// The given tensor against the declared type; `symbols` carries what earlier inputs made of each symbol.
+void check_input(const std::string& name, const ir::Type& declared, const Tensor& given, std::map<std::string, int64_t>& symbols) {
+  const auto refuse = [&] {
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}{}, expected {}", name, to_string(given.dtype()), to_string(given.shape()), ir::to_string(declared));
+  };
+  if (declared.dtype != DataType::kUndefined && given.dtype() != declared.dtype) refuse();
+  if (!declared.dims) return;
+  if (declared.dims->size() != given.shape().size()) refuse();
+  for (size_t i = 0; i < declared.dims->size(); ++i) {
+    const ir::Dim& dim = (*declared.dims)[i];
+    if (dim.known() && dim.value() != given.shape()[i]) refuse();
+    if (!dim.symbolic()) continue;
+    const auto [known, first] = symbols.emplace(dim.symbol(), given.shape()[i]);
+    if (!first && known->second != given.shape()[i])
+      fail(ErrorCode::kInvalidArgument, "input \"{}\": dimension {} is {}, but \"{}\" was {} in an input before", name, i, given.shape()[i], dim.symbol(), known->second);
+  }
+}
+
+}  // namespace
+
+Executor::Executor(ir::Graph graph, const SessionOptions& options)
+    : graph_(std::move(graph)), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
+  if (options.threads < 0) fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
+  compile_options_.threads = options.threads == 0 ? compute::available_threads().threads : options.threads;
+  compile_options_.fuse = options.fuse;
+  compile_options_.limits = options.limits;
+  compile_options_.weights = compute::make_weight_cache();
+  fold_constants(graph_, options.limits);
+  if (options.fuse) join_activations(graph_);
+  check_supported(graph_, needed_nodes(graph_));
+  value_inputs_ = find_value_inputs(graph_);
+}
+
+std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
+  std::vector<std::string> names;
+  for (const ir::ValueId id : graph_.inputs()) names.push_back(graph_.name(id));
+  std::vector<const Tensor*> matched(names.size(), nullptr);
+  for (const auto& [name, value] : inputs) {
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end())
+      fail(ErrorCode::kInvalidArgument, "the model has no input \"{}\"; its inputs are {}", name, suggest(name, names));
+    const Tensor*& slot = matched[static_cast<size_t>(found - names.begin())];
+    if (slot) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", name);
+    if (!value.is_tensor()) fail(ErrorCode::kInvalidArgument, "input \"{}\" is not a tensor", name);
+    slot = &value.tensor();
+  }
+  std::map<std::string, int64_t> symbols;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const ir::ValueRecord& record = graph_.value(graph_.inputs()[i]);
+    if (matched[i]) check_input(names[i], record.type, *matched[i], symbols);
+    else if (!record.payload) fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", names[i], ir::to_string(record.type));
+  }
+  return matched;
+}
+
+Executor::Key Executor::key_of(std::span<const Tensor* const> inputs) const {
+  Key key;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) {
+      key.push_back(-1);
+      continue;
+    }
+    const Tensor& tensor = *inputs[i];
+    key.push_back(static_cast<int64_t>(tensor.shape().size()));
+    key.insert(key.end(), tensor.shape().begin(), tensor.shape().end());
+    if (!value_inputs_.contains(graph_.inputs()[i])) continue;
+    // A value that decides shapes is small: what is large can't be part of a key.
+    constexpr size_t kMostBytes = 65536;
+    const auto bytes = tensor.bytes();
+    if (bytes.size() > kMostBytes)
+      fail(ErrorCode::kUnsupported, "input \"{}\" of {} bytes decides a shape; at most {} are supported", graph_.name(graph_.inputs()[i]), bytes.size(), kMostBytes);
+    key.push_back(static_cast<int64_t>(bytes.size()));
+    const size_t start = key.size();
+    key.resize(start + (bytes.size() + 7) / 8, 0);
+    std::memcpy(key.data() + start, bytes.data(), bytes.size());
+  }
+  return key;
+}
+
+std::shared_ptr<Executor::Entry> Executor::find(const Key& key) const {
+  const std::scoped_lock lock(cache_mutex_);
+  const auto found = std::ranges::find_if(cache_, [&](const auto& entry) { return entry->key == key; });
+  if (found == cache_.end()) return nullptr;
+  cache_.splice(cache_.begin(), cache_, found);
+  return cache_.front();
+}
+
+std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* const> inputs) const {
+  Key key = key_of(inputs);
+  if (auto entry = find(key)) return entry;
+  const std::scoped_lock compiling(compile_mutex_);
+  if (auto entry = find(key)) return entry;
+  auto entry = std::make_shared<Entry>();
+  const Binding binding{{inputs.begin(), inputs.end()}, &value_inputs_};
+  entry->plan = std::make_shared<const Plan>(compile(graph_, binding, compile_options_));
+  entry->key = std::move(key);
+  const std::scoped_lock lock(cache_mutex_);
+  cache_.push_front(entry);
+  if (cache_.size() > most_plans_) cache_.pop_back();
+  return entry;
+}
+
+std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const { return entry_for(match(inputs))->plan; }
+
+NamedValues Executor::run(const NamedValues& inputs) const {
+  const std::vector<const Tensor*> tensors = match(inputs);
+  const std::shared_ptr<Entry> entry = entry_for(tensors);
+  std::unique_ptr<Execution> execution;
+  {
+    const std::scoped_lock lock(entry->mutex);
+    if (!entry->idle.empty()) {
+      execution = std::move(entry->idle.back());
+      entry->idle.pop_back();
+    }
+  }
+  const compute::ThreadScope threads(compile_options_.threads);
+  if (!execution) execution = std::make_unique<Execution>(entry->plan);
+
+  std::vector<const void*> addresses;
+  for (const Tensor* tensor : tensors) addresses.push_back(tensor ? tensor->bytes().data() : nullptr);
+  std::vector<Tensor> results = execution->run(addresses);
+  {
+    const std::scoped_lock lock(entry->mutex);
+    entry->idle.push_back(std::move(execution));
+  }
+  NamedValues outputs;
+  for (size_t i = 0; i < results.size(); ++i) outputs.add(graph_.outputs()[i].name, std::move(results[i]));
+  return outputs;
+}
+
+}  // namespace pli::exec

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "runtime/exec/compile.h"
+
+#include <pli/session.h>
+#include <pli/value.h>
+
+#include <list>
+#include <mutex>
+
+namespace pli::exec {
+
+/// A graph made ready to run for any input shapes: compiles a plan for each new set of shapes, keeps the most recently used
+/// ones, and lends each call an execution of its own. Thread-safe.
+class Executor {
+ public:
+  /// `graph`: as it will be run. kUnsupported: lists every operator that Pli can't run.
+  Executor(ir::Graph graph, const SessionOptions& options);
+
+  NamedValues run(const NamedValues& inputs) const;
+
+  /// The plan for these inputs, compiled when it is not there yet.
+  std::shared_ptr<const Plan> plan(const NamedValues& inputs) const;
+
+  const ir::Graph& graph() const { return graph_; }
+  /// Whether the value of this input, not only its shape, is part of what a plan is compiled for.
+  bool decides_shapes(ir::ValueId input) const { return value_inputs_.contains(input); }
+  int threads() const { return compile_options_.threads; }
+
+ private:
+  using Key = std::vector<int64_t>;
+
+  /// A plan and the executions of it that nobody uses at the moment.
+  struct Entry {
+    Key key;
+    std::shared_ptr<const Plan> plan;
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Execution>> idle;
+  };
+
+  std::vector<const Tensor*> match(const NamedValues& inputs) const;
+  Key key_of(std::span<const Tensor* const> inputs) const;
+  std::shared_ptr<Entry> find(const Key& key) const;
+  std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs) const;
+
+  ir::Graph graph_;
+  std::set<ir::ValueId> value_inputs_;
+  CompileOptions compile_options_;
+  size_t most_plans_;
+  mutable std::mutex cache_mutex_;    // guards the list
+  mutable std::mutex compile_mutex_;  // one compilation at a time; runs of other plans go on
+  mutable std::list<std::shared_ptr<Entry>> cache_;  // most recently used first
+};
+
+}  // namespace pli::exec

@@ -1,0 +1,97 @@
+#include "runtime/exec/fuse.h"
+
+#include "runtime/ops/activation.h"
+
+#include <algorithm>
+
+namespace pli::exec {
+
+namespace {
+
+using ops::Epilogue;
+
+/// The node that alone reads `value`; none when there are several, or when the value is an output of the graph.
+ir::NodeId only_reader(const ir::Graph& graph, ir::ValueId value) {
+  if (!graph.has_single_use(value) || graph.uses(value)[0].index < 0) return {};
+  return graph.uses(value)[0].node;
+}
+
+/// The other operand of an Add whose operands have the same type, so that no broadcasting is needed; none when it is not so.
+ir::ValueId residual(const ir::Graph& graph, const ir::Node& node, ir::ValueId value) {
+  if (!node.is("Add") || node.inputs.size() != 2) return {};
+  const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
+  if (!other || other == value || graph.constant_of(other) || !(graph.type(other) == graph.type(value))) return {};
+  return other;
+}
+
+/// The constant operand of an Add that holds one element for each place of the result's last dimension; none otherwise.
+ir::ValueId row(const ir::Graph& graph, const ir::Node& node, ir::ValueId value) {
+  if (!node.is("Add") || node.inputs.size() != 2) return {};
+  const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
+  const Tensor* constant = graph.constant_of(other);
+  const auto shape = graph.type(value).shape();
+  if (!constant || !shape || shape->empty() || constant->shape().empty() || constant->shape().size() > shape->size()) return {};
+  const bool one_row = constant->shape().back() == shape->back() && static_cast<int64_t>(constant->size()) == shape->back();
+  return one_row ? other : ir::ValueId{};
+}
+
+bool carries(uint32_t carried, const ops::Activation& activation) {
+  using Kind = ops::Activation::Kind;
+  const bool linear = activation.kind == Kind::kLinear || activation.kind == Kind::kHardSigmoid;
+  return (carried & (linear ? ops::kTakesLinear : ops::kTakesActivation)) != 0;
+}
+
+/// Takes the reader of the group's result into the group when the root's kernel can carry it.
+bool extend(const ir::Graph& graph, uint32_t carried, Group& group) {
+  const ir::NodeId reader = only_reader(graph, group.result);
+  if (!reader) return false;
+  const ir::Node& node = graph.node(reader);
+  Epilogue epilogue;
+  if (const auto activation = ops::as_activation(graph, node); activation && carries(carried, *activation)) {
+    epilogue = {Epilogue::Kind::kActivation, *activation, 0};
+  } else if (const ir::ValueId other = residual(graph, node, group.result);
+             other && (carried & ops::kTakesAdd) && group.epilogues.empty()) {
+    epilogue = {Epilogue::Kind::kAdd, {}, group.operands.size()};
+    group.operands.push_back(other);
+  } else if (const ir::ValueId bias = row(graph, node, group.result);
+             bias && (carried & ops::kTakesRow) && group.epilogues.empty()) {
+    epilogue = {Epilogue::Kind::kAddRow, {}, group.operands.size()};
+    group.operands.push_back(bias);
+  } else {
+    return false;
+  }
+  group.epilogues.push_back(epilogue);
+  group.nodes.push_back(reader);
+  group.result = node.outputs[0];
+  return true;
+}
+
+}  // namespace
+
+std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, bool enabled) {
+  constexpr size_t kMostEpilogues = 4;
+  std::vector<bool> taken(graph.node_limit(), false);
+  std::vector<std::vector<Group>> ending_at(graph.node_limit());
+  for (const ir::NodeId id : nodes) {
+    if (taken[static_cast<size_t>(id.index)]) continue;
+    const ir::Node& node = graph.node(id);
+    Group group{id, {id}, {}, {}, node.output(0)};
+    const ops::Operator* op = ops::find_operator(graph, node);
+    if (enabled && op && op->epilogues && group.result)
+      while (group.epilogues.size() < kMostEpilogues && extend(graph, op->epilogues, group))
+        taken[static_cast<size_t>(group.nodes.back().index)] = true;
+    ending_at[static_cast<size_t>(group.nodes.back().index)].push_back(std::move(group));
+  }
+  std::vector<Group> groups;
+  for (const ir::NodeId id : nodes)
+    for (Group& group : ending_at[static_cast<size_t>(id.index)]) groups.push_back(std::move(group));
+  return groups;
+}
+
+std::string describe(const ir::Graph& graph, const Group& group) {
+  std::string text;
+  for (const ir::NodeId id : group.nodes) text += (text.empty() ? "" : " + ") + graph.node(id).op_type;
+  return text;
+}
+
+}  // namespace pli::exec

@@ -1,0 +1,107 @@
+#include "runtime/exec/plan.h"
+
+#include <new>
+
+namespace pli::exec {
+
+namespace {
+
+std::shared_ptr<std::byte> allocate(int64_t bytes) {
+  constexpr std::align_val_t kAlignment{64};
+  void* memory = ::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kAlignment);
+  return {static_cast<std::byte*>(memory), [](std::byte* p) { ::operator delete(p, kAlignment); }};
+}
+
+std::string operand_text(const Operand& operand) {
+  if (operand.buffer < 0) return "-";
+  const compute::TensorDesc& desc = operand.desc;
+  const char* layout = compute::is_plain(desc)           ? ""
+                       : compute::is_channels_last(desc) ? " channels-last"
+                       : compute::is_dense(desc)         ? " permuted"
+                                                         : " strided";
+  return fmt::format("{}{}{}", to_string(desc.dtype), to_string(desc.dims), layout);
+}
+
+}  // namespace
+
+std::string describe(const Plan& plan) {
+  std::string text =
+      fmt::format("{} steps, arena {} bytes, scratch {} bytes\n", plan.steps.size(), plan.arena_bytes, plan.scratch_bytes);
+  const auto varies = [&](const Operand& operand) {
+    return operand.buffer >= 0 && plan.buffers[static_cast<size_t>(operand.buffer)].kind != Buffer::Kind::kConstant;
+  };
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    text += fmt::format("{:4}  {}", i, step.group);
+    if (!step.name.empty()) text += fmt::format(" \"{}\"", step.name);
+    text += fmt::format("  [{}] ", step.kernel->implementation());
+    for (const Operand& input : step.inputs)
+      if (varies(input)) text += " " + operand_text(input);
+    text += " ->";
+    for (const Operand& output : step.outputs) text += " " + operand_text(output);
+    text += "\n";
+  }
+  return text;
+}
+
+Execution::Execution(std::shared_ptr<const Plan> plan)
+    : plan_(std::move(plan)), arena_(allocate(plan_->arena_bytes)), scratch_(allocate(plan_->scratch_bytes)) {
+  for (const Step& step : plan_->steps) {
+    states_.push_back(step.kernel->make_state());
+    for (const Operand& input : step.inputs) place(input);
+    for (const Operand& output : step.outputs) place(output);
+  }
+}
+
+void Execution::place(const Operand& operand) {
+  const size_t pointer = pointers_.size();
+  pointers_.push_back(nullptr);
+  if (operand.buffer < 0) return;
+  const Buffer& buffer = plan_->buffers[static_cast<size_t>(operand.buffer)];
+  switch (buffer.kind) {
+    case Buffer::Kind::kArena: pointers_[pointer] = arena_.get() + buffer.offset + operand.byte_offset; break;
+    case Buffer::Kind::kConstant:
+      pointers_[pointer] = const_cast<std::byte*>(buffer.constant->bytes().data()) + operand.byte_offset;
+      break;
+    case Buffer::Kind::kInput: input_patches_.push_back({pointer, operand.byte_offset, buffer.index}); break;
+    case Buffer::Kind::kOutput: output_patches_.push_back({pointer, operand.byte_offset, buffer.index}); break;
+  }
+}
+
+std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs) const {
+  std::vector<Tensor> outputs;
+  outputs.reserve(plan_->outputs.size());
+  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
+    const compute::TensorDesc& desc = plan_->outputs[i];
+    const Buffer& buffer = plan_->buffers[static_cast<size_t>(plan_->output_buffers[i])];
+    if (buffer.kind == Buffer::Kind::kConstant) {
+      outputs.push_back(*buffer.constant);
+      continue;
+    }
+    outputs.emplace_back(desc.dtype, desc.dims);
+    if (buffer.kind == Buffer::Kind::kInput && buffer.bytes > 0)
+      std::memcpy(outputs.back().mutable_raw(), inputs[buffer.index], static_cast<size_t>(buffer.bytes));
+  }
+  return outputs;
+}
+
+std::vector<Tensor> Execution::run(std::span<const void* const> inputs) {
+  std::vector<Tensor> outputs = make_outputs(inputs);
+  for (const Patch& patch : input_patches_)
+    pointers_[patch.pointer] = static_cast<std::byte*>(const_cast<void*>(inputs[patch.index])) + patch.byte_offset;
+  for (const Patch& patch : output_patches_)
+    pointers_[patch.pointer] = static_cast<std::byte*>(outputs[patch.index].mutable_raw()) + patch.byte_offset;
+
+  void** next = pointers_.data();
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const Step& step = plan_->steps[i];
+    const std::span<const void* const> in(next, step.inputs.size());
+    next += step.inputs.size();
+    const std::span<void* const> out(next, step.outputs.size());
+    next += step.outputs.size();
+    step.kernel->run({in, out, scratch_.get(), states_[i].get()});
+  }
+  return outputs;
+}
+
+}  // namespace pli::exec

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "runtime/compute/kernel.h"
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pli::exec {
+
+/// Memory that steps read and write.
+struct Buffer {
+  enum class Kind { kArena, kInput, kOutput, kConstant };
+  Kind kind = Kind::kArena;
+  int64_t bytes = 0;
+  int64_t offset = 0;  // kArena: from the arena's start
+  size_t index = 0;    // kInput, kOutput: of the graph's input or output
+  const Tensor* constant = nullptr;  // kConstant: one of the plan's constants
+};
+
+/// An operand of a step: a place in a buffer. `buffer` -1: omitted.
+struct Operand {
+  int buffer = -1;
+  int64_t byte_offset = 0;
+  compute::TensorDesc desc;
+};
+
+/// One kernel call of a plan.
+struct Step {
+  std::string group;  // the operators that it stands for: "Conv + Add + Relu"
+  std::string name;   // of the group's first node
+  std::unique_ptr<compute::Kernel> kernel;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+};
+
+/// A graph compiled for concrete shapes: what was decided, as data. Immutable; `run` of an Execution walks it.
+struct Plan {
+  std::deque<Tensor> constants;  // addresses stay: buffers and kernels point to them
+  std::vector<Buffer> buffers;
+  std::vector<Step> steps;
+  std::vector<compute::TensorDesc> outputs;  // row-major, in the graph's order
+  std::vector<int> output_buffers;           // kOutput; or a kConstant or kInput whose content is the output
+  int64_t arena_bytes = 0;
+  int64_t scratch_bytes = 0;
+};
+
+/// A plan as text, one line a step: group, implementation, shapes and layouts.
+std::string describe(const Plan& plan);
+
+/// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session keeps a pool.
+class Execution {
+ public:
+  explicit Execution(std::shared_ptr<const Plan> plan);
+
+  const std::shared_ptr<const Plan>& plan() const { return plan_; }
+
+  /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory.
+  std::vector<Tensor> run(std::span<const void* const> inputs);
+
+ private:
+  /// A pointer that depends on the call's own inputs and outputs.
+  struct Patch {
+    size_t pointer;  // into pointers_
+    int64_t byte_offset;
+    size_t index;  // of the input or output
+  };
+
+  void place(const Operand& operand);
+  std::vector<Tensor> make_outputs(std::span<const void* const> inputs) const;
+
+  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<std::byte> arena_;
+  std::shared_ptr<std::byte> scratch_;
+  std::vector<std::unique_ptr<compute::KernelState>> states_;
+  std::vector<void*> pointers_;  // of all operands, step after step: inputs, then outputs
+  std::vector<Patch> input_patches_, output_patches_;
+};
+
+}  // namespace pli::exec

@@ -1,0 +1,152 @@
+#include "runtime/exec/specialize.h"
+
+#include "runtime/ops/evaluate.h"
+
+#include <algorithm>
+#include <map>
+
+namespace pli::exec {
+
+namespace {
+
+void bind_inputs(ir::Graph& graph, const Binding& binding) {
+  for (size_t i = 0; i < graph.inputs().size(); ++i) {
+    const ir::ValueId id = graph.inputs()[i];
+    const Tensor* tensor = binding.inputs.at(i);
+    if (!tensor) {
+      graph.set_constant(id, *graph.value(id).payload);
+    } else if (binding.value_inputs && binding.value_inputs->contains(id)) {
+      graph.set_constant(id, *tensor);
+    } else {
+      graph.set_type(id, ir::Type::of(*tensor));
+    }
+  }
+}
+
+/// Small results are made while compiling; large ones are left to run unless they take the place of operands as large, since
+/// the plan holds them for good.
+bool worth_folding(const ir::Graph& graph, const ir::Node& node, const std::vector<ir::Type>& types, const Limits& limits) {
+  int64_t made = 0;
+  int64_t taken = 0;
+  for (const ir::Type& type : types) {
+    const auto shape = type.shape();
+    const auto elements = shape ? checked_size(*shape) : std::nullopt;
+    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+    if (!bytes || *bytes > limits.tensor_bytes) return false;
+    made += *bytes;
+  }
+  for (const ir::ValueId input : node.inputs)
+    if (const Tensor* constant = graph.constant_of(input)) taken += static_cast<int64_t>(constant->bytes().size());
+  return made <= std::max(limits.folded_bytes, taken);
+}
+
+void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits) {
+  const ir::Node& node = graph.node(id);
+  const ops::Operator* op = ops::find_operator(graph, node);
+  if (!op) return;
+  const auto types = op->infer(ops::InferContext{graph, node, limits, graph.opset("")});
+  for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i)
+    if (node.outputs[i] && !graph.constant_of(node.outputs[i])) graph.set_type(node.outputs[i], types[i]);
+  if (ops::why_unsupported(graph, node) || !worth_folding(graph, node, types, limits)) return;
+  const auto values = ops::evaluate_constant(graph, node, limits);
+  if (!values) return;
+  for (size_t i = 0; i < std::min(values->size(), node.outputs.size()); ++i)
+    if (node.outputs[i]) graph.set_constant(node.outputs[i], (*values)[i]);
+}
+
+}  // namespace
+
+void fold_constants(ir::Graph& graph, const Limits& limits) {
+  for (const ir::NodeId id : graph.nodes())
+    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits); });
+}
+
+std::vector<ir::NodeId> needed_nodes(const ir::Graph& graph) {
+  std::vector<bool> needed(graph.value_limit(), false);
+  const auto need = [&](ir::ValueId id) {
+    if (id && !graph.constant_of(id)) needed[static_cast<size_t>(id.index)] = true;
+  };
+  for (const ir::Output& output : graph.outputs()) need(output.value);
+  std::vector<ir::NodeId> kept;
+  const auto order = graph.nodes();
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    const ir::Node& node = graph.node(*id);
+    const auto is_needed = [&](ir::ValueId output) { return output && needed[static_cast<size_t>(output.index)]; };
+    if (std::ranges::none_of(node.outputs, is_needed)) continue;
+    kept.push_back(*id);
+    std::ranges::for_each(node.inputs, need);
+    ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) { std::ranges::for_each(subgraph.captures, need); });
+  }
+  std::ranges::reverse(kept);
+  return kept;
+}
+
+std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph) {
+  std::set<ir::ValueId> found;
+  std::vector<bool> seen(graph.value_limit(), false);
+  std::vector<ir::ValueId> pending;
+  const auto ask = [&](ir::ValueId id) {
+    if (!id || graph.constant_of(id) || seen[static_cast<size_t>(id.index)]) return;
+    seen[static_cast<size_t>(id.index)] = true;
+    pending.push_back(id);
+  };
+  for (const ir::NodeId id : graph.nodes()) {
+    const ir::Node& node = graph.node(id);
+    const ops::Operator* op = ops::find_operator(graph, node);
+    if (!op) continue;
+    for (size_t i = 0; i < std::min<size_t>(node.inputs.size(), 32); ++i)
+      if ((op->value_inputs >> i) & 1u) ask(node.inputs[i]);
+  }
+  while (!pending.empty()) {
+    const ir::ValueId id = pending.back();
+    pending.pop_back();
+    if (graph.value(id).kind == ir::ValueKind::kInput) found.insert(id);
+    const ir::NodeId producer = graph.producer(id);
+    // What Shape and Size give follows from the dimensions alone.
+    if (!producer || graph.node(producer).is("Shape") || graph.node(producer).is("Size")) continue;
+    std::ranges::for_each(graph.node(producer).inputs, ask);
+  }
+  return found;
+}
+
+void check_supported(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
+  struct Place {
+    int count = 0;
+    std::string first;
+  };
+  std::map<std::string, Place> reasons;
+  for (const ir::NodeId id : nodes) {
+    const ir::Node& node = graph.node(id);
+    if (const auto why = ops::why_unsupported(graph, node)) {
+      Place& place = reasons[*why];
+      if (place.count++ == 0) place.first = ir::describe(graph, node);
+    }
+  }
+  if (reasons.empty()) return;
+  std::string text;
+  for (const auto& [why, place] : reasons) {
+    text += fmt::format("{}{} ({}", text.empty() ? "" : ", ", why, place.first);
+    text += place.count > 1 ? fmt::format(" and {} more)", place.count - 1) : ")";
+  }
+  fail(ErrorCode::kUnsupported, "not supported: {}", text);
+}
+
+std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits) {
+  bind_inputs(graph, binding);
+  fold_constants(graph, limits);
+  std::vector<ir::NodeId> left = needed_nodes(graph);
+  check_supported(graph, left);
+  for (const ir::NodeId id : left) {
+    const ir::Node& node = graph.node(id);
+    for (const ir::ValueId output : node.outputs) {
+      if (!output || (graph.uses(output).empty() && !graph.is_output(output))) continue;
+      const ir::Type& type = graph.type(output);
+      if (!type.shape() || type.dtype == DataType::kUndefined)
+        fail(ErrorCode::kUnsupported, "{}: the shape of \"{}\" depends on data: {}", ir::describe(graph, node),
+             graph.name(output), ir::to_string(type));
+    }
+  }
+  return left;
+}
+
+}  // namespace pli::exec
