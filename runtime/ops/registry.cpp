@@ -5,6 +5,9 @@
 #include "runtime/ops/matmul.h"
 #include "runtime/ops/pooling.h"
 #include "runtime/ops/reduction.h"
+#include "runtime/ops/movement.h"
+#include "runtime/ops/reshape.h"
+#include "runtime/ops/shape.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -20,6 +23,9 @@ constexpr std::initializer_list<Family (*)()> kFamilies = {
     matmul_family,
     pooling_family,
     reduction_family,
+    movement_family,
+    reshape_family,
+    shape_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;

@@ -66,7 +66,13 @@ std::vector<Tensor> run(const NodeCase& node) {
   return ops::evaluate(graph, graph.node(graph.nodes().front()), inputs, {});
 }
 
-std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
+std::vector<Tensor> run_channels_last(const NodeCase& node, int threads) {
+  std::vector<TensorDesc> layouts;
+  for (const auto& input : node.inputs) layouts.push_back(input ? spatial(*input) : TensorDesc{});
+  return run_laid_out(node, std::move(layouts), threads, false).outputs;
+}
+
+LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving, int threads, bool use_views) {
   const ir::Graph graph = graph_of(test_case);
   const ir::Node& node = graph.node(graph.nodes().front());
   if (const auto why = ops::why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
@@ -75,16 +81,22 @@ std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
   const auto types = op.infer(ops::InferContext{graph, node, limits, test_case.opset});
 
   ops::PrepareContext context{graph, node, limits, test_case.opset, {}, {}, {}, {}, threads};
-  for (const auto& input : test_case.inputs) {
-    context.inputs.push_back(input ? spatial(*input) : TensorDesc{});
-    context.constants.push_back(nullptr);
-  }
+  context.inputs = std::move(arriving);
+  context.constants.resize(context.inputs.size());
   for (size_t i = 0; i < test_case.inputs.size() && i < 32; ++i)
     if ((op.value_inputs >> i) & 1u) context.constants[i] = test_case.inputs[i] ? &*test_case.inputs[i] : nullptr;
+<<<<<<< HEAD
   for (size_t i = 0; i < test_case.outputs; ++i)
     context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
+=======
+  for (size_t i = 0; i < test_case.outputs; ++i) context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
+  const auto views = use_views && op.view ? op.view(context) : std::nullopt;
+>>>>>>> 15e4c8a (Operators that move elements: shapes, reshapes, slices, joins)
   ops::Layouts layouts;
-  if (op.layout) {
+  if (views) {
+    layouts.inputs = context.inputs;
+    for (const ops::View& view : *views) layouts.outputs.push_back(view.desc);
+  } else if (op.layout) {
     layouts = op.layout(context);
   } else {
     for (const auto& input : test_case.inputs) layouts.inputs.push_back(input ? plain_of(*input) : TensorDesc{});
@@ -108,27 +120,38 @@ std::vector<Tensor> run_channels_last(const NodeCase& test_case, int threads) {
     in.push_back(memory.back().bytes().data());
   }
   for (const TensorDesc& desc : context.outputs) {
+    if (views) break;
     Tensor buffer(DataType::kUint8, {compute::span_bytes(desc)});
     std::ranges::fill(buffer.mutable_data<uint8_t>(), uint8_t{0xAB});  // what a reused arena looks like
     memory.push_back(std::move(buffer));
     out.push_back(memory.back().mutable_raw());
   }
 
-  const compute::ThreadScope scope(threads);
-  const auto kernel = op.prepare(context);
-  const auto state = kernel->make_state();
-  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
-  kernel->run({in, out, scratch.mutable_raw(), state.get()});
+  if (!views) {
+    const compute::ThreadScope scope(threads);
+    const auto kernel = op.prepare(context);
+    const auto state = kernel->make_state();
+    Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
+    kernel->run({in, out, scratch.mutable_raw(), state.get()});
+  }
 
-  std::vector<Tensor> outputs;
+  LaidOut result{{}, context.outputs, views.has_value()};
   for (size_t i = 0; i < context.outputs.size(); ++i) {
     const TensorDesc& desc = context.outputs[i];
+<<<<<<< HEAD
     Tensor result(desc.dtype, desc.dims);
     copy_elements(desc, static_cast<const std::byte*>(out[i]), plain_of(result),
                   static_cast<std::byte*>(result.mutable_raw()));
     outputs.push_back(std::move(result));
+=======
+    const auto* source = static_cast<const std::byte*>(views ? in[0] : out[i]);
+    if (views) source += (*views)[i].offset * (bit_width(desc.dtype) / 8);
+    Tensor output(desc.dtype, desc.dims);
+    copy_elements(desc, source, plain_of(output), static_cast<std::byte*>(output.mutable_raw()));
+    result.outputs.push_back(std::move(output));
+>>>>>>> 15e4c8a (Operators that move elements: shapes, reshapes, slices, joins)
   }
-  return outputs;
+  return result;
 }
 
 std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std::vector<ir::Type>& inputs,

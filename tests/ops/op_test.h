@@ -39,6 +39,15 @@ std::vector<Tensor> run(const NodeCase& node);
 /// it gives.
 std::vector<Tensor> run_channels_last(const NodeCase& node, int threads = 2);
 
+/// Likewise, with the inputs coming in these layouts (strides that need not be dense). Operators that have a view of input 0 to
+/// give are asked for it when `views` is set, and their outputs are read from there.
+struct LaidOut {
+  std::vector<Tensor> outputs;
+  std::vector<compute::TensorDesc> layouts;  // of the outputs
+  bool is_view = false;
+};
+LaidOut run_laid_out(const NodeCase& node, std::vector<compute::TensorDesc> layouts, int threads = 2, bool views = true);
+
 /// The inferred output types. `constants` (as long as inputs, or empty) are the values of those that are constant.
 std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std::vector<ir::Type>& inputs,
                             const std::vector<ir::Attribute>& attributes = {},

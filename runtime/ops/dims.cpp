@@ -1,0 +1,113 @@
+#include "runtime/ops/dims.h"
+
+#include <algorithm>
+
+namespace pli::ops {
+
+using compute::channels_last;
+using compute::plain;
+
+std::optional<std::vector<int64_t>> constant_ints(const ir::Graph& graph, const ir::Node& node, size_t input) {
+  const Tensor* tensor = graph.constant_of(node.input(input));
+  if (!tensor) return std::nullopt;
+  if (!is_integer(tensor->dtype()) || tensor->shape().size() > 1)
+    fail(ErrorCode::kInvalidModel, "input {} is {} {} where a list of integers is expected", input, to_string(tensor->dtype()),
+         to_string(tensor->shape()));
+  return to_int64s(*tensor);
+}
+
+std::optional<int64_t> constant_int(const ir::Graph& graph, const ir::Node& node, size_t input) {
+  const auto values = constant_ints(graph, node, input);
+  if (!values) return std::nullopt;
+  if (values->size() != 1)
+    fail(ErrorCode::kInvalidModel, "input {} has {} elements where one is expected", input, values->size());
+  return values->front();
+}
+
+const ir::Type& index_type(const InferContext& context, size_t i) {
+  const ir::Type& type = context.type(i);
+  const bool fits = type.dtype == DataType::kInt32 || type.dtype == DataType::kInt64 || type.dtype == DataType::kUndefined;
+  if (!fits) fail(ErrorCode::kInvalidModel, "input {} is {} where int32 or int64 is expected", i, to_string(type.dtype));
+  return type;
+}
+
+void check_rank(const InferContext& context, size_t i, int64_t rank) {
+  const ir::Type& type = context.type(i);
+  if (type.has_rank() && type.rank() != rank)
+    fail(ErrorCode::kInvalidModel, "input {} has rank {} where {} is expected", i, type.rank(), rank);
+}
+
+std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank) {
+  std::vector<bool> seen(static_cast<size_t>(rank));
+  for (int64_t& axis : axes) {
+    axis = normalize_axis(axis, rank);
+    if (seen[static_cast<size_t>(axis)]) fail(ErrorCode::kInvalidModel, "axis {} is given twice", axis);
+    seen[static_cast<size_t>(axis)] = true;
+  }
+  return axes;
+}
+
+ir::Dim add(const ir::Dim& a, const ir::Dim& b) {
+  if (a.known() && a.value() == 0) return b;
+  if (b.known() && b.value() == 0) return a;
+  if (!a.known() || !b.known()) return {};
+  const auto sum = checked_add(a.value(), b.value());
+  if (!sum) fail(ErrorCode::kInvalidModel, "{} + {} overflows", a.value(), b.value());
+  return *sum;
+}
+
+ir::Dim multiply(const ir::Dim& a, const ir::Dim& b) {
+  if (a.known() && a.value() == 1) return b;
+  if (b.known() && b.value() == 1) return a;
+  if (!a.known() || !b.known()) return {};
+  const auto product = checked_mul(a.value(), b.value());
+  if (!product) fail(ErrorCode::kInvalidModel, "{} x {} overflows", a.value(), b.value());
+  return *product;
+}
+
+ir::Type checked_type(const InferContext& context, DataType dtype, std::optional<ir::Dims> dims) {
+  ir::Type type = ir::Type::tensor(dtype, std::move(dims));
+  if (const auto shape = type.shape()) {
+    const auto size = checked_size(*shape);
+    const DataType width = bit_width(dtype) > 0 ? dtype : DataType::kUint8;
+    const auto bytes = size ? packed_bytes(width, *size) : std::nullopt;
+    if (!bytes || *bytes > context.limits.tensor_bytes)
+      fail(ErrorCode::kResourceLimit, "an output of shape {} passes the limit of {} bytes", to_string(*shape),
+           context.limits.tensor_bytes);
+  }
+  return type;
+}
+
+ir::Dims unknown_dims(const InferContext& context, int64_t rank) {
+  if (rank < 0) fail(ErrorCode::kInvalidModel, "a rank of {}", rank);
+  if (rank > context.limits.rank) fail(ErrorCode::kResourceLimit, "rank {} passes the limit of {}", rank, context.limits.rank);
+  return ir::Dims(static_cast<size_t>(rank));
+}
+
+std::optional<ir::Dims> unknown_dims_of_shape(const InferContext& context, size_t i) {
+  check_rank(context, i, 1);
+  const ir::Type& type = context.type(i);
+  if (!type.has_rank() || !type.dims->front().known()) return std::nullopt;
+  return unknown_dims(context, type.dims->front().value());
+}
+
+bool is_channels_innermost(const TensorDesc& desc) {
+  if (desc.rank() < 3 || desc.rank() > 5 || compute::is_plain(desc)) return false;
+  return compute::is_channels_last(compute::laid_out_like(desc.dtype, desc.dims, desc));
+}
+
+Layouts follow_layouts(const PrepareContext& context) {
+  const auto tells = [](const TensorDesc& desc) {
+    return desc.present() && desc.rank() >= 3 && desc.rank() <= 5 && !compute::is_plain(desc);
+  };
+  const auto lead = std::ranges::find_if(context.inputs, tells);
+  const bool last = lead != context.inputs.end() && is_channels_innermost(*lead);
+  Layouts layouts{context.inputs, {}};
+  for (const TensorDesc& desc : context.outputs) {
+    const bool image = desc.present() && desc.rank() >= 3 && desc.rank() <= 5;
+    layouts.outputs.push_back(image && last ? channels_last(desc.dtype, desc.dims) : plain(desc.dtype, desc.dims));
+  }
+  return layouts;
+}
+
+}  // namespace pli::ops
