@@ -56,7 +56,8 @@ void copy_block(const std::byte* from_bytes, std::byte* to_bytes, const Block& b
 }
 
 /// The loops in the order in which the destination lies in memory, outermost first, merged where both sides allow it.
-std::vector<Loop> merged_loops(std::span<const int64_t> dims, std::span<const int64_t> from, std::span<const int64_t> to) {
+std::vector<Loop> merged_loops(std::span<const int64_t> dims, std::span<const int64_t> from,
+                               std::span<const int64_t> to) {
   std::vector<Loop> loops;
   for (size_t i = 0; i < dims.size(); ++i)
     if (dims[i] != 1) loops.push_back({dims[i], from[i], to[i]});
@@ -72,8 +73,8 @@ std::vector<Loop> merged_loops(std::span<const int64_t> dims, std::span<const in
   return merged;
 }
 
-/// Takes the loop that goes best with `columns` out of `loops`: the one along which the source is contiguous, if the columns are
-/// not, else the innermost.
+/// Takes the loop that goes best with `columns` out of `loops`: the one along which the source is contiguous, if the
+/// columns are not, else the innermost.
 Loop take_rows(std::vector<Loop>& loops, const Loop& columns) {
   if (loops.empty()) return {};
   auto rows = loops.end() - 1;
@@ -91,12 +92,23 @@ StridedCopy::StridedCopy(DataType dtype, std::span<const int64_t> dims, std::spa
                          std::span<const int64_t> to_strides) {
   const int64_t bytes = bit_width(dtype) / 8;
   switch (bytes) {
-    case 1: copy_block_ = copy_block<Bits8>; break;
-    case 2: copy_block_ = copy_block<Bits16>; break;
-    case 4: copy_block_ = copy_block<Bits32>; break;
-    case 8: copy_block_ = copy_block<Bits64>; break;
-    case 16: copy_block_ = copy_block<Bits128>; break;
-    default: fail(ErrorCode::kUnsupported, "elements of type {} can't be copied", to_string(dtype));
+    case 1:
+      copy_block_ = copy_block<Bits8>;
+      break;
+    case 2:
+      copy_block_ = copy_block<Bits16>;
+      break;
+    case 4:
+      copy_block_ = copy_block<Bits32>;
+      break;
+    case 8:
+      copy_block_ = copy_block<Bits64>;
+      break;
+    case 16:
+      copy_block_ = copy_block<Bits128>;
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "elements of type {} can't be copied", to_string(dtype));
   }
   if (std::ranges::find(dims, 0) != dims.end()) return;
 
@@ -161,8 +173,8 @@ void StridedCopy::run_blocks(const std::byte* from, std::byte* to, int64_t begin
 
 std::unique_ptr<Kernel> make_copy(const TensorDesc& from, const TensorDesc& to) {
   if (from.dims != to.dims || from.dtype != to.dtype)
-    fail(ErrorCode::kInternal, "a copy of {} {} to {} {}", to_string(from.dtype), to_string(from.dims), to_string(to.dtype),
-         to_string(to.dims));
+    fail(ErrorCode::kInternal, "a copy of {} {} to {} {}", to_string(from.dtype), to_string(from.dims),
+         to_string(to.dtype), to_string(to.dims));
   return make_kernel([copy = StridedCopy(from.dtype, from.dims, from.strides, to.strides)](const RunArgs& args) {
     copy.run(args.inputs[0], args.outputs[0]);
   });

@@ -9,12 +9,12 @@
 
 namespace pli::compute {
 
-/// A copy between two strided arrays, prepared once: dimensions that are contiguous together are merged, what is left runs as
-/// rows or as tiles of a transposition, in parallel. Immutable.
+/// A copy between two strided arrays, prepared once: dimensions that are contiguous together are merged, what is left
+/// runs as rows or as tiles of a transposition, in parallel. Immutable.
 class StridedCopy {
  public:
-  /// Strides in elements. The source's may be 0 (repeated) or negative (reversed); the destination's are positive and no two
-  /// elements share a place. kUnsupported when more than kMaxLoops dimensions are left after merging.
+  /// Strides in elements. The source's may be 0 (repeated) or negative (reversed); the destination's are positive and
+  /// no two elements share a place. kUnsupported when more than kMaxLoops dimensions are left after merging.
   StridedCopy(DataType dtype, std::span<const int64_t> dims, std::span<const int64_t> from_strides,
               std::span<const int64_t> to_strides);
 
@@ -41,7 +41,7 @@ class StridedCopy {
   void run_blocks(const std::byte* from, std::byte* to, int64_t begin, int64_t end) const;
 
   BlockFn copy_block_ = nullptr;
-  Block whole_;              // the loops that the tiles cover
+  Block whole_;  // the loops that the tiles cover
   int64_t tile_rows_ = 1;
   int64_t tile_columns_ = 1;
   std::vector<Loop> outer_;  // in bytes; the last two step from tile to tile: rows, columns

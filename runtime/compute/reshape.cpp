@@ -91,8 +91,8 @@ std::optional<std::vector<int64_t>> reshape_strides(const TensorDesc& from, std:
 
 std::unique_ptr<Kernel> make_reshape_copy(const TensorDesc& from, const TensorDesc& to) {
   if (from.size() != to.size() || from.dtype != to.dtype)
-    fail(ErrorCode::kInternal, "a reshape of {} {} to {} {}", to_string(from.dtype), to_string(from.dims), to_string(to.dtype),
-         to_string(to.dims));
+    fail(ErrorCode::kInternal, "a reshape of {} {} to {} {}", to_string(from.dtype), to_string(from.dims),
+         to_string(to.dtype), to_string(to.dims));
   if (from.size() == 0) return make_kernel([](const RunArgs&) {});
   const auto common = refine(from, to);
   if (!common) return std::make_unique<TwoStepCopy>(from, to);

@@ -11,8 +11,8 @@ std::optional<std::vector<int64_t>> constant_ints(const ir::Graph& graph, const 
   const Tensor* tensor = graph.constant_of(node.input(input));
   if (!tensor) return std::nullopt;
   if (!is_integer(tensor->dtype()) || tensor->shape().size() > 1)
-    fail(ErrorCode::kInvalidModel, "input {} is {} {} where a list of integers is expected", input, to_string(tensor->dtype()),
-         to_string(tensor->shape()));
+    fail(ErrorCode::kInvalidModel, "input {} is {} {} where a list of integers is expected", input,
+         to_string(tensor->dtype()), to_string(tensor->shape()));
   return to_int64s(*tensor);
 }
 
@@ -26,8 +26,10 @@ std::optional<int64_t> constant_int(const ir::Graph& graph, const ir::Node& node
 
 const ir::Type& index_type(const InferContext& context, size_t i) {
   const ir::Type& type = context.type(i);
-  const bool fits = type.dtype == DataType::kInt32 || type.dtype == DataType::kInt64 || type.dtype == DataType::kUndefined;
-  if (!fits) fail(ErrorCode::kInvalidModel, "input {} is {} where int32 or int64 is expected", i, to_string(type.dtype));
+  const bool fits =
+      type.dtype == DataType::kInt32 || type.dtype == DataType::kInt64 || type.dtype == DataType::kUndefined;
+  if (!fits)
+    fail(ErrorCode::kInvalidModel, "input {} is {} where int32 or int64 is expected", i, to_string(type.dtype));
   return type;
 }
 
@@ -80,7 +82,8 @@ ir::Type checked_type(const InferContext& context, DataType dtype, std::optional
 
 ir::Dims unknown_dims(const InferContext& context, int64_t rank) {
   if (rank < 0) fail(ErrorCode::kInvalidModel, "a rank of {}", rank);
-  if (rank > context.limits.rank) fail(ErrorCode::kResourceLimit, "rank {} passes the limit of {}", rank, context.limits.rank);
+  if (rank > context.limits.rank)
+    fail(ErrorCode::kResourceLimit, "rank {} passes the limit of {}", rank, context.limits.rank);
   return ir::Dims(static_cast<size_t>(rank));
 }
 

@@ -7,11 +7,11 @@
 
 namespace pli::ops {
 
-/// What the operators that move elements share: constant operands as integers, arithmetic on dimensions that may be unknown, and
-/// the layout of their results.
+/// What the operators that move elements share: constant operands as integers, arithmetic on dimensions that may be
+/// unknown, and the layout of their results.
 
-/// The elements of a constant input; nothing when it is omitted or only known at run time. kInvalidModel when it is no integer
-/// tensor or its rank is above 1.
+/// The elements of a constant input; nothing when it is omitted or only known at run time. kInvalidModel when it is no
+/// integer tensor or its rank is above 1.
 std::optional<std::vector<int64_t>> constant_ints(const ir::Graph& graph, const ir::Node& node, size_t input);
 
 /// Likewise, of one element.
@@ -24,13 +24,15 @@ const T& need(const std::optional<T>& value, size_t input) {
   return *value;
 }
 
-/// The type of input i, whose element type, when known, must be int32 or int64 (what ONNX calls Tind). kInvalidModel otherwise.
+/// The type of input i, whose element type, when known, must be int32 or int64 (what ONNX calls Tind). kInvalidModel
+/// otherwise.
 const ir::Type& index_type(const InferContext& context, size_t i);
 
 /// kInvalidModel unless input i's rank, when known, is `rank`.
 void check_rank(const InferContext& context, size_t i, int64_t rank);
 
-/// Axes counted from the end when negative made positive. kInvalidModel when one is outside of the rank or stands there twice.
+/// Axes counted from the end when negative made positive. kInvalidModel when one is outside of the rank or stands there
+/// twice.
 std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank);
 
 /// Unknown where an operand is, but x + 0 and x * 1 stay x. kInvalidModel on overflow.
@@ -43,19 +45,25 @@ ir::Type checked_type(const InferContext& context, DataType dtype, std::optional
 /// `rank` unknown dimensions. kInvalidModel when negative, kResourceLimit beyond the rank that the limits allow.
 ir::Dims unknown_dims(const InferContext& context, int64_t rank);
 
-/// As many unknown dimensions as input i, a one-dimensional shape, has elements; nothing when that is not known. kInvalidModel
-/// when it has another rank.
+/// As many unknown dimensions as input i, a one-dimensional shape, has elements; nothing when that is not known.
+/// kInvalidModel when it has another rank.
 std::optional<ir::Dims> unknown_dims_of_shape(const InferContext& context, size_t i);
 
-/// Calls visit.template operator()<T>() with the unsigned integer as wide as the elements; what only moves needs no more.
+/// Calls visit.template operator()<T>() with the unsigned integer as wide as the elements; what only moves needs no
+/// more.
 template <class Visit>
 auto by_width(DataType dtype, Visit&& visit) {
   switch (bit_width(dtype)) {
-    case 8: return visit.template operator()<uint8_t>();
-    case 16: return visit.template operator()<uint16_t>();
-    case 32: return visit.template operator()<uint32_t>();
-    case 64: return visit.template operator()<uint64_t>();
-    default: fail(ErrorCode::kUnsupported, "elements of type {}", to_string(dtype));
+    case 8:
+      return visit.template operator()<uint8_t>();
+    case 16:
+      return visit.template operator()<uint16_t>();
+    case 32:
+      return visit.template operator()<uint32_t>();
+    case 64:
+      return visit.template operator()<uint64_t>();
+    default:
+      fail(ErrorCode::kUnsupported, "elements of type {}", to_string(dtype));
   }
 }
 
@@ -63,17 +71,28 @@ auto by_width(DataType dtype, Visit&& visit) {
 template <class Visit>
 auto by_number(DataType dtype, Visit&& visit) {
   switch (dtype) {
-    case DataType::kFloat32: return visit.template operator()<float>();
-    case DataType::kFloat64: return visit.template operator()<double>();
-    case DataType::kInt8: return visit.template operator()<int8_t>();
-    case DataType::kInt16: return visit.template operator()<int16_t>();
-    case DataType::kInt32: return visit.template operator()<int32_t>();
-    case DataType::kInt64: return visit.template operator()<int64_t>();
-    case DataType::kUint8: return visit.template operator()<uint8_t>();
-    case DataType::kUint16: return visit.template operator()<uint16_t>();
-    case DataType::kUint32: return visit.template operator()<uint32_t>();
-    case DataType::kUint64: return visit.template operator()<uint64_t>();
-    default: fail(ErrorCode::kUnsupported, "arithmetic on {}", to_string(dtype));
+    case DataType::kFloat32:
+      return visit.template operator()<float>();
+    case DataType::kFloat64:
+      return visit.template operator()<double>();
+    case DataType::kInt8:
+      return visit.template operator()<int8_t>();
+    case DataType::kInt16:
+      return visit.template operator()<int16_t>();
+    case DataType::kInt32:
+      return visit.template operator()<int32_t>();
+    case DataType::kInt64:
+      return visit.template operator()<int64_t>();
+    case DataType::kUint8:
+      return visit.template operator()<uint8_t>();
+    case DataType::kUint16:
+      return visit.template operator()<uint16_t>();
+    case DataType::kUint32:
+      return visit.template operator()<uint32_t>();
+    case DataType::kUint64:
+      return visit.template operator()<uint64_t>();
+    default:
+      fail(ErrorCode::kUnsupported, "arithmetic on {}", to_string(dtype));
   }
 }
 
@@ -85,11 +104,12 @@ auto by_index(DataType dtype, Visit&& visit) {
   fail(ErrorCode::kUnsupported, "indices of type {}", to_string(dtype));
 }
 
-/// Channels are innermost, the spatial dimensions follow, outermost first: channels-last or a slice of it, and not row-major too.
+/// Channels are innermost, the spatial dimensions follow, outermost first: channels-last or a slice of it, and not
+/// row-major too.
 bool is_channels_innermost(const TensorDesc& desc);
 
-/// Inputs as they come; outputs channels-last when they and the first image among the inputs whose layout tells (one that is
-/// not row-major as well) are, else row-major. For kernels that take any strides.
+/// Inputs as they come; outputs channels-last when they and the first image among the inputs whose layout tells (one
+/// that is not row-major as well) are, else row-major. For kernels that take any strides.
 Layouts follow_layouts(const PrepareContext& context);
 
 }  // namespace pli::ops

@@ -25,7 +25,8 @@ struct Piece {
 std::unique_ptr<Kernel> copy_pieces(std::vector<Piece> pieces) {
   return compute::make_kernel([pieces = std::move(pieces)](const RunArgs& args) {
     for (const Piece& piece : pieces)
-      piece.copy.run(args.input<std::byte>(piece.from) + piece.from_offset, args.output<std::byte>(piece.to) + piece.to_offset);
+      piece.copy.run(args.input<std::byte>(piece.from) + piece.from_offset,
+                     args.output<std::byte>(piece.to) + piece.to_offset);
   });
 }
 
@@ -38,7 +39,8 @@ std::vector<ir::Type> infer_transpose(const InferContext& context) {
   const ir::Type& input = context.type(0);
   if (!input.dims) return {ir::Type::tensor(input.dtype)};
   ir::Dims dims;
-  for (const int64_t axis : transpose_permutation(context.node, input.rank())) dims.push_back((*input.dims)[static_cast<size_t>(axis)]);
+  for (const int64_t axis : transpose_permutation(context.node, input.rank()))
+    dims.push_back((*input.dims)[static_cast<size_t>(axis)]);
   return {ir::Type::tensor(input.dtype, std::move(dims))};
 }
 
@@ -50,7 +52,9 @@ View transposed(const PrepareContext& context) {
   return view;
 }
 
-std::optional<std::vector<View>> view_transpose(const PrepareContext& context) { return std::vector{transposed(context)}; }
+std::optional<std::vector<View>> view_transpose(const PrepareContext& context) {
+  return std::vector{transposed(context)};
+}
 
 std::unique_ptr<Kernel> prepare_transpose(const PrepareContext& context) {
   return compute::make_copy(transposed(context).desc, context.outputs[0]);
@@ -64,9 +68,11 @@ std::vector<ir::Type> infer_concat(const InferContext& context) {
   ir::Type result = context.type(0);
   for (size_t i = 1; i < count; ++i) {
     const ir::Type& type = context.type(i);
-    if (result.dtype == DataType::kUndefined) result.dtype = type.dtype;
+    if (result.dtype == DataType::kUndefined)
+      result.dtype = type.dtype;
     else if (type.dtype != DataType::kUndefined && type.dtype != result.dtype)
-      fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(type.dtype), to_string(result.dtype));
+      fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(type.dtype),
+           to_string(result.dtype));
     if (!result.dims || !type.dims) {
       result.dims = std::nullopt;
       continue;
@@ -77,10 +83,13 @@ std::vector<ir::Type> infer_concat(const InferContext& context) {
     for (size_t d = 0; d < result.dims->size(); ++d) {
       ir::Dim& dim = (*result.dims)[d];
       const ir::Dim& other = (*type.dims)[d];
-      if (d == axis) dim = add(dim, other);
-      else if (!dim.known()) dim = other.known() || dim == other ? other : dim;
+      if (d == axis)
+        dim = add(dim, other);
+      else if (!dim.known())
+        dim = other.known() || dim == other ? other : dim;
       else if (other.known() && dim.value() != other.value())
-        fail(ErrorCode::kInvalidModel, "dimension {} is {} of input {} and {} before", d, other.value(), i, dim.value());
+        fail(ErrorCode::kInvalidModel, "dimension {} is {} of input {} and {} before", d, other.value(), i,
+             dim.value());
     }
   }
   if (result.dims) (void)concat_axis(context.graph, context.node, result.rank());
@@ -95,7 +104,8 @@ std::unique_ptr<Kernel> prepare_concat(const PrepareContext& context) {
   for (size_t i = 0; i < context.inputs.size(); ++i) {
     const TensorDesc& input = context.inputs[i];
     if (input.size() > 0)
-      pieces.push_back({StridedCopy(input.dtype, input.dims, input.strides, output.strides), i, 0, 0, offset * width(output)});
+      pieces.push_back(
+          {StridedCopy(input.dtype, input.dims, input.strides, output.strides), i, 0, 0, offset * width(output)});
     offset += input.dims[axis] * output.strides[axis];
   }
   return copy_pieces(std::move(pieces));
@@ -150,7 +160,8 @@ std::vector<ir::Type> infer_split(const InferContext& context) {
   return result;
 }
 
-/// Where the parts lie in the input. Parts that nobody uses have a place as well, so every size is asked of the inference.
+/// Where the parts lie in the input. Parts that nobody uses have a place as well, so every size is asked of the
+/// inference.
 std::vector<View> split_parts(const PrepareContext& context) {
   const TensorDesc& input = context.inputs[0];
   const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), input.rank()));
@@ -174,7 +185,8 @@ std::unique_ptr<Kernel> prepare_split(const PrepareContext& context) {
   for (size_t i = 0; i < parts.size(); ++i) {
     const auto& [desc, offset] = parts[i];
     if (context.outputs[i].present() && desc.size() > 0)
-      pieces.push_back({StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[i].strides), 0, i, offset * width(desc), 0});
+      pieces.push_back({StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[i].strides), 0, i,
+                        offset * width(desc), 0});
   }
   return copy_pieces(std::move(pieces));
 }
@@ -231,7 +243,8 @@ std::optional<std::vector<View>> view_slice(const PrepareContext& context) {
 
 std::unique_ptr<Kernel> prepare_slice(const PrepareContext& context) {
   const auto [desc, offset] = sliced(context);
-  return copy_pieces({{StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[0].strides), 0, 0, offset * width(desc), 0}});
+  return copy_pieces(
+      {{StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[0].strides), 0, 0, offset * width(desc), 0}});
 }
 
 // --- Expand, Tile ----------------------------------------------------------------------------------------------------
@@ -342,7 +355,8 @@ std::optional<SliceView> SliceView::of(const ir::Graph& graph, const ir::Node& n
   }
   if (view.steps.empty()) view.steps.assign(count, 1);
   if (view.ends.size() != count || view.axes.size() != count || view.steps.size() != count)
-    fail(ErrorCode::kInvalidModel, "{} starts, {} ends, {} axes and {} steps", count, view.ends.size(), view.axes.size(), view.steps.size());
+    fail(ErrorCode::kInvalidModel, "{} starts, {} ends, {} axes and {} steps", count, view.ends.size(),
+         view.axes.size(), view.steps.size());
   if (std::ranges::find(view.steps, 0) != view.steps.end()) fail(ErrorCode::kInvalidModel, "a step is 0");
   return view;
 }
@@ -357,7 +371,8 @@ std::vector<SliceRange> SliceView::ranges(std::span<const int64_t> dims) const {
     const bool forward = steps[i] > 0;
     const int64_t stride = forward ? steps[i] : -std::max(steps[i], -INT64_MAX);
     const auto clamp = [&](int64_t at) {
-      return forward ? std::clamp<int64_t>(at < 0 ? at + dim : at, 0, dim) : std::clamp<int64_t>(at < 0 ? at + dim : at, -1, dim - 1);
+      return forward ? std::clamp<int64_t>(at < 0 ? at + dim : at, 0, dim)
+                     : std::clamp<int64_t>(at < 0 ? at + dim : at, -1, dim - 1);
     };
     const int64_t start = clamp(starts[i]);
     const int64_t distance = forward ? clamp(ends[i]) - start : start - clamp(ends[i]);

@@ -4,17 +4,19 @@
 
 namespace pli::ops {
 
-/// Transpose, Concat, Split, Slice, Expand, Tile: strides wherever strides can say it, else one copy a piece, in any layout.
+/// Transpose, Concat, Split, Slice, Expand, Tile: strides wherever strides can say it, else one copy a piece, in any
+/// layout.
 Family movement_family();
 
-/// The permutation of a Transpose: output dimension i is dimension permutation[i] of the input. Reversed when it is not given.
-/// kInvalidModel when it is no permutation of `rank` dimensions.
+/// The permutation of a Transpose: output dimension i is dimension permutation[i] of the input. Reversed when it is not
+/// given. kInvalidModel when it is no permutation of `rank` dimensions.
 std::vector<int64_t> transpose_permutation(const ir::Node& node, int64_t rank);
 
 /// The dimension along which a Concat of tensors of this rank joins. kInvalidModel when there is no such dimension.
 int64_t concat_axis(const ir::Graph& graph, const ir::Node& node, int64_t rank);
 
-/// What a Slice takes of one dimension: `count` elements from `start`, `step` apart (never 0; 1 where nothing or one is taken).
+/// What a Slice takes of one dimension: `count` elements from `start`, `step` apart (never 0; 1 where nothing or one is
+/// taken).
 struct SliceRange {
   int64_t start = 0;
   int64_t count = 0;

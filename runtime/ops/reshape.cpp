@@ -24,7 +24,8 @@ std::optional<std::vector<View>> view_reshape(const PrepareContext& context) {
 /// The innermost part of the input's memory becomes the innermost part of dimension 1 of an image.
 bool becomes_channels(const TensorDesc& from, std::span<const int64_t> dims) {
   if (dims.size() < 4 || dims.size() > 5 || compute::is_plain(from) || from.size() == 0) return false;
-  int64_t innermost_stride = INT64_MAX, step = 1, innermost_step = 1;  // steps count elements in row-major order of indices
+  int64_t innermost_stride = INT64_MAX, step = 1,
+          innermost_step = 1;  // steps count elements in row-major order of indices
   for (size_t i = from.dims.size(); i-- > 0;) {
     if (from.dims[i] > 1 && from.strides[i] < innermost_stride) {
       innermost_stride = from.strides[i];
@@ -40,8 +41,9 @@ bool becomes_channels(const TensorDesc& from, std::span<const int64_t> dims) {
 Layouts layout_reshape(const PrepareContext& context) {
   Layouts layouts{context.inputs, {}};
   const TensorDesc& output = context.outputs[0];
-  layouts.outputs.push_back(becomes_channels(context.inputs[0], output.dims) ? compute::channels_last(output.dtype, output.dims)
-                                                                             : compute::plain(output.dtype, output.dims));
+  layouts.outputs.push_back(becomes_channels(context.inputs[0], output.dims)
+                                ? compute::channels_last(output.dtype, output.dims)
+                                : compute::plain(output.dtype, output.dims));
   return layouts;
 }
 
@@ -79,20 +81,24 @@ std::optional<std::vector<View>> view_dropout(const PrepareContext& context) {
 
 Layouts layout_dropout(const PrepareContext& context) {
   Layouts layouts{context.inputs, context.outputs};
-  layouts.outputs[0].strides = compute::laid_out_like(DataType::kFloat32, context.inputs[0].dims, context.inputs[0]).strides;
+  layouts.outputs[0].strides =
+      compute::laid_out_like(DataType::kFloat32, context.inputs[0].dims, context.inputs[0]).strides;
   return layouts;
 }
 
 /// A copy, and a mask that keeps every element: the value 1 of the mask's type.
 std::unique_ptr<Kernel> prepare_dropout(const PrepareContext& context) {
   if (!is_passing_dropout(context.graph, context.node)) fail(ErrorCode::kUnsupported, "Dropout in training mode");
-  const compute::StridedCopy copy(context.inputs[0].dtype, context.inputs[0].dims, context.inputs[0].strides, context.outputs[0].strides);
+  const compute::StridedCopy copy(context.inputs[0].dtype, context.inputs[0].dims, context.inputs[0].strides,
+                                  context.outputs[0].strides);
   if (context.outputs.size() < 2 || !context.outputs[1].present())
     return compute::make_kernel([copy](const RunArgs& args) { copy.run(args.inputs[0], args.outputs[0]); });
   const TensorDesc& mask = context.outputs[1];
   Tensor keep(DataType::kBool, {1});
-  if (is_float(mask.dtype)) keep = from_doubles(mask.dtype, {1}, std::vector{1.0});
-  else keep.mutable_data<bool>()[0] = true;
+  if (is_float(mask.dtype))
+    keep = from_doubles(mask.dtype, {1}, std::vector{1.0});
+  else
+    keep.mutable_data<bool>()[0] = true;
   const compute::StridedCopy fill(mask.dtype, mask.dims, std::vector<int64_t>(mask.dims.size()), mask.strides);
   return compute::make_kernel([copy, fill, keep](const RunArgs& args) {
     copy.run(args.inputs[0], args.outputs[0]);
@@ -102,14 +108,16 @@ std::unique_ptr<Kernel> prepare_dropout(const PrepareContext& context) {
 
 // --- Reshape ---------------------------------------------------------------------------------------------------------
 
-/// The dimension that -1 stands for: what `input` has and the other dimensions of `output` (at `free`) do not. A symbol that
-/// both have cancels out.
+/// The dimension that -1 stands for: what `input` has and the other dimensions of `output` (at `free`) do not. A symbol
+/// that both have cancels out.
 ir::Dim remaining_dim(const ir::Dims& input, const ir::Dims& output, size_t free) {
   int64_t have = 1, given = 1;
   ir::Dims unknown;  // of the input, not cancelled
   for (const ir::Dim& dim : input) {
-    if (!dim.known()) unknown.push_back(dim);
-    else have = multiply(have, dim).value();
+    if (!dim.known())
+      unknown.push_back(dim);
+    else
+      have = multiply(have, dim).value();
   }
   for (size_t i = 0; i < output.size(); ++i) {
     if (i == free) continue;
@@ -142,7 +150,8 @@ ir::Dims reshaped_dims(const ir::Type& input, const std::vector<int64_t>& target
       dims[i] = target[i];
     } else if (input.dims) {
       if (i >= input.dims->size())
-        fail(ErrorCode::kInvalidModel, "the shape {} copies dimension {} of an input of rank {}", to_string(target), i, input.rank());
+        fail(ErrorCode::kInvalidModel, "the shape {} copies dimension {} of an input of rank {}", to_string(target), i,
+             input.rank());
       dims[i] = (*input.dims)[i];
     }
   }
@@ -175,7 +184,8 @@ std::vector<ir::Type> infer_flatten(const InferContext& context) {
   if (!input.dims) return {ir::Type::tensor(input.dtype, ir::Dims(2))};
   const int64_t rank = input.rank();
   int64_t axis = context.node.int_or("axis", 1);
-  if (axis < -rank || axis > rank) fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
+  if (axis < -rank || axis > rank)
+    fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
   if (axis < 0) axis += rank;
   const std::span<const ir::Dim> dims(*input.dims);
   const auto split = static_cast<size_t>(axis);
@@ -215,7 +225,8 @@ std::vector<ir::Type> infer_squeeze(const InferContext& context) {
   }
   ir::Dims kept;
   for (size_t i = 0; i < dims.size(); ++i) {
-    if (std::ranges::find(removed, static_cast<int64_t>(i)) == removed.end()) kept.push_back(dims[i]);
+    if (std::ranges::find(removed, static_cast<int64_t>(i)) == removed.end())
+      kept.push_back(dims[i]);
     else if (dims[i].known() && dims[i].value() != 1)
       fail(ErrorCode::kInvalidModel, "dimension {} is {}, not 1", i, dims[i].value());
   }

@@ -20,7 +20,8 @@ std::unique_ptr<Kernel> write(Tensor value) {
   });
 }
 
-// --- Shape, Size -------------------------------------------------------------------------------------------------------
+// --- Shape, Size
+// -------------------------------------------------------------------------------------------------------
 
 /// The dimensions that a Shape node takes: [begin, end). From opset 15 on it has start and end; both are clamped.
 struct DimRange {
@@ -45,7 +46,8 @@ std::vector<ir::Type> infer_shape(const InferContext& context) {
 std::unique_ptr<Kernel> prepare_shape(const PrepareContext& context) {
   const Shape& dims = context.inputs[0].dims;
   const DimRange range = shape_range(context.node, context.opset, context.inputs[0].rank());
-  return write(int64_tensor(std::span(dims).subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.end - range.begin))));
+  return write(int64_tensor(
+      std::span(dims).subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.end - range.begin))));
 }
 
 std::vector<ir::Type> infer_size(const InferContext& context) {
@@ -58,7 +60,8 @@ std::unique_ptr<Kernel> prepare_size(const PrepareContext& context) {
   return write(Tensor::copy<int64_t>({}, std::span(&size, 1)));
 }
 
-// --- Constant ------------------------------------------------------------------------------------------------------------
+// --- Constant
+// ------------------------------------------------------------------------------------------------------------
 
 /// The graph knows the value of every form; what it does not know (sparse tensors) has no type here.
 std::vector<ir::Type> infer_constant(const InferContext& context) {
@@ -76,7 +79,8 @@ std::unique_ptr<Kernel> prepare_constant(const PrepareContext& context) {
   return write(*value);
 }
 
-// --- ConstantOfShape, Range, EyeLike ---------------------------------------------------------------------------------------
+// --- ConstantOfShape, Range, EyeLike
+// ---------------------------------------------------------------------------------------
 
 Tensor fill_value(const ir::Node& node) {
   const ir::Attribute* attribute = node.attribute("value");
@@ -110,7 +114,8 @@ std::unique_ptr<Kernel> prepare_constant_of_shape(const PrepareContext& context)
 /// A scalar operand of Range; exporters also write it as a tensor of one element.
 template <class T>
 T scalar(const Tensor& tensor) {
-  if (tensor.size() != 1) fail(ErrorCode::kInvalidModel, "an operand has {} elements where one is expected", tensor.size());
+  if (tensor.size() != 1)
+    fail(ErrorCode::kInvalidModel, "an operand has {} elements where one is expected", tensor.size());
   return tensor.data<T>()[0];
 }
 
@@ -119,8 +124,10 @@ template <class T>
 int64_t range_length(T start, T limit, T delta) {
   if (delta == 0) fail(ErrorCode::kInvalidModel, "delta is 0");
   if constexpr (std::is_floating_point_v<T>) {
-    const double count = std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
-    if (std::isnan(count)) fail(ErrorCode::kInvalidModel, "start {}, limit {} and delta {} make no range", start, limit, delta);
+    const double count =
+        std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
+    if (std::isnan(count))
+      fail(ErrorCode::kInvalidModel, "start {}, limit {} and delta {} make no range", start, limit, delta);
     return count < 0x1p62 ? static_cast<int64_t>(std::max(count, 0.0)) : INT64_MAX;
   } else {
     __extension__ using Wide = __int128;
@@ -133,12 +140,18 @@ int64_t range_length(T start, T limit, T delta) {
 template <class Visit>
 auto by_range_type(DataType dtype, Visit&& visit) {
   switch (dtype) {
-    case DataType::kFloat32: return visit.template operator()<float>();
-    case DataType::kFloat64: return visit.template operator()<double>();
-    case DataType::kInt16: return visit.template operator()<int16_t>();
-    case DataType::kInt32: return visit.template operator()<int32_t>();
-    case DataType::kInt64: return visit.template operator()<int64_t>();
-    default: fail(ErrorCode::kUnsupported, "a range of {}", to_string(dtype));
+    case DataType::kFloat32:
+      return visit.template operator()<float>();
+    case DataType::kFloat64:
+      return visit.template operator()<double>();
+    case DataType::kInt16:
+      return visit.template operator()<int16_t>();
+    case DataType::kInt32:
+      return visit.template operator()<int32_t>();
+    case DataType::kInt64:
+      return visit.template operator()<int64_t>();
+    default:
+      fail(ErrorCode::kUnsupported, "a range of {}", to_string(dtype));
   }
 }
 
@@ -146,12 +159,14 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
   context.check_inputs(3, 3);
   const DataType dtype = context.type(0).dtype;
   for (size_t i = 1; i < 3; ++i)
-    if (context.type(i).dtype != dtype && context.type(i).dtype != DataType::kUndefined && dtype != DataType::kUndefined)
-      fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(context.type(i).dtype), to_string(dtype));
+    if (context.type(i).dtype != dtype && context.type(i).dtype != DataType::kUndefined &&
+        dtype != DataType::kUndefined)
+      fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(context.type(i).dtype),
+           to_string(dtype));
   const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
   if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
-  const int64_t length =
-      by_range_type(dtype, [&]<class T>() { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
+  const int64_t length = by_range_type(
+      dtype, [&]<class T>() { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
   return {checked_type(context, dtype, ir::Dims{length})};
 }
 
@@ -188,8 +203,11 @@ std::vector<ir::Type> infer_eye_like(const InferContext& context) {
 std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {
   const DataType dtype = context.outputs[0].dtype;
   Tensor one(DataType::kUint64, {1});
-  if (is_float(dtype)) std::memcpy(one.mutable_raw(), from_doubles(dtype, {1}, std::vector{1.0}).bytes().data(), static_cast<size_t>(bit_width(dtype)) / 8);
-  else one.mutable_data<uint64_t>()[0] = 1;
+  if (is_float(dtype))
+    std::memcpy(one.mutable_raw(), from_doubles(dtype, {1}, std::vector{1.0}).bytes().data(),
+                static_cast<size_t>(bit_width(dtype)) / 8);
+  else
+    one.mutable_data<uint64_t>()[0] = 1;
   const uint64_t bits = one.data<uint64_t>()[0];
   const int64_t rows = context.outputs[0].dims[0], columns = context.outputs[0].dims[1];
   const int64_t k = context.node.int_or("k", 0);
@@ -211,7 +229,8 @@ constexpr Operator kOperators[] = {
     {"Shape", 1, kNewestOpset, kMovable, infer_shape, prepare_shape, follow_layouts},
     {"Size", 1, kNewestOpset, kMovable, infer_size, prepare_size, follow_layouts},
     {"Constant", 1, kNewestOpset, kMovable, infer_constant, prepare_constant},
-    {"ConstantOfShape", 9, kNewestOpset, kInt64Only, infer_constant_of_shape, prepare_constant_of_shape, nullptr, nullptr, 0b1},
+    {"ConstantOfShape", 9, kNewestOpset, kInt64Only, infer_constant_of_shape, prepare_constant_of_shape, nullptr,
+     nullptr, 0b1},
     {"Range", 11, kNewestOpset, kRangeTypes, infer_range, prepare_range, nullptr, nullptr, 0b111},
     {"EyeLike", 9, kNewestOpset, kMovable, infer_eye_like, prepare_eye_like, follow_layouts},
 };

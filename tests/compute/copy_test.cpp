@@ -17,8 +17,8 @@ struct Strided {
   int64_t extent = 1;  // elements of the memory
 };
 
-/// Dense strides of a random permutation, some dimensions padded as if the array were a slice of a larger one. A source may also
-/// repeat or reverse dimensions.
+/// Dense strides of a random permutation, some dimensions padded as if the array were a slice of a larger one. A source
+/// may also repeat or reverse dimensions.
 Strided random_layout(std::mt19937& rng, const Shape& dims, bool source) {
   std::vector<size_t> order(dims.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -38,7 +38,8 @@ Strided random_layout(std::mt19937& rng, const Shape& dims, bool source) {
 
 /// Copies index by index what `run` should have copied.
 template <class T>
-void copy_naive(const Shape& dims, const Strided& from, const Strided& to, const std::vector<T>& source, std::vector<T>& result) {
+void copy_naive(const Shape& dims, const Strided& from, const Strided& to, const std::vector<T>& source,
+                std::vector<T>& result) {
   const int64_t size = *checked_size(dims);
   for (int64_t flat = 0; flat < size; ++flat) {
     int64_t rest = flat, at = from.origin, put = to.origin;
@@ -55,33 +56,41 @@ template <class T>
 void expect_copy(DataType dtype, const Shape& dims, const Strided& from, const Strided& to, std::mt19937& rng) {
   std::vector<T> source(static_cast<size_t>(from.extent));
   for (T& element : source)
-    for (size_t byte = 0; byte < sizeof(T); ++byte) reinterpret_cast<unsigned char*>(&element)[byte] = static_cast<unsigned char>(rng());
+    for (size_t byte = 0; byte < sizeof(T); ++byte)
+      reinterpret_cast<unsigned char*>(&element)[byte] = static_cast<unsigned char>(rng());
   std::vector<T> expected(static_cast<size_t>(to.extent), T{});
   std::vector<T> found = expected;
   copy_naive(dims, from, to, source, expected);
   StridedCopy(dtype, dims, from.strides, to.strides).run(source.data() + from.origin, found.data() + to.origin);
-  EXPECT_EQ(expected, found) << to_string(dtype) << " " << to_string(dims) << " from " << to_string(from.strides) << " to "
-                             << to_string(to.strides);
+  EXPECT_EQ(expected, found) << to_string(dtype) << " " << to_string(dims) << " from " << to_string(from.strides)
+                             << " to " << to_string(to.strides);
 }
 
 void expect_copy(DataType dtype, const Shape& dims, const Strided& from, const Strided& to, std::mt19937& rng) {
   switch (bit_width(dtype)) {
-    case 8: return expect_copy<uint8_t>(dtype, dims, from, to, rng);
-    case 16: return expect_copy<uint16_t>(dtype, dims, from, to, rng);
-    case 32: return expect_copy<uint32_t>(dtype, dims, from, to, rng);
-    case 64: return expect_copy<uint64_t>(dtype, dims, from, to, rng);
-    default: return expect_copy<std::array<uint64_t, 2>>(dtype, dims, from, to, rng);
+    case 8:
+      return expect_copy<uint8_t>(dtype, dims, from, to, rng);
+    case 16:
+      return expect_copy<uint16_t>(dtype, dims, from, to, rng);
+    case 32:
+      return expect_copy<uint32_t>(dtype, dims, from, to, rng);
+    case 64:
+      return expect_copy<uint64_t>(dtype, dims, from, to, rng);
+    default:
+      return expect_copy<std::array<uint64_t, 2>>(dtype, dims, from, to, rng);
   }
 }
 
 TEST(StridedCopy, AgreesWithIndexByIndexOnRandomLayouts) {
   std::mt19937 rng(17);
-  const std::array dtypes{DataType::kBool, DataType::kFloat16, DataType::kFloat32, DataType::kInt64, DataType::kComplex128};
+  const std::array dtypes{DataType::kBool, DataType::kFloat16, DataType::kFloat32, DataType::kInt64,
+                          DataType::kComplex128};
   for (int round = 0; round < 600; ++round) {
     const size_t rank = rng() % 7;
     Shape dims(rank);
     for (int64_t& dim : dims) dim = static_cast<int64_t>(rng() % 6 == 0 ? rng() % 2 : 1 + rng() % 7);
-    expect_copy(dtypes[rng() % dtypes.size()], dims, random_layout(rng, dims, true), random_layout(rng, dims, false), rng);
+    expect_copy(dtypes[rng() % dtypes.size()], dims, random_layout(rng, dims, true), random_layout(rng, dims, false),
+                rng);
     if (HasFailure()) return;
   }
 }
@@ -89,7 +98,8 @@ TEST(StridedCopy, AgreesWithIndexByIndexOnRandomLayouts) {
 TEST(StridedCopy, AgreesOnArraysThatTakeManyTilesAndThreads) {
   const ThreadScope threads(3);
   std::mt19937 rng(18);
-  for (const Shape& dims : {Shape{2, 67, 51, 13}, Shape{3, 150, 70}, Shape{100000}, Shape{1025, 57}, Shape{2, 10000, 5}})
+  for (const Shape& dims :
+       {Shape{2, 67, 51, 13}, Shape{3, 150, 70}, Shape{100000}, Shape{1025, 57}, Shape{2, 10000, 5}})
     for (int round = 0; round < 5; ++round) {
       expect_copy(DataType::kFloat32, dims, random_layout(rng, dims, true), random_layout(rng, dims, false), rng);
       expect_copy(DataType::kUint8, dims, random_layout(rng, dims, true), random_layout(rng, dims, false), rng);
@@ -122,8 +132,8 @@ TEST(MakeCopy, ConvertsBetweenPlainAndChannelsLast) {
     kernel.run({{&in, 1}, {&out, 1}});
   };
   run(*make_copy(rows, last), source, middle);
-  EXPECT_EQ(middle[1], 12.0f);           // channel 1 of the first pixel
-  EXPECT_EQ(middle[5], 1.0f);            // channel 0 of the second
+  EXPECT_EQ(middle[1], 12.0f);            // channel 1 of the first pixel
+  EXPECT_EQ(middle[5], 1.0f);             // channel 0 of the second
   EXPECT_EQ(middle[60 + 4], 60 + 48.0f);  // channel 4 of the second image
   run(*make_copy(last, rows), middle, back);
   EXPECT_EQ(source, back);

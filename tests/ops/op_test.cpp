@@ -10,6 +10,7 @@ namespace pli::test {
 
 namespace {
 
+using compute::Kernel;
 using compute::TensorDesc;
 
 std::shared_ptr<const ir::OpsetImports> opsets(int64_t version) {
@@ -57,6 +58,37 @@ TensorDesc plain_of(const Tensor& tensor) {
   return compute::plain(tensor.dtype(), Shape(tensor.shape().begin(), tensor.shape().end()));
 }
 
+/// The inputs in the layouts that the context asks for.
+std::vector<Tensor> laid_out(const NodeCase& node, const ops::PrepareContext& context) {
+  std::vector<Tensor> memory;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    memory.emplace_back(DataType::kUint8, Shape{node.inputs[i] ? compute::span_bytes(context.inputs[i]) : 0});
+    if (node.inputs[i])
+      copy_elements(plain_of(*node.inputs[i]), node.inputs[i]->bytes().data(), context.inputs[i],
+                    static_cast<std::byte*>(memory.back().mutable_raw()));
+  }
+  return memory;
+}
+
+/// The memory of the outputs, which holds what a reused arena may hold before.
+std::vector<Tensor> run_kernel(const Kernel& kernel, const ops::PrepareContext& context,
+                               std::span<const Tensor> inputs) {
+  std::vector<Tensor> memory;
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    in.push_back(context.inputs[i].present() ? inputs[i].bytes().data() : nullptr);
+  for (const TensorDesc& desc : context.outputs) {
+    memory.emplace_back(DataType::kUint8, Shape{compute::span_bytes(desc)});
+    std::ranges::fill(memory.back().mutable_data<uint8_t>(), uint8_t{0xAB});
+    out.push_back(memory.back().mutable_raw());
+  }
+  const auto state = kernel.make_state();
+  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel.scratch_bytes())});
+  kernel.run({in, out, scratch.mutable_raw(), state.get()});
+  return memory;
+}
+
 }  // namespace
 
 std::vector<Tensor> run(const NodeCase& node) {
@@ -85,13 +117,9 @@ LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving
   context.constants.resize(context.inputs.size());
   for (size_t i = 0; i < test_case.inputs.size() && i < 32; ++i)
     if ((op.value_inputs >> i) & 1u) context.constants[i] = test_case.inputs[i] ? &*test_case.inputs[i] : nullptr;
-<<<<<<< HEAD
   for (size_t i = 0; i < test_case.outputs; ++i)
     context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
-=======
-  for (size_t i = 0; i < test_case.outputs; ++i) context.outputs.push_back(compute::plain(types[i].dtype, *types[i].shape()));
   const auto views = use_views && op.view ? op.view(context) : std::nullopt;
->>>>>>> 15e4c8a (Operators that move elements: shapes, reshapes, slices, joins)
   ops::Layouts layouts;
   if (views) {
     layouts.inputs = context.inputs;
@@ -105,51 +133,17 @@ LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving
   context.inputs = layouts.inputs;
   context.outputs = layouts.outputs;
 
-  std::vector<Tensor> memory;  // keeps everything alive; scratch last
-  std::vector<const void*> in;
-  std::vector<void*> out;
-  for (size_t i = 0; i < test_case.inputs.size(); ++i) {
-    if (!test_case.inputs[i]) {
-      in.push_back(nullptr);
-      continue;
-    }
-    Tensor copy(DataType::kUint8, {compute::span_bytes(context.inputs[i])});
-    copy_elements(plain_of(*test_case.inputs[i]), test_case.inputs[i]->bytes().data(), context.inputs[i],
-                  static_cast<std::byte*>(copy.mutable_raw()));
-    memory.push_back(std::move(copy));
-    in.push_back(memory.back().bytes().data());
-  }
-  for (const TensorDesc& desc : context.outputs) {
-    if (views) break;
-    Tensor buffer(DataType::kUint8, {compute::span_bytes(desc)});
-    std::ranges::fill(buffer.mutable_data<uint8_t>(), uint8_t{0xAB});  // what a reused arena looks like
-    memory.push_back(std::move(buffer));
-    out.push_back(memory.back().mutable_raw());
-  }
-
-  if (!views) {
-    const compute::ThreadScope scope(threads);
-    const auto kernel = op.prepare(context);
-    const auto state = kernel->make_state();
-    Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
-    kernel->run({in, out, scratch.mutable_raw(), state.get()});
-  }
-
+  const std::vector<Tensor> inputs = laid_out(test_case, context);
+  const compute::ThreadScope scope(threads);
+  const std::vector<Tensor> memory = views ? std::vector<Tensor>() : run_kernel(*op.prepare(context), context, inputs);
   LaidOut result{{}, context.outputs, views.has_value()};
   for (size_t i = 0; i < context.outputs.size(); ++i) {
     const TensorDesc& desc = context.outputs[i];
-<<<<<<< HEAD
-    Tensor result(desc.dtype, desc.dims);
-    copy_elements(desc, static_cast<const std::byte*>(out[i]), plain_of(result),
-                  static_cast<std::byte*>(result.mutable_raw()));
-    outputs.push_back(std::move(result));
-=======
-    const auto* source = static_cast<const std::byte*>(views ? in[0] : out[i]);
+    const std::byte* source = (views ? inputs[0] : memory[i]).bytes().data();
     if (views) source += (*views)[i].offset * (bit_width(desc.dtype) / 8);
     Tensor output(desc.dtype, desc.dims);
     copy_elements(desc, source, plain_of(output), static_cast<std::byte*>(output.mutable_raw()));
     result.outputs.push_back(std::move(output));
->>>>>>> 15e4c8a (Operators that move elements: shapes, reshapes, slices, joins)
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "runtime/compute/tensor_desc.h"
@@ -39,14 +40,15 @@ std::vector<Tensor> run(const NodeCase& node);
 /// it gives.
 std::vector<Tensor> run_channels_last(const NodeCase& node, int threads = 2);
 
-/// Likewise, with the inputs coming in these layouts (strides that need not be dense). Operators that have a view of input 0 to
-/// give are asked for it when `views` is set, and their outputs are read from there.
+/// Likewise, with the inputs coming in these layouts (strides that need not be dense). Operators that have a view of
+/// input 0 to give are asked for it when `views` is set, and their outputs are read from there.
 struct LaidOut {
   std::vector<Tensor> outputs;
   std::vector<compute::TensorDesc> layouts;  // of the outputs
   bool is_view = false;
 };
-LaidOut run_laid_out(const NodeCase& node, std::vector<compute::TensorDesc> layouts, int threads = 2, bool views = true);
+LaidOut run_laid_out(const NodeCase& node, std::vector<compute::TensorDesc> layouts, int threads = 2,
+                     bool views = true);
 
 /// The inferred output types. `constants` (as long as inputs, or empty) are the values of those that are constant.
 std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std::vector<ir::Type>& inputs,
@@ -70,7 +72,11 @@ Tensor random_tensor(Shape shape, uint32_t seed, float low = -1, float high = 1)
 
 template <class T>
 Tensor tensor(Shape shape, const std::vector<T>& values) {
-  return Tensor::copy<T>(std::move(shape), values);
+  Tensor result(dtype_of<T>(), std::move(shape));
+  if (values.size() != result.size())
+    fail(ErrorCode::kInvalidArgument, "{} values for {} elements", values.size(), result.size());
+  std::ranges::copy(values, result.mutable_data<T>().begin());
+  return result;
 }
 
 /// |a - b| <= atol + rtol * |b|, NaN and infinities equal to themselves; shapes equal.
