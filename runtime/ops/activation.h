@@ -1,7 +1,9 @@
 #pragma once
 
+#include "runtime/compute/elementwise.h"
 #include "runtime/ops/operator.h"
 
+#include <functional>
 #include <optional>
 
 namespace pli::ops {
@@ -13,5 +15,8 @@ Family activation_family();
 /// The node as a function of one element that the kernel before it can apply: a float32 function of input 0 whose parameters
 /// are constant (Clip's bounds, the slope of a PRelu with a single one). Nothing where it is something else.
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node);
+
+/// What applies the activation to the output of a tile of float32.
+std::function<void(const compute::Tile&)> in_place(const Activation& activation);
 
 }  // namespace pli::ops

@@ -42,21 +42,6 @@ Layouts channels_last_layouts(const PrepareContext& context) {
   return layouts;
 }
 
-Layouts elementwise_layouts(const PrepareContext& context) {
-  const Shape& dims = context.outputs.at(0).dims;
-  const auto lead = std::ranges::find_if(context.inputs, [&](const TensorDesc& desc) {
-    return desc.present() && desc.dims == dims && compute::is_dense(desc);
-  });
-  Layouts layouts;
-  const auto follow = [&](const TensorDesc& desc) {
-    if (lead == context.inputs.end() || desc.dims != dims) return plain(desc.dtype, desc.dims);
-    return TensorDesc{desc.dtype, desc.dims, lead->strides};
-  };
-  for (const TensorDesc& desc : context.inputs) layouts.inputs.push_back(desc.present() ? follow(desc) : desc);
-  for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(desc.present() ? follow(desc) : desc);
-  return layouts;
-}
-
 int64_t normalize_axis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank) fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
   return axis < 0 ? axis + rank : axis;

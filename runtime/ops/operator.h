@@ -169,8 +169,9 @@ using Family = std::span<const Operator>;
 /// Input and output 0 channels-last where their rank is 3 to 5 (the kernels of spatial operators), everything else row-major.
 Layouts channels_last_layouts(const PrepareContext& context);
 
-/// For operators that work element by element, with broadcasting: every output, and every input of the output's shape, laid
-/// out like the first input of that shape whose layout is dense; other inputs row-major.
+/// For operators that work element by element, with broadcasting: the output is dense in the order of axes of an input of its
+/// shape (channels-last before others). Inputs whose strides follow that order stay as they come, gaps and repetition
+/// included; the others are made dense in it.
 Layouts elementwise_layouts(const PrepareContext& context);
 
 /// `axis` counted from the end when negative. kInvalidModel when it is outside of [-rank, rank).

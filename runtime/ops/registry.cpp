@@ -1,13 +1,18 @@
 #include "runtime/ops/operator.h"
 
+#include "runtime/ops/activation.h"
 #include "runtime/ops/batch_normalization.h"
+#include "runtime/ops/binary.h"
+#include "runtime/ops/cast.h"
+#include "runtime/ops/comparison.h"
 #include "runtime/ops/convolution.h"
 #include "runtime/ops/matmul.h"
+#include "runtime/ops/movement.h"
 #include "runtime/ops/pooling.h"
 #include "runtime/ops/reduction.h"
-#include "runtime/ops/movement.h"
 #include "runtime/ops/reshape.h"
 #include "runtime/ops/shape.h"
+#include "runtime/ops/unary.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -18,14 +23,19 @@ namespace {
 
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
+    activation_family,
     batch_normalization_family,
+    binary_family,
+    cast_family,
+    comparison_family,
     convolution_family,
     matmul_family,
+    movement_family,
     pooling_family,
     reduction_family,
-    movement_family,
     reshape_family,
     shape_family,
+    unary_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;

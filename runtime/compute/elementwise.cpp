@@ -1,0 +1,96 @@
+#include "runtime/compute/elementwise.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace pli::compute {
+
+namespace {
+
+/// Strides of `desc` along the output's dimensions: 0 where it is stretched.
+std::vector<int64_t> stretched_strides(const TensorDesc& desc, const Shape& dims) {
+  const size_t missing = dims.size() - desc.dims.size();
+  if (desc.dims.size() > dims.size())
+    fail(ErrorCode::kInternal, "an operand of rank {} for an output of rank {}", desc.rank(), dims.size());
+  std::vector<int64_t> strides(dims.size(), 0);
+  for (size_t i = 0; i < desc.dims.size(); ++i) {
+    const int64_t wanted = dims[missing + i];
+    if (desc.dims[i] != wanted && desc.dims[i] != 1)
+      fail(ErrorCode::kInternal, "dimension {} can't be stretched to {}", desc.dims[i], wanted);
+    if (desc.dims[i] != 1) strides[missing + i] = desc.strides[i];
+  }
+  return strides;
+}
+
+}  // namespace
+
+Walk::Walk(const TensorDesc& output, std::span<const TensorDesc> inputs)
+    : operands_(inputs.size() + 1), size_(*checked_size(output.dims)) {
+  std::vector<std::vector<int64_t>> strides{output.strides};
+  element_bytes_[0] = bit_width(output.dtype) / 8;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    strides.push_back(stretched_strides(inputs[i], output.dims));
+    element_bytes_[i + 1] = bit_width(inputs[i].dtype) / 8;
+  }
+  if (size_ == 0) return;
+
+  std::vector<size_t> order;  // outermost first: the largest stride of the output
+  for (size_t axis = 0; axis < output.dims.size(); ++axis)
+    if (output.dims[axis] > 1) order.push_back(axis);
+  std::ranges::stable_sort(order, std::greater(), [&](size_t axis) { return output.strides[axis]; });
+
+  std::vector<Loop> loops;
+  for (const size_t axis : order) {
+    Loop loop{output.dims[axis], {}};
+    for (size_t i = 0; i < operands_; ++i) loop.strides[i] = strides[i][axis];
+    const bool continues = !loops.empty() && [&] {
+      for (size_t i = 0; i < operands_; ++i)
+        if (loops.back().strides[i] != loop.strides[i] * loop.count) return false;
+      return true;
+    }();
+    if (continues) {
+      loop.count *= loops.back().count;
+      loops.back() = loop;
+    } else {
+      loops.push_back(loop);
+    }
+  }
+  if (!loops.empty()) columns_ = loops.back(), loops.pop_back();
+  else columns_.strides.fill(1);
+  if (!loops.empty()) rows_ = loops.back(), loops.pop_back();
+  outer_ = std::move(loops);
+
+  tile_columns_ = std::min(columns_.count, kTileElements);
+  tile_rows_ = std::clamp<int64_t>(kTileElements / tile_columns_, 1, rows_.count);
+  tiles_ = (columns_.count + tile_columns_ - 1) / tile_columns_ * ((rows_.count + tile_rows_ - 1) / tile_rows_);
+  for (const Loop& loop : outer_) tiles_ *= loop.count;
+}
+
+Tile Walk::tile(int64_t index, void* output, std::span<const void* const> inputs) const {
+  const auto next = [&](int64_t count) {
+    const int64_t position = index % count;
+    index /= count;
+    return position;
+  };
+  const int64_t column = next((columns_.count + tile_columns_ - 1) / tile_columns_) * tile_columns_;
+  const int64_t row = next((rows_.count + tile_rows_ - 1) / tile_rows_) * tile_rows_;
+  std::array<int64_t, Tile::kMostOperands> offsets{};
+  const auto advance = [&](const Loop& loop, int64_t position) {
+    for (size_t i = 0; i < operands_; ++i) offsets[i] += loop.strides[i] * position;
+  };
+  advance(columns_, column);
+  advance(rows_, row);
+  for (size_t i = outer_.size(); i-- > 0;) advance(outer_[i], next(outer_[i].count));
+
+  Tile tile;
+  tile.rows = std::min(tile_rows_, rows_.count - row);
+  tile.columns = std::min(tile_columns_, columns_.count - column);
+  tile.row_strides = rows_.strides;
+  tile.column_strides = columns_.strides;
+  tile.output = static_cast<std::byte*>(output) + offsets[0] * element_bytes_[0];
+  for (size_t i = 1; i < operands_; ++i)
+    tile.inputs[i - 1] = static_cast<const std::byte*>(inputs[i - 1]) + offsets[i] * element_bytes_[i];
+  return tile;
+}
+
+}  // namespace pli::compute

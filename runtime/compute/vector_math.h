@@ -1,0 +1,133 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+/// Elementary functions for loops: without branches or table look-ups, so that a loop over them vectorises. For float they
+/// stay within 3 units in the last place (the polynomials are minimax fits of our own); for double they are the standard
+/// library's. NaN gives NaN, infinities their limits. A loop that calls them belongs in a PLI_SIMD_CLONES function.
+namespace pli::compute {
+
+#define PLI_VECTOR_MATH [[gnu::always_inline]] inline
+
+namespace detail {
+
+/// exp(x) = 2^n (1 + q) with n a whole number and q in [-0.293, 0.415]. For |x| below 2^21; NaN goes to q.
+struct Exponential {
+  int32_t n;
+  float q;
+};
+PLI_VECTOR_MATH Exponential reduce_exp(float x) {
+  constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number, in the low bits
+  const float shifted = x * 1.44269504f + kToInteger;
+  const float n = shifted - kToInteger;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;  // ln 2 in two parts, the first exact in 9 bits
+  float p = 1.388251083e-03f;
+  p = p * r + 8.366547525e-03f;
+  p = p * r + 4.166720062e-02f;
+  p = p * r + 1.666654348e-01f;
+  p = p * r + 4.999999702e-01f;
+  return {static_cast<int32_t>(std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kToInteger)), r + r * r * p};
+}
+
+/// 2^n for n from -126 to 127.
+PLI_VECTOR_MATH float power_of_two(int32_t n) { return std::bit_cast<float>((static_cast<uint32_t>(n) + 127u) << 23); }
+
+}  // namespace detail
+
+PLI_VECTOR_MATH float fast_exp(float x) {
+  x = x > 89.0f ? 89.0f : x;  // beyond: infinity
+  x = x < -104.0f ? -104.0f : x;  // beyond: zero
+  const auto [n, q] = detail::reduce_exp(x);
+  const int32_t half = n >> 1;  // in two steps: 2^n alone may be too large, or no normal number
+  return (1.0f + q) * detail::power_of_two(half) * detail::power_of_two(n - half);
+}
+
+/// exp(x) - 1, exact near 0 as well. Infinite from x = 88.3 on.
+PLI_VECTOR_MATH float fast_expm1(float x) {
+  constexpr float kMost = 88.3f;  // 2^n is a number up to here
+  float bounded = x < -25.0f ? -25.0f : x;
+  bounded = bounded > kMost ? kMost : bounded;
+  const auto [n, q] = detail::reduce_exp(bounded);
+  const float scale = detail::power_of_two(n);
+  const float result = scale * q + (scale - 1.0f);
+  return x > kMost ? std::numeric_limits<float>::infinity() : result;
+}
+
+PLI_VECTOR_MATH float fast_tanh(float x) {
+  float twice = 2.0f * std::abs(x);
+  twice = twice > 20.0f ? 20.0f : twice;
+  const float e = fast_expm1(twice);
+  return std::copysign(e / (e + 2.0f), x);
+}
+
+/// 0 below -88.7, where the exact value is no normal number any more.
+PLI_VECTOR_MATH float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+PLI_VECTOR_MATH float fast_erf(float x) {
+  float a = std::abs(x);
+  a = a > 4.0f ? 4.0f : a;
+  const float t = a * a;
+  float small = 7.853854186e-05f;
+  small = small * t + -8.010191377e-04f;
+  small = small * t + 5.188327283e-03f;
+  small = small * t + -2.685381100e-02f;
+  small = small * t + 1.128358543e-01f;
+  small = small * t + -3.761262596e-01f;
+  small = small * t + 1.283791661e-01f;
+  small = small * a + a;
+  float p = -1.900323114e-04f;  // -log(1 - erf(a))
+  p = p * a + 2.984611085e-03f;
+  p = p * a + -2.199031599e-02f;
+  p = p * a + 1.034339815e-01f;
+  p = p * a + 6.377576590e-01f;
+  p = p * a + 1.127328515e+00f;
+  p = p * a + 2.810974838e-04f;
+  const auto [n, q] = detail::reduce_exp(-p);
+  const float scale = detail::power_of_two(n);
+  const float large = (1.0f - scale) - scale * q;
+  return std::copysign(a < 1.0f ? small : large, x);
+}
+
+PLI_VECTOR_MATH float fast_log(float x) {
+  constexpr uint32_t kSqrtHalf = 0x3f3504f3;
+  const bool tiny = x < std::numeric_limits<float>::min();
+  const uint32_t bits = std::bit_cast<uint32_t>(tiny ? x * 8388608.0f : x) - kSqrtHalf;
+  const float e = static_cast<float>((static_cast<int32_t>(bits) >> 23) - (tiny ? 23 : 0));
+  const float f = std::bit_cast<float>((bits & 0x7fffffu) + kSqrtHalf) - 1.0f;  // x = 2^e (1 + f)
+  float p = -7.634495944e-02f;
+  p = p * f + 1.276157647e-01f;
+  p = p * f + -1.316018254e-01f;
+  p = p * f + 1.420175880e-01f;
+  p = p * f + -1.662335694e-01f;
+  p = p * f + 2.000122666e-01f;
+  p = p * f + -2.500081956e-01f;
+  p = p * f + 3.333333135e-01f;
+  float result = f * f * f * p;
+  result += e * -2.12194440e-4f;
+  result -= 0.5f * (f * f);
+  result = (result + f) + e * 0.693359375f;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const float outside = x == 0.0f ? -kInfinity : std::numeric_limits<float>::quiet_NaN();
+  return x > 0.0f ? (x < kInfinity ? result : x) : outside;
+}
+
+/// log(1 + x), exact near 0 as well. For x from 0 to 2^24.
+PLI_VECTOR_MATH float fast_log1p(float x) {
+  const float u = 1.0f + x;
+  return fast_log(u) + (x - (u - 1.0f)) / u;
+}
+
+inline double fast_exp(double x) { return std::exp(x); }
+inline double fast_expm1(double x) { return std::expm1(x); }
+inline double fast_tanh(double x) { return std::tanh(x); }
+inline double fast_sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+inline double fast_erf(double x) { return std::erf(x); }
+inline double fast_log(double x) { return std::log(x); }
+inline double fast_log1p(double x) { return std::log1p(x); }
+
+#undef PLI_VECTOR_MATH
+
+}  // namespace pli::compute
