@@ -36,8 +36,13 @@ void for_each_nested(const ir::Graph& graph, const ir::Node& node, const std::st
 
 }  // namespace
 
-FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options)
-    : graph_(graph), keep_(options.keep.begin(), options.keep.end()) {
+FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph_(graph) {
+  for (const std::string& output : options.keep) {
+    const ir::ValueId value = graph.find(output);
+    if (!value || !graph.producer(value))
+      fail(ErrorCode::kInvalidArgument, "keep: no node of the model has the output \"{}\"", output);
+    keep_.insert(graph.producer(value));
+  }
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);
     if (node.is("BatchNormalization")) {
@@ -62,10 +67,7 @@ FoldLog::Entry& FoldLog::entry(ir::NodeId id) {
   return affine->second;
 }
 
-bool FoldLog::kept_by_user(ir::NodeId id) const {
-  const ir::ValueId output = graph_.node(id).output(0);
-  return output && keep_.contains(graph_.name(output));
-}
+bool FoldLog::kept_by_user(ir::NodeId id) const { return keep_.contains(id); }
 
 void FoldLog::folded(ir::NodeId id, std::string into, std::string_view how) {
   Fold& fold = entry(id).fold;

@@ -13,6 +13,7 @@ namespace pli::passes {
 /// What becomes of each BatchNormalization of a model and of each other affine node that a pass looks at.
 class FoldLog {
  public:
+  /// kInvalidArgument when options.keep names something that no node makes.
   FoldLog(const ir::Graph& graph, const OptimizeOptions& options);
 
   /// The user wants this node left alone.
@@ -34,7 +35,7 @@ class FoldLog {
   Entry& entry(ir::NodeId id);
 
   const ir::Graph& graph_;
-  std::set<std::string> keep_;
+  std::set<ir::NodeId> keep_;
   std::vector<Entry> batch_norms_;
   std::map<ir::NodeId, size_t> index_;  // into batch_norms_
   std::map<ir::NodeId, Entry> affines_;

@@ -182,20 +182,18 @@ std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, Refusal& wh
                      graph.name(value), ir::describe(graph, node));
 }
 
-/// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes
-/// from.
+/// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes from.
 ir::ValueId before_transposes(const ir::Graph& graph, ir::ValueId value, std::vector<ir::NodeId>& transposes,
                               int64_t& axis) {
   for (;;) {
     const ir::NodeId producer = graph.producer(value);
-    if (!producer || !graph.node(producer).is("Transpose") || !graph.type(value).has_rank()) break;
-    const ir::Node& transpose = graph.node(producer);
-    const int64_t rank = graph.type(value).rank();
-    const Shape perm = transpose.ints_or("perm", {});
-    if (!transpose.input(0) || (!perm.empty() && static_cast<int64_t>(perm.size()) != rank)) break;
+    if (!producer || !graph.node(producer).is("Transpose") || !graph.node(producer).input(0)) break;
+    const Shape perm = graph.node(producer).ints_or("perm", {});
+    const int64_t rank = perm.empty() ? graph.type(value).rank() : static_cast<int64_t>(perm.size());
+    if (axis >= rank) break;
     if (axis >= 0) axis = perm.empty() ? rank - 1 - axis : perm[static_cast<size_t>(axis)];
     transposes.insert(transposes.begin(), producer);
-    value = transpose.inputs[0];
+    value = graph.node(producer).inputs[0];
   }
   return value;
 }

@@ -65,6 +65,24 @@ inline ir::Attribute ints(std::string name, std::vector<int64_t> value) {
   return {std::move(name), std::move(value), {}};
 }
 
+/// x -> Conv "c" -> BatchNormalization "y"; the pieces to be changed by each test.
+struct ConvNet {
+  Net net;
+  ir::ValueId x, conv;
+
+  explicit ConvNet(int64_t opset = 17, int64_t ir_version = 8) : net(opset, ir_version) {
+    x = net.input("x", {-1, 3, 8, 9});
+    conv = net.node("Conv", {x, net.weight("w", {5, 3, 3, 2}), net.weight("b", {5})}, {}, "c");
+  }
+  /// A BatchNormalization with one statistic replaced.
+  void batch_norm_with(size_t index, ir::ValueId other, std::vector<ir::Attribute> attributes = {}) {
+    std::vector<ir::ValueId> inputs{conv, net.weight("s", {5}), net.weight("bias", {5}), net.weight("m", {5}),
+                                    net.weight("v", {5}, 0.5, 1)};
+    inputs[index] = other;
+    net.output(net.node("BatchNormalization", inputs, std::move(attributes), "y"));
+  }
+};
+
 struct Optimized {
   ir::Model model;
   Report report;
