@@ -135,6 +135,13 @@ void InputFile::read(int64_t offset, std::span<std::byte> bytes) const {
   }
 }
 
+std::vector<std::byte> InputFile::read_all(int64_t most) const {
+  if (size_ > most) fail(ErrorCode::kResourceLimit, "{}: {} bytes are more than the limit of {}", name_, size_, most);
+  std::vector<std::byte> bytes(static_cast<size_t>(size_));
+  read(0, bytes);
+  return bytes;
+}
+
 AtomicFile::AtomicFile(const std::filesystem::path& path, bool named) : path_(path) {
   if (path.filename().empty()) fail(ErrorCode::kIo, "{}: names a folder, not a file", path.string());
   struct stat old {};

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pli {
 
@@ -29,6 +30,9 @@ class InputFile {
 
   /// Reads exactly `bytes.size()` bytes from `offset`. kIo when the file has become shorter.
   void read(int64_t offset, std::span<std::byte> bytes) const;
+
+  /// The whole file. kResourceLimit when it has more than `most` bytes.
+  std::vector<std::byte> read_all(int64_t most) const;
 
  private:
   InputFile(int descriptor, std::string name);

@@ -20,10 +20,10 @@ namespace {
 
 constexpr int kInternalDefect = 70;
 
-/// libgomp reads when it is loaded how long idle threads spin before they sleep. Its default, milliseconds, makes commands
-/// that share a machine slow each other tenfold; not to spin at all costs a wake-up at each operator. This many turns are
-/// tens of microseconds: longer than the gaps between operators, shorter than anything else that waits. What the user has
-/// set stays.
+/// libgomp reads when it is loaded how long idle threads spin before they sleep. Its default, milliseconds, makes
+/// commands that share a machine slow each other tenfold; not to spin at all costs a wake-up at each operator. This
+/// many turns are tens of microseconds: longer than the gaps between operators, shorter than anything else that waits.
+/// What the user has set stays.
 void bound_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
   ::setenv("GOMP_SPINCOUNT", "10000", 1);
@@ -32,44 +32,82 @@ void bound_spinning(char** argv) {
 
 }  // namespace
 
+CLI::Validator between(double least, double most) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        double value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && least <= value && value <= most;
+        return fits ? std::string() : fmt::format("{} is not between {} and {}", text, least, most);
+      },
+      "");
+}
+
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && value >= 0;
+        return fits ? std::string() : fmt::format("{} is not a number from 0 upwards", text);
+      },
+      "");
+}
+
 int exit_code(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return 2;
-    case ErrorCode::kIo: return 3;
-    case ErrorCode::kInvalidModel: return 4;
-    case ErrorCode::kUnsupported: return 5;
-    case ErrorCode::kResourceLimit: return 6;
-    case ErrorCode::kInternal: return kInternalDefect;
+    case ErrorCode::kInvalidArgument:
+      return 2;
+    case ErrorCode::kIo:
+      return 3;
+    case ErrorCode::kInvalidModel:
+      return 4;
+    case ErrorCode::kUnsupported:
+      return 5;
+    case ErrorCode::kResourceLimit:
+      return 6;
+    case ErrorCode::kInternal:
+      return kInternalDefect;
   }
   return kInternalDefect;
 }
 
-CommandLine::CommandLine(int argc, char** argv, std::string name, const std::string& summary, const std::string& examples)
+CommandLine::CommandLine(int argc, char** argv, std::string name, const std::string& summary,
+                         const std::string& examples)
     : argc_(argc), argv_(argv), name_(std::move(name)), app_(summary, name_) {
   app_.set_help_flag();
   app_.allow_extras();
   app_.footer("Examples:\n" + examples);
-  app_.add_flag("--json", json_, "one JSON document on standard output, everything else on standard error");
-  app_.add_option("--threads", threads_, "threads to run with (default: what affinity mask and cgroup quota allow)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1024));
-  app_.add_flag("-q,--quiet", quiet_, "print nothing but errors");
-  app_.add_flag("-v,--verbose", verbose_, "print more");
-  app_.add_flag("--version", version_, "print versions, instruction set and thread count");
-  app_.add_flag("-h,--help", help_, "print this");
 }
 
-CLI::Option* CommandLine::add_repeatable(const std::string& flag, std::vector<std::string>& values, const std::string& help) {
+CLI::Option* CommandLine::add_repeatable(const std::string& flag, std::vector<std::string>& values,
+                                         const std::string& help) {
   return app_.add_option(flag, values, help)->allow_extra_args(false);
 }
 
+void CommandLine::add_common_flags() {
+  const std::string group = "Options of every command";
+  app_.add_flag("--json", json_, "one JSON document on standard output, everything else on standard error")
+      ->group(group);
+  app_.add_option("--threads", threads_, "threads to run with (default: what affinity mask and cgroup quota allow)")
+      ->type_name("N")
+      ->check(between(1, 1024))
+      ->group(group);
+  app_.add_flag("-q,--quiet", quiet_, "print nothing but errors")->group(group);
+  app_.add_flag("-v,--verbose", verbose_, "print more")->group(group);
+  app_.add_flag("--version", version_, "print versions, instruction set and thread count")->group(group);
+  app_.add_flag("-h,--help", help_, "print this")->group(group);
+}
+
 bool CommandLine::parse() {
+  add_common_flags();
   try {
     app_.parse(argc_, argv_);
+  } catch (const CLI::ArgumentMismatch& e) {
+    const std::string message = e.what();
+    fail(ErrorCode::kInvalidArgument, "{}: a value is missing", message.substr(0, message.find(": ")));
   } catch (const CLI::ParseError& e) {
     fail(ErrorCode::kInvalidArgument, "{}", e.what());
   }
-  if (help_) write(stdout, app_.help());
+  if (help_) write(stdout, app_.help() + "\n");
   if (version_ && !help_) print_version();
   if (help_ || version_) return false;
   check_rest();
@@ -92,12 +130,14 @@ void CommandLine::check_rest() const {
 
 void CommandLine::print_version() const {
   const compute::ThreadChoice threads = compute::available_threads();
-  write(stdout, fmt::format("{} of Pli {}\noneDNN {}\nONNX operator sets up to {}\ninstruction set {}\n{} ({})\n", name_,
-                            pli::version(), compute::onednn_version(), ops::kNewestOpset, compute::onednn_isa(),
+  write(stdout, fmt::format("{} of Pli {}\noneDNN {}\nONNX operator sets up to {}\ninstruction set {}\n{} ({})\n",
+                            name_, pli::version(), compute::onednn_version(), ops::kNewestOpset, compute::onednn_isa(),
                             plural(threads.threads, "thread"), threads.reason));
 }
 
-void CommandLine::write(std::FILE* stream, const std::string& text) { std::fwrite(text.data(), 1, text.size(), stream); }
+void CommandLine::write(std::FILE* stream, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
 
 void CommandLine::complain_line(const std::string& text) const {
   std::fflush(stdout);

@@ -3,8 +3,8 @@
 #include "runtime/core/error.h"
 #include "tools/support/json.h"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <functional>
@@ -46,7 +46,7 @@ class CommandLine {
     if (!quiet_ && !json_) write(stdout, fmt::format(format, std::forward<Args>(args)...));
   }
   /// The one document of --json.
-  void print(const Json& document) const { write(stdout, json_text(document)); }
+  void print_json(const Json& document) const { write(stdout, json_text(document)); }
 
   /// One line on standard error that starts with the command's name; printed under --quiet too.
   template <class... Args>
@@ -57,6 +57,7 @@ class CommandLine {
  private:
   static void write(std::FILE* stream, const std::string& text);
   void complain_line(const std::string& text) const;
+  void add_common_flags();
   void check_rest() const;
   void print_version() const;
 
@@ -72,8 +73,12 @@ class CommandLine {
   int threads_ = 0;
 };
 
-/// What `main` of every command is: prepares the process, runs `body` and turns whatever it throws into one line on standard
-/// error and the documented exit code. A command whose output can't be written has failed.
+/// Checks of a flag's number, for add_option.
+CLI::Validator between(double least, double most);
+CLI::Validator not_negative();
+
+/// What `main` of every command is: prepares the process, runs `body` and turns whatever it throws into one line on
+/// standard error and the documented exit code. A command whose output can't be written has failed.
 int run_command(char** argv, const std::string& name, const std::function<int()>& body);
 
 /// A run of `body` whose errors end like those of a command; for child processes.

@@ -56,11 +56,11 @@ Comparison compare_floats(const Tensor& actual, const Tensor& expected, const To
     }
     if (!same && wrong++ == 0) first = i;
   }
-  if (result.max_abs > 0)
-    result.max_rel_rms = rms > 0 ? result.max_abs / rms : std::numeric_limits<double>::infinity();
+  if (result.max_abs > 0) result.max_rel_rms = rms > 0 ? result.max_abs / rms : std::numeric_limits<double>::infinity();
   if (wrong > 0)
-    result.difference = fmt::format("{} of {} elements differ, first {} at {} for {}, largest difference {:.3g} (RMS {:.3g})",
-                                    wrong, b.size(), a[first], position(expected.shape(), first), b[first], result.max_abs, rms);
+    result.difference =
+        fmt::format("{} of {} elements differ, first {} at {} for {}, largest difference {:.3g} (RMS {:.3g})", wrong,
+                    b.size(), a[first], position(expected.shape(), first), b[first], result.max_abs, rms);
   return result;
 }
 
@@ -86,7 +86,8 @@ Comparison compare_tensors(const Tensor& actual, const Tensor& expected, const T
   return is_float(expected.dtype()) ? compare_floats(actual, expected, tolerance) : compare_exactly(actual, expected);
 }
 
-Comparison compare_sequences(const Value::Sequence& actual, const Value::Sequence& expected, const Tolerance& tolerance) {
+Comparison compare_sequences(const Value::Sequence& actual, const Value::Sequence& expected,
+                             const Tolerance& tolerance) {
   Comparison result;
   if (actual.size() != expected.size()) {
     result.difference = fmt::format("{} elements for {}", actual.size(), expected.size());
@@ -110,7 +111,8 @@ Comparison compare(const Value& actual, const Value& expected, const Tolerance& 
     return expected.optional() ? compare(*actual.optional(), *expected.optional(), tolerance) : Comparison{};
   Comparison result;
   result.difference = actual.is_optional() && expected.is_optional()
-                          ? std::string(expected.optional() ? "an empty optional for a filled one" : "a filled optional for an empty one")
+                          ? std::string(expected.optional() ? "an empty optional for a filled one"
+                                                            : "a filled optional for an empty one")
                           : fmt::format("{} for {}", kind_of(actual), kind_of(expected));
   return result;
 }

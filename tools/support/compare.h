@@ -6,9 +6,9 @@
 
 namespace pli::tools {
 
-/// How far a float may be from its reference: |a - b| <= atol + atol_rms * RMS(b) + rtol * |b|, where RMS is that of the
-/// whole reference tensor's finite elements. Integers, bools and strings have to be equal; NaN is equal to NaN, and an
-/// infinity to the same one.
+/// How far a float may be from its reference: |a - b| <= atol + atol_rms * RMS(b) + rtol * |b|, where RMS is that of
+/// the whole reference tensor's finite elements. Integers, bools and strings have to be equal; NaN is equal to NaN, and
+/// an infinity to the same one.
 struct Tolerance {
   double rtol = 0;
   double atol = 0;
@@ -16,10 +16,10 @@ struct Tolerance {
 };
 
 struct Comparison {
-  std::string difference;   // what differs first, in words; empty: equal within the tolerance
-  double max_abs = 0;       // largest |a - b| of the finite elements of float tensors
-  double max_rel_rms = 0;   // the largest of (max_abs of a tensor / RMS of its reference)
-  bool informative = false; // some element that was compared is neither NaN nor infinite
+  std::string difference;    // what differs first, in words; empty: equal within the tolerance
+  double max_abs = 0;        // largest |a - b| of the finite elements of float tensors
+  double max_rel_rms = 0;    // the largest of (max_abs of a tensor / RMS of its reference)
+  bool informative = false;  // some element that was compared is neither NaN nor infinite
 };
 
 /// Data types, shapes and elements; sequences and optionals element by element.

@@ -6,27 +6,85 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
+#include <vector>
 
 namespace pli::tools {
+
+namespace {
+
+struct Summary {
+  double least = std::numeric_limits<double>::infinity();
+  double most = -std::numeric_limits<double>::infinity();
+  double mean = 0;
+  size_t finite = 0;
+  size_t nan = 0;
+  size_t infinite = 0;
+};
+
+/// The elements of a numeric tensor; nothing for other types.
+std::optional<std::vector<double>> numbers_of(const Tensor& tensor) {
+  if (is_float(tensor.dtype())) return to_doubles(tensor);
+  if (!is_integer(tensor.dtype()) || tensor.dtype() == DataType::kUint64) return std::nullopt;
+  const std::vector<int64_t> integers = to_int64s(tensor);
+  return std::vector<double>(integers.begin(), integers.end());
+}
+
+Summary summarize(const std::vector<double>& values) {
+  Summary summary;
+  double sum = 0;
+  for (const double v : values) {
+    if (std::isnan(v)) {
+      ++summary.nan;
+    } else if (std::isinf(v)) {
+      ++summary.infinite;
+    } else {
+      ++summary.finite;
+      summary.least = std::min(summary.least, v);
+      summary.most = std::max(summary.most, v);
+      sum += v;
+    }
+  }
+  if (summary.finite) summary.mean = sum / static_cast<double>(summary.finite);
+  return summary;
+}
+
+}  // namespace
 
 std::string element_text(const Tensor& tensor, size_t index) {
   const auto number = [&]<class T>(T) { return fmt::format("{}", tensor.data<T>()[index]); };
   switch (tensor.dtype()) {
-    case DataType::kFloat32: return number(float{});
-    case DataType::kFloat64: return number(double{});
-    case DataType::kFloat16: return fmt::format("{}", to_float(tensor.data<Float16>()[index]));
-    case DataType::kBfloat16: return fmt::format("{}", to_float(tensor.data<Bfloat16>()[index]));
-    case DataType::kInt8: return number(int8_t{});
-    case DataType::kInt16: return number(int16_t{});
-    case DataType::kInt32: return number(int32_t{});
-    case DataType::kInt64: return number(int64_t{});
-    case DataType::kUint8: return number(uint8_t{});
-    case DataType::kUint16: return number(uint16_t{});
-    case DataType::kUint32: return number(uint32_t{});
-    case DataType::kUint64: return number(uint64_t{});
-    case DataType::kBool: return number(bool{});
-    case DataType::kString: return fmt::format("\"{}\"", tensor.data<std::string>()[index]);
-    default: return "?";
+    case DataType::kFloat32:
+      return number(float{});
+    case DataType::kFloat64:
+      return number(double{});
+    case DataType::kFloat16:
+      return fmt::format("{}", to_float(tensor.data<Float16>()[index]));
+    case DataType::kBfloat16:
+      return fmt::format("{}", to_float(tensor.data<Bfloat16>()[index]));
+    case DataType::kInt8:
+      return number(int8_t{});
+    case DataType::kInt16:
+      return number(int16_t{});
+    case DataType::kInt32:
+      return number(int32_t{});
+    case DataType::kInt64:
+      return number(int64_t{});
+    case DataType::kUint8:
+      return number(uint8_t{});
+    case DataType::kUint16:
+      return number(uint16_t{});
+    case DataType::kUint32:
+      return number(uint32_t{});
+    case DataType::kUint64:
+      return number(uint64_t{});
+    case DataType::kBool:
+      return number(bool{});
+    case DataType::kString:
+      return fmt::format("\"{}\"", tensor.data<std::string>()[index]);
+    default:
+      return "?";
   }
 }
 
@@ -40,31 +98,56 @@ std::string statistics_text(const Tensor& tensor) {
   if (tensor.size() == 0) return "empty";
   if (tensor.dtype() == DataType::kBool)
     return fmt::format("{} of {} true", std::ranges::count(tensor.data<bool>(), true), tensor.size());
-  if (!is_float(tensor.dtype()) && !is_integer(tensor.dtype())) return "";
-  std::vector<double> values;
-  if (is_float(tensor.dtype())) values = to_doubles(tensor);
-  else std::ranges::transform(to_int64s(tensor), std::back_inserter(values), [](int64_t v) { return static_cast<double>(v); });
-
-  double least = std::numeric_limits<double>::infinity();
-  double most = -least;
-  double sum = 0;
-  size_t nan = 0;
-  size_t infinite = 0;
-  for (const double v : values) {
-    if (std::isnan(v)) ++nan;
-    else if (std::isinf(v)) ++infinite;
-    else {
-      least = std::min(least, v);
-      most = std::max(most, v);
-      sum += v;
-    }
-  }
+  const auto values = numbers_of(tensor);
+  if (!values) return "";
+  const Summary summary = summarize(*values);
   std::string text;
-  if (const size_t finite = values.size() - nan - infinite)
-    text = fmt::format("min {:.6g}, mean {:.6g}, max {:.6g}", least, sum / static_cast<double>(finite), most);
-  if (nan) text += fmt::format("{}{} NaN", text.empty() ? "" : ", ", nan);
-  if (infinite) text += fmt::format("{}{} infinite", text.empty() ? "" : ", ", infinite);
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (summary.finite)
+    add(fmt::format("min {:.6g}, mean {:.6g}, max {:.6g}", summary.least, summary.mean, summary.most));
+  if (summary.nan) add(fmt::format("{} NaN", summary.nan));
+  if (summary.infinite) add(fmt::format("{} infinite", summary.infinite));
   return text;
+}
+
+std::string top_text(const Tensor& tensor) {
+  constexpr size_t kShown = 5;
+  constexpr size_t kMostRows = 4;
+  const auto shape = tensor.shape();
+  const size_t columns = shape.empty() ? 0 : static_cast<size_t>(shape.back());
+  const auto values = numbers_of(tensor);
+  if (!values || columns <= kShown || tensor.size() / columns > kMostRows) return "";
+  std::string text;
+  for (size_t row = 0; row < tensor.size() / columns; ++row) {
+    const double* const begin = values->data() + row * columns;
+    std::vector<size_t> places(columns);
+    std::iota(places.begin(), places.end(), size_t{0});
+    // NaN compares false with everything, so it has to be ordered by hand: last.
+    const auto before = [&](size_t a, size_t b) {
+      return std::isnan(begin[b]) ? !std::isnan(begin[a]) : begin[a] > begin[b];
+    };
+    std::partial_sort(places.begin(), places.begin() + kShown, places.end(), before);
+    text += "  top 5:";
+    for (size_t i = 0; i < kShown; ++i) text += fmt::format("  [{}] {:.6g}", places[i], begin[places[i]]);
+    text += '\n';
+  }
+  return text;
+}
+
+Json tensor_json(const Tensor& tensor) {
+  Json result{{"dtype", to_string(tensor.dtype())},
+              {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}};
+  const auto values = numbers_of(tensor);
+  if (!values) return result;
+  const Summary summary = summarize(*values);
+  if (summary.finite) {
+    result["min"] = summary.least;
+    result["mean"] = summary.mean;
+    result["max"] = summary.most;
+  }
+  result["nan"] = summary.nan;
+  result["infinite"] = summary.infinite;
+  return result;
 }
 
 }  // namespace pli::tools

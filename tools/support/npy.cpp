@@ -4,6 +4,8 @@
 #include "runtime/core/files.h"
 #include "runtime/core/tensor.h"
 
+#include <pli/limits.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -60,10 +62,14 @@ class HeaderReader {
     while (!accept('}')) {
       const std::string_view key = quoted();
       expect(':');
-      if (key == "descr") dtype = type();
-      else if (key == "fortran_order") fortran = boolean();
-      else if (key == "shape") shape = dimensions();
-      else malformed("its header has an unknown key");
+      if (key == "descr")
+        dtype = type();
+      else if (key == "fortran_order")
+        fortran = boolean();
+      else if (key == "shape")
+        shape = dimensions();
+      else
+        malformed("its header has an unknown key");
       if (!accept(',') && peek() != '}') malformed("its header is no dictionary");
     }
     skip_space();
@@ -104,7 +110,8 @@ class HeaderReader {
     if (peek() == '[') fail(ErrorCode::kUnsupported, "arrays of records are not supported");
     const std::string_view name = quoted();
     const auto* known = std::ranges::find(kTypes, name.substr(std::min<size_t>(1, name.size())), &TypeName::name);
-    if (name.size() < 2 || known == kTypes.end()) fail(ErrorCode::kUnsupported, "the array type \"{}\" is not supported", name);
+    if (name.size() < 2 || known == kTypes.end())
+      fail(ErrorCode::kUnsupported, "the array type \"{}\" is not supported", name);
     if (name[0] == '>' && bit_width(known->dtype) > 8)
       fail(ErrorCode::kUnsupported, "the big-endian array type \"{}\" is not supported", name);
     return known->dtype;
@@ -112,7 +119,8 @@ class HeaderReader {
 
   bool boolean() {
     skip_space();
-    for (const auto& [word, value] : {std::pair(std::string_view("True"), true), std::pair(std::string_view("False"), false)}) {
+    for (const auto& [word, value] :
+         {std::pair(std::string_view("True"), true), std::pair(std::string_view("False"), false)}) {
       if (!rest_.starts_with(word)) continue;
       rest_.remove_prefix(word.size());
       return value;
@@ -193,10 +201,8 @@ Tensor parse_npy(std::span<const std::byte> bytes) {
 }
 
 Tensor read_npy(const std::filesystem::path& path) {
-  const InputFile file(path);
-  Tensor whole(DataType::kUint8, {file.size()});
-  file.read(0, {static_cast<std::byte*>(whole.mutable_raw()), whole.size()});
-  return with_context(path.string(), [&] { return parse_npy(whole.bytes()); });
+  const std::vector<std::byte> bytes = InputFile(path).read_all(Limits().tensor_bytes);
+  return with_context(path.string(), [&] { return parse_npy(bytes); });
 }
 
 std::string npy_bytes(const Tensor& tensor) {
@@ -214,20 +220,14 @@ std::string npy_bytes(const Tensor& tensor) {
   const size_t padded = (kPreface + header.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
   header.resize(padded - kPreface - 1, ' ');
   header += '\n';
-  if (header.size() > 0xffff) fail(ErrorCode::kUnsupported, "a .npy file can't hold an array of rank {}", tensor.shape().size());
+  if (header.size() > 0xffff)
+    fail(ErrorCode::kUnsupported, "a .npy file can't hold an array of rank {}", tensor.shape().size());
 
   std::string file(kMagic);
   file += {'\x01', '\x00', static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
   file += header;
   const auto payload = tensor.bytes();
   return file.append(reinterpret_cast<const char*>(payload.data()), payload.size());
-}
-
-void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
-  const std::string bytes = npy_bytes(tensor);
-  AtomicFile file(path);
-  file.write(bytes);
-  file.commit();
 }
 
 }  // namespace pli::tools

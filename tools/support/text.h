@@ -6,8 +6,8 @@
 
 namespace pli::tools {
 
-/// `text` with control characters and what is not UTF-8 written as \xNN, so that a name from a model can neither break a
-/// line nor speak to the terminal.
+/// `text` with control characters and what is not UTF-8 written as \xNN, so that a name from a model can neither break
+/// a line nor speak to the terminal.
 std::string printable(std::string_view text);
 
 /// "240 kB", "97.8 MB": powers of 1000, three digits.

@@ -9,5 +9,6 @@
 #include <pli/optimize.h>
 #include <pli/session.h>
 #include <pli/tensor.h>
+#include <pli/tensor_file.h>
 #include <pli/value.h>
 #include <pli/version.h>

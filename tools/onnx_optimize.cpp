@@ -1,0 +1,215 @@
+#include "tools/support/cli.h"
+#include "tools/support/optimize_report.h"
+#include "tools/support/progress.h"
+#include "tools/support/stopwatch.h"
+#include "tools/support/table.h"
+#include "tools/support/verify.h"
+
+#include "runtime/core/files.h"
+
+#include <pli/model.h>
+#include <pli/optimize.h>
+
+#include <filesystem>
+#include <map>
+
+namespace pli::tools {
+
+namespace {
+
+struct Options {
+  std::string model;
+  std::string output;
+  std::string report;
+  std::string external = "auto";
+  bool list_passes = false;
+  bool no_verify = false;
+  bool require_verified = false;
+  bool keep_going = false;
+  OptimizeOptions optimize;
+  VerifyOptions verify;
+};
+
+const std::map<std::string, ExternalData> kExternal{
+    {"auto", ExternalData::kAuto}, {"always", ExternalData::kAlways}, {"never", ExternalData::kNever}};
+
+void add_flags(CommandLine& line, Options& options) {
+  CLI::App& app = line.app();
+  app.add_option("MODEL", options.model, "the model to optimize")->type_name("");
+  app.add_option("-o,--output,OUT", options.output,
+                 "where to write the result; MODEL itself is allowed; default: nothing is written")
+      ->type_name("FILE");
+  app.add_flag("--no-verify", options.no_verify, "do not compare the result with the original");
+  app.add_option("--samples", options.verify.samples, "seeded input sets to compare on (default 3)")
+      ->type_name("N")
+      ->check(between(1, 1000));
+  app.add_flag("--require-verified", options.require_verified, "exit 1 when the comparison can't be made");
+  app.add_option("--rtol", options.verify.rtol,
+                 "allowed difference, a fraction of the value (default 1e-3 for float32)")
+      ->type_name("X")
+      ->check(not_negative());
+  app.add_option("--atol", options.verify.atol, "plus this fraction of the output's RMS (default 1e-3 for float32)")
+      ->type_name("X")
+      ->check(not_negative());
+  line.add_repeatable("--input", options.verify.inputs.files, "compare on this input, a .npy or TensorProto (.pb) file")
+      ->type_name("NAME=FILE");
+  app.add_flag("--keep-going", options.keep_going, "undo just the folds that break the comparison, and report them");
+  line.add_repeatable("--only", options.optimize.only, "run just these passes")->type_name("P,...")->delimiter(',');
+  line.add_repeatable("--disable", options.optimize.disable, "run all but these passes")
+      ->type_name("P,...")
+      ->delimiter(',');
+  app.add_option("--stop-after", options.optimize.stop_after, "stop after the first run of this pass")->type_name("P");
+  app.add_flag("--list-passes", options.list_passes, "list the passes and stop");
+  app.add_flag("--freeze-initializers", options.optimize.freeze_initializers,
+               "take initializers that are also inputs as constant");
+  app.add_option("--report", options.report, "write the JSON document of --json to a file, too")->type_name("FILE");
+  app.add_option("--external-data", options.external,
+                 "weights in a second file: auto (as the input has them), always, never")
+      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
+      ->type_name("WHEN");
+}
+
+/// What the command was asked to do, for the report.
+Json options_json(const CommandLine& line, const Options& options) {
+  return {{"verify", !options.no_verify},
+          {"samples", options.verify.samples},
+          {"rtol", options.verify.rtol ? Json(*options.verify.rtol) : Json()},
+          {"atol", options.verify.atol ? Json(*options.verify.atol) : Json()},
+          {"require_verified", options.require_verified},
+          {"keep_going", options.keep_going},
+          {"only", options.optimize.only},
+          {"disable", options.optimize.disable},
+          {"stop_after", options.optimize.stop_after},
+          {"freeze_initializers", options.optimize.freeze_initializers},
+          {"external_data", options.external},
+          {"inputs", options.verify.inputs.files},
+          {"threads", line.threads()}};
+}
+
+int list_passes(const CommandLine& line) {
+  Json document = Json::array();
+  Table table({Table::Align::kLeft, Table::Align::kLeft});
+  for (const PassInfo& pass : pli::list_passes()) {
+    document.push_back({{"name", pass.name}, {"summary", pass.summary}});
+    table.add({pass.name, pass.summary});
+  }
+  if (line.json()) line.print_json(document);
+  line.print("{}", table.text(0));
+  return kDone;
+}
+
+/// A folder that is not there is found before the work, not after it.
+void check_target(const std::string& path) {
+  if (path.empty()) return;
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
+    fail(ErrorCode::kIo, "{}: the folder {} does not exist", path, folder.string());
+}
+
+/// Optimizes `model` again with just those folds undone that break the comparison.
+Verification undo_what_breaks(const Model& original, Model& model, const OptimizeOptions& wanted,
+                              const Verifier& verifier, Report& report, const Verification& failed) {
+  std::vector<std::string> candidates;
+  for (const auto* folds : {&report.batch_norms, &report.affines})
+    for (const Fold& fold : *folds)
+      if (fold.folded) candidates.push_back(fold.output);
+  const auto optimize_keeping = [&](const std::vector<std::string>& keep) {
+    OptimizeOptions options = wanted;
+    options.keep.insert(options.keep.end(), keep.begin(), keep.end());
+    model = original;
+    report = pli::optimize(model, options);
+    return verifier.check(model);
+  };
+  const auto holds = [&](const std::vector<std::string>& keep) {
+    return optimize_keeping(keep).status == Verification::Status::kPassed;
+  };
+  const auto undone = find_what_breaks(candidates, holds);
+  if (!undone) return failed;  // something else than a fold
+  Verification result = optimize_keeping(*undone);
+  result.undone = *undone;
+  return result;
+}
+
+void write_report(const std::string& path, const Json& document) {
+  AtomicFile file(path);
+  file.write(json_text(document));
+  file.commit();
+}
+
+int optimize_file(const CommandLine& line, Options& options) {
+  Progress progress(!line.quiet());
+  Stopwatch total;
+  OptimizeOutcome outcome;
+  outcome.options = options_json(line, options);
+  check_target(options.output);
+  check_target(options.report);
+
+  progress.show("loading " + options.model);
+  Stopwatch watch;
+  const Model original = Model::load(options.model);
+  outcome.input = facts_of(original, options.model);
+  outcome.load_ms = watch.lap();
+
+  progress.show("optimizing");
+  Model model = original;
+  outcome.report = with_context(options.model, [&] { return pli::optimize(model, options.optimize); });
+  outcome.optimize_ms = watch.lap();
+
+  outcome.verification.reason = "--no-verify was given";
+  if (!options.no_verify) {
+    progress.show("verifying");
+    options.verify.threads = line.threads();
+    const Verifier verifier(original, options.verify);
+    outcome.verification = verifier.check(model);
+    if (outcome.verification.status == Verification::Status::kFailed && options.keep_going)
+      outcome.verification =
+          undo_what_breaks(original, model, options.optimize, verifier, outcome.report, outcome.verification);
+  }
+  outcome.verify_ms = watch.lap();
+
+  const bool failed = outcome.verification.status == Verification::Status::kFailed;
+  const bool unverified = outcome.verification.status == Verification::Status::kSkipped && options.require_verified;
+  if (!options.output.empty() && !failed && !unverified) {
+    progress.show("writing " + options.output);
+    model.save(options.output, kExternal.at(options.external));
+    outcome.output = facts_of(model, options.output);
+  }
+  outcome.save_ms = watch.lap();
+  outcome.total_ms = total.lap();
+
+  progress.clear();
+  const Json document = outcome_json(outcome);
+  if (!options.report.empty()) write_report(options.report, document);
+  if (line.json()) line.print_json(document);
+  print_outcome(line, outcome);
+  if (failed)
+    line.complain("{}: the results differ, nothing was written: {}", options.model, outcome.verification.reason);
+  if (unverified)
+    line.complain("{}: not verified, nothing was written: {}", options.model, outcome.verification.reason);
+  return failed || unverified ? kDiffers : kDone;
+}
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      argc, argv, "onnx-optimize",
+      "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights around it,\n"
+      "compares the result with the original on seeded inputs, and writes it. Names, order and types of\n"
+      "inputs and outputs stay. When the results differ, nothing is written and the exit code is 1.",
+      "  onnx-optimize resnet50.onnx                      say what would be folded, and what would be kept and why\n"
+      "  onnx-optimize resnet50.onnx -o resnet50.opt.onnx write it, when the comparison passes");
+  Options options;
+  add_flags(line, options);
+  if (!line.parse()) return kDone;
+  if (options.list_passes) return list_passes(line);
+  if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
+  return optimize_file(line, options);
+}
+
+}  // namespace
+
+}  // namespace pli::tools
+
+int main(int argc, char** argv) {
+  return pli::tools::run_command(argv, "onnx-optimize", [&] { return pli::tools::run(argc, argv); });
+}

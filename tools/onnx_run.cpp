@@ -1,0 +1,127 @@
+#include "tools/support/cli.h"
+#include "tools/support/elements.h"
+#include "tools/support/inputs.h"
+#include "tools/support/output_files.h"
+#include "tools/support/progress.h"
+#include "tools/support/stopwatch.h"
+#include "tools/support/text.h"
+
+#include "runtime/core/error.h"
+
+#include <pli/model.h>
+#include <pli/session.h>
+
+namespace pli::tools {
+
+namespace {
+
+struct Options {
+  std::string model;
+  std::string output_dir;
+  bool protobuf = false;
+  bool no_optimize = false;
+  InputOptions inputs;
+};
+
+struct Times {
+  double load = 0;
+  double compile = 0;
+  double run = 0;
+};
+
+void print_values(const CommandLine& line, std::string_view heading, const NamedValues& values) {
+  for (const auto& [name, value] : values) {
+    const std::string statistics = value.is_tensor() ? statistics_text(value.tensor()) : "";
+    line.print("{} {} {}{}{}\n", heading, printable(name), type_text(value), statistics.empty() ? "" : ": ",
+               statistics);
+    if (heading == "output" && value.is_tensor()) line.print("{}", top_text(value.tensor()));
+  }
+}
+
+Json values_json(const NamedValues& values) {
+  Json list = Json::array();
+  for (const auto& [name, value] : values) {
+    Json one = value.is_tensor() ? tensor_json(value.tensor()) : Json::object();
+    one["name"] = name;
+    one["type"] = type_text(value);
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+int run_model(const CommandLine& line, const Options& options) {
+  Progress progress(!line.quiet());
+  Times times;
+  progress.show("loading " + options.model);
+  Stopwatch watch;
+  const Model model = Model::load(options.model);
+  times.load = watch.lap();
+  InputMaker maker(model, options.inputs);
+  const OutputFiles files(model, options.output_dir, options.protobuf);
+
+  SessionOptions session_options;
+  session_options.threads = line.threads();
+  session_options.optimize = !options.no_optimize;
+  session_options.compile_early = false;
+  progress.show("compiling");
+  watch.lap();
+  NamedValues inputs;
+  NamedValues outputs;
+  int threads = 0;
+  with_context(options.model, [&] {
+    const Session session(model, session_options);
+    threads = session.threads();
+    maker.settle([&](const NamedValues& values) { session.compile(values); });
+    times.compile = watch.lap();
+    progress.show("running");
+    inputs = maker.make(0);
+    watch.lap();
+    outputs = session.run(inputs);
+    times.run = watch.lap();
+  });
+  const std::vector<std::string> written = files.write(outputs);
+  progress.clear();
+
+  if (line.json())
+    line.print_json(Json{{"model", options.model},
+                         {"threads", threads},
+                         {"inputs", values_json(inputs)},
+                         {"outputs", values_json(outputs)},
+                         {"files", written},
+                         {"time_ms", {{"load", times.load}, {"compile", times.compile}, {"run", times.run}}}});
+  print_values(line, "input", inputs);
+  print_values(line, "output", outputs);
+  for (const std::string& file : written) line.print("wrote {}\n", printable(file));
+  line.print("load {}, compile {}, run {} on {}\n", time_text(times.load), time_text(times.compile),
+             time_text(times.run), plural(threads, "thread"));
+  return kDone;
+}
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      argc, argv, "onnx-run",
+      "Runs an ONNX model once and summarises its outputs. Inputs that are not given are seeded random numbers.",
+      "  onnx-run resnet50.onnx                                        on random numbers\n"
+      "  onnx-run resnet50.onnx --input input=cat.npy --output-dir out  on an image; writes out/<output>.npy");
+  Options options;
+  CLI::App& app = line.app();
+  app.add_option("MODEL", options.model, "the model to run")->type_name("");
+  add_input_flags(line, options.inputs);
+  app.add_option("--output-dir", options.output_dir,
+                 "write each output to a file in this folder, which is made when it is not there")
+      ->type_name("DIR");
+  app.add_flag("--pb", options.protobuf, "write outputs as TensorProto (.pb) instead of .npy");
+  app.add_flag("--no-optimize", options.no_optimize, "run the model as it is in the file");
+  if (!line.parse()) return kDone;
+  if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
+  if (options.protobuf && options.output_dir.empty()) fail(ErrorCode::kInvalidArgument, "--pb needs --output-dir");
+  return run_model(line, options);
+}
+
+}  // namespace
+
+}  // namespace pli::tools
+
+int main(int argc, char** argv) {
+  return pli::tools::run_command(argv, "onnx-run", [&] { return pli::tools::run(argc, argv); });
+}

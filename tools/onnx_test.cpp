@@ -1,0 +1,108 @@
+#include "tools/support/cases.h"
+#include "tools/support/cli.h"
+#include "tools/support/progress.h"
+#include "tools/support/text.h"
+
+#include <filesystem>
+
+namespace pli::tools {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> folders;
+  CaseOptions cases;
+};
+
+/// "test_relu" for "node/test_relu/".
+std::string case_name(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+void print_result(const CommandLine& line, const std::string& name, const CaseResult& result) {
+  using Status = CaseResult::Status;
+  const Colour colour = result.status == Status::kPass   ? Colour::kGreen
+                        : result.status == Status::kFail ? Colour::kRed
+                                                         : Colour::kYellow;
+  line.print("{} {}", paint(colour, std::string(name_of(result.status))), printable(name));
+  if (result.status != Status::kPass)
+    line.print(": {}", printable(result.what));
+  else if (line.verbose())
+    line.print(" ({}, largest difference {:.2g}, {:.2g} of the output's RMS)", plural(result.data_sets, "data set"),
+               result.max_abs, result.max_rel_rms);
+  line.print("\n");
+}
+
+int test_all(const CommandLine& line, const Options& options) {
+  for (const std::string& folder : options.folders) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(folder, error))
+      fail(ErrorCode::kIo, "{}: is no folder that can be read", folder);
+  }
+  Progress progress(!line.quiet());
+  Json cases = Json::array();
+  int64_t counts[3] = {};
+  for (const std::string& folder : options.folders) {
+    const std::string name = case_name(folder);
+    progress.show(name);
+    const CaseResult result = run_case(folder, options.cases);
+    progress.clear();
+    ++counts[static_cast<int>(result.status)];
+    print_result(line, name, result);
+    std::fflush(stdout);
+    cases.push_back({{"name", name},
+                     {"path", folder},
+                     {"status", name_of(result.status)},
+                     {"what", result.what},
+                     {"data_sets", result.data_sets},
+                     {"max_abs", result.max_abs},
+                     {"max_rel_rms", result.max_rel_rms}});
+  }
+  const auto [passed, failed, unsupported] = counts;
+  line.print("{} passed, {} failed, {} unsupported\n", passed, failed, unsupported);
+  if (line.json())
+    line.print_json(
+        Json{{"cases", std::move(cases)}, {"passed", passed}, {"failed", failed}, {"unsupported", unsupported}});
+  if (failed) return kDiffers;
+  return unsupported ? exit_code(ErrorCode::kUnsupported) : kDone;
+}
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      argc, argv, "onnx-test",
+      "Runs ONNX test cases: folders with model.onnx and test_data_set_*/input_K.pb and output_K.pb. Data types and\n"
+      "shapes have to be equal, floats within |a-b| <= atol + rtol*|b|. A line a case: pass, fail or unsupported.\n"
+      "Exit code 1 when one failed, else 5 when one is unsupported.",
+      "  onnx-test /usr/share/libonnx-testdata/data/node/test_conv*\n"
+      "  onnx-test --model digits.opt.onnx --atol-rms 1e-3 models/digits   another model on the case's data");
+  Options options;
+  CLI::App& app = line.app();
+  app.add_option("DIR", options.folders, "the test cases")->type_name("");
+  app.add_option("--model", options.cases.model, "run the cases' data on this model instead of their own")
+      ->type_name("FILE");
+  app.add_option("--rtol", options.cases.tolerance.rtol, "allowed difference, a fraction of the value (default 1e-3)")
+      ->type_name("X")
+      ->check(not_negative());
+  CLI::Option* atol = app.add_option("--atol", options.cases.tolerance.atol, "plus this much (default 1e-7)")
+                          ->type_name("X")
+                          ->check(not_negative());
+  CLI::Option* atol_rms = app.add_option("--atol-rms", options.cases.tolerance.atol_rms,
+                                         "or instead this multiple of the reference output's RMS")
+                              ->type_name("X")
+                              ->check(not_negative())
+                              ->excludes(atol);
+  if (!line.parse()) return kDone;
+  if (options.folders.empty()) fail(ErrorCode::kInvalidArgument, "no DIR given; see --help");
+  if (atol_rms->count() > 0) options.cases.tolerance.atol = 0;
+  options.cases.threads = line.threads();
+  return test_all(line, options);
+}
+
+}  // namespace
+
+}  // namespace pli::tools
+
+int main(int argc, char** argv) {
+  return pli::tools::run_command(argv, "onnx-test", [&] { return pli::tools::run(argc, argv); });
+}

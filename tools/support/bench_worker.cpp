@@ -1,0 +1,120 @@
+#include "tools/support/bench.h"
+#include "tools/support/process.h"
+#include "tools/support/stopwatch.h"
+
+#include "runtime/core/error.h"
+
+#include <pli/model.h>
+#include <pli/session.h>
+
+#include <fstream>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include <sys/resource.h>
+
+namespace pli::tools {
+
+namespace {
+
+int64_t involuntary_switches() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
+}
+
+/// The most memory that the process ever held, as the kernel counts it.
+int64_t peak_memory() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
+  return 0;
+}
+
+class Worker {
+ public:
+  Json answer(const Json& request) {
+    const std::string what = request.at("do");
+    if (what == "load") return load(request);
+    if (what == "run") return run(request.at("ms"));
+    return {{"peak_memory_bytes", peak_memory()}};
+  }
+
+ private:
+  Json load(const Json& request) {
+    SessionOptions options;
+    options.threads = request.at("threads");
+    options.optimize = request.at("optimize");
+    options.fuse = request.at("fuse");
+    options.compile_early = false;
+    Stopwatch watch;
+    const Model model = Model::load(std::string(request.at("path")));
+    const double load_ms = watch.lap();
+    InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims")});
+    watch.lap();
+    session_.emplace(model, options);
+    double compile_ms = watch.lap();
+    double last_ms = 0;
+    inputs.settle([&](const NamedValues& values) {
+      Stopwatch attempt;
+      session_->compile(values);
+      last_ms = attempt.lap();
+    });
+    compile_ms += last_ms;
+    inputs_ = inputs.make(0);
+    watch.lap();
+    session_->run(inputs_);
+    const double first_run_ms = watch.lap();
+    return {{"load_ms", load_ms},
+            {"compile_ms", compile_ms},
+            {"first_run_ms", first_run_ms},
+            {"inputs", inputs.describe()},
+            {"threads", session_->threads()}};
+  }
+
+  /// One round: runs until `ms` have passed, at least once.
+  Json run(double ms) {
+    std::vector<double> samples;
+    double total = 0;
+    const int64_t switches = involuntary_switches();
+    Stopwatch watch;
+    do {
+      watch.lap();
+      session_->run(inputs_);
+      samples.push_back(watch.lap());
+      total += samples.back();
+    } while (total < ms);
+    return {{"samples", samples}, {"switches", involuntary_switches() - switches}};
+  }
+
+  std::optional<Session> session_;
+  NamedValues inputs_;
+};
+
+Json error_answer(std::string_view message, ErrorCode code) {
+  return {{"error", message}, {"code", static_cast<int>(code)}};
+}
+
+}  // namespace
+
+int serve_bench(int descriptor) {
+  Channel channel(descriptor);
+  Worker worker;
+  while (const auto request = channel.receive()) {
+    Json answer;
+    try {
+      answer = worker.answer(*request);
+    } catch (const Error& e) {
+      answer = error_answer(e.what(), e.code());
+    } catch (const std::bad_alloc&) {
+      answer = error_answer("out of memory", ErrorCode::kResourceLimit);
+    } catch (const std::exception& e) {
+      answer = error_answer(e.what(), ErrorCode::kInternal);
+    }
+    if (!channel.send(answer)) break;
+  }
+  return 0;
+}
+
+}  // namespace pli::tools

@@ -1,0 +1,315 @@
+#include "tools/support/inputs.h"
+
+#include "runtime/core/error.h"
+#include "runtime/core/tensor.h"
+#include "tools/support/cli.h"
+#include "tools/support/elements.h"
+#include "tools/support/index_limit.h"
+#include "tools/support/random.h"
+#include "tools/support/values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace pli::tools {
+
+namespace {
+
+constexpr int64_t kBatches[] = {2, 1};
+constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299};
+
+int64_t parse_count(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0)
+    fail(ErrorCode::kInvalidArgument, "\"{}\" is no dimension", text);
+  return value;
+}
+
+/// The channels that the first Conv behind an input takes: dimension 1 of its weight, for each group.
+std::optional<int64_t> channels_of(const ir::Graph& graph, ir::ValueId input) {
+  for (const ir::Use& use : graph.uses(input)) {
+    const ir::Node& node = graph.node(use.node);
+    if (!node.is("Conv") || use.index != 0 || !node.input(1)) continue;
+    const auto& dims = graph.type(node.input(1)).dims;
+    if (!dims || dims->size() < 2 || !(*dims)[1].known()) continue;
+    const auto channels = checked_mul((*dims)[1].value(), node.int_or("group", 1));
+    if (channels && *channels > 0) return channels;
+  }
+  return std::nullopt;
+}
+
+Tensor random_tensor(DataType dtype, Shape shape, int64_t limit, uint64_t seed) {
+  Random random(seed);
+  if (is_float(dtype)) {
+    std::vector<double> values(static_cast<size_t>(checked_size(shape).value_or(0)));
+    for (double& value : values) value = random.normal();
+    return from_doubles(dtype, std::move(shape), values);
+  }
+  Tensor tensor(dtype, std::move(shape));
+  const auto fill = [&]<class T>(std::span<T> elements) {
+    for (T& element : elements) element = static_cast<T>(random.below(limit));
+  };
+  switch (dtype) {
+    case DataType::kInt8:
+      fill(tensor.mutable_data<int8_t>());
+      break;
+    case DataType::kInt16:
+      fill(tensor.mutable_data<int16_t>());
+      break;
+    case DataType::kInt32:
+      fill(tensor.mutable_data<int32_t>());
+      break;
+    case DataType::kInt64:
+      fill(tensor.mutable_data<int64_t>());
+      break;
+    case DataType::kUint8:
+      fill(tensor.mutable_data<uint8_t>());
+      break;
+    case DataType::kUint16:
+      fill(tensor.mutable_data<uint16_t>());
+      break;
+    case DataType::kUint32:
+      fill(tensor.mutable_data<uint32_t>());
+      break;
+    case DataType::kUint64:
+      fill(tensor.mutable_data<uint64_t>());
+      break;
+    case DataType::kBool:
+      fill(tensor.mutable_data<bool>());
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "random inputs of {} can't be made; give them with --input", to_string(dtype));
+  }
+  return tensor;
+}
+
+/// The element range has to be representable: an int8 that indexes 1000 classes can only reach 128 of them.
+int64_t representable(DataType dtype, int64_t limit) {
+  switch (dtype) {
+    case DataType::kBool:
+      return 2;
+    case DataType::kInt8:
+      return std::min<int64_t>(limit, 128);
+    case DataType::kUint8:
+      return std::min<int64_t>(limit, 256);
+    case DataType::kInt16:
+      return std::min<int64_t>(limit, 32768);
+    case DataType::kUint16:
+      return std::min<int64_t>(limit, 65536);
+    default:
+      return std::min<int64_t>(limit, INT32_MAX);
+  }
+}
+
+}  // namespace
+
+void add_input_flags(CommandLine& line, InputOptions& options, bool files) {
+  if (files)
+    line.add_repeatable("--input", options.files,
+                        "take an input from a .npy or TensorProto (.pb) file; default: seeded random numbers")
+        ->type_name("NAME=FILE");
+  line.add_repeatable("--shape", options.shapes, "shape of a random input, such as image:1,3,224,224")
+      ->type_name("NAME:DIMS");
+  line.add_repeatable("--dim", options.dims, "value of a symbolic dimension, such as batch=4")->type_name("NAME=N");
+}
+
+Shape parse_shape(const std::string& text) {
+  Shape shape;
+  if (text.empty()) return shape;
+  size_t begin = 0;
+  while (true) {
+    const size_t comma = text.find(',', begin);
+    shape.push_back(parse_count(text.substr(begin, comma - begin)));
+    if (comma == std::string::npos) return shape;
+    begin = comma + 1;
+  }
+}
+
+InputMaker::InputMaker(const Model& model, const InputOptions& options) {
+  const ir::Graph& graph = model.ir()->graph;
+  for (const ir::ValueId id : graph.inputs()) {
+    if (graph.value(id).has_default()) continue;  // has a default
+    Input input{graph.name(id), graph.type(id), graph.value(id).extra, {}, {}, channels_of(graph, id)};
+    input.limit = representable(input.type.dtype, index_limit(graph, id).value_or(2));
+    inputs_.push_back(std::move(input));
+  }
+  for (const std::string& argument : options.files) take_file(argument);
+  for (const std::string& argument : options.shapes) take_shape(argument);
+  for (const std::string& argument : options.dims) take_dim(argument);
+}
+
+InputMaker::Input* InputMaker::find(const std::string& name) {
+  const auto found = std::ranges::find(inputs_, name, &Input::name);
+  return found == inputs_.end() ? nullptr : &*found;
+}
+
+InputMaker::Input& InputMaker::named(const std::string& name) {
+  if (Input* input = find(name)) return *input;
+  std::vector<std::string> names;
+  for (const Input& input : inputs_) names.push_back(input.name);
+  fail(ErrorCode::kInvalidArgument, "the model has no input \"{}\"; it has {}", name,
+       names.empty() ? "none" : suggest(name, names));
+}
+
+void InputMaker::take_file(const std::string& argument) {
+  // A name may hold '=' itself: the first split that gives an input's name is meant.
+  size_t split = argument.find('=');
+  if (split == std::string::npos) fail(ErrorCode::kInvalidArgument, "--input \"{}\" is not NAME=FILE", argument);
+  for (size_t at = split; at != std::string::npos; at = argument.find('=', at + 1))
+    if (find(argument.substr(0, at))) {
+      split = at;
+      break;
+    }
+  Input& input = named(argument.substr(0, split));
+  if (input.given) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", input.name);
+  input.given = load_value(argument.substr(split + 1), input.declaration);
+  if (!input.given->is_tensor()) return;
+  if (input.given->dtype() != input.type.dtype)
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, the file holds {}", input.name, ir::to_string(input.type),
+         type_text(*input.given));
+  bind(input, input.given->shape());
+}
+
+void InputMaker::take_shape(const std::string& argument) {
+  const size_t colon = argument.rfind(':');
+  if (colon == std::string::npos) fail(ErrorCode::kInvalidArgument, "--shape \"{}\" is not NAME:DIMS", argument);
+  Input& input = named(argument.substr(0, colon));
+  if (input.given || input.fixed)
+    fail(ErrorCode::kInvalidArgument, "the shape of input \"{}\" is given twice", input.name);
+  input.fixed = parse_shape(argument.substr(colon + 1));
+  bind(input, *input.fixed);
+}
+
+void InputMaker::take_dim(const std::string& argument) {
+  const size_t equals = argument.rfind('=');
+  if (equals == std::string::npos) fail(ErrorCode::kInvalidArgument, "--dim \"{}\" is not NAME=N", argument);
+  const std::string name = argument.substr(0, equals);
+  std::set<std::string> symbols;
+  for (const Input& input : inputs_)
+    for (const ir::Dim& dim : input.type.dims.value_or(ir::Dims{}))
+      if (dim.symbolic()) symbols.insert(dim.symbol());
+  if (!symbols.contains(name)) {
+    const std::vector<std::string> names(symbols.begin(), symbols.end());
+    if (names.empty())
+      fail(ErrorCode::kInvalidArgument, "the model's inputs have no symbolic dimension \"{}\": they have none", name);
+    fail(ErrorCode::kInvalidArgument, "the model's inputs have no symbolic dimension \"{}\"; they have {}", name,
+         suggest(name, names));
+  }
+  const int64_t value = parse_count(argument.substr(equals + 1));
+  const auto [known, fresh] = symbols_.emplace(name, value);
+  if (!fresh && known->second != value)
+    fail(ErrorCode::kInvalidArgument, "dimension {} is {} and {} at once", name, known->second, value);
+}
+
+/// A shape from the user has to fit the declared one, and sets the symbols in it.
+void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
+  if (!input.type.dims) return;
+  const ir::Dims& declared = *input.type.dims;
+  const auto misfit = [&] {
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, which shape {} does not fit", input.name,
+         ir::to_string(input.type), to_string(shape));
+  };
+  if (declared.size() != shape.size()) misfit();
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (declared[i].known() && declared[i].value() != shape[i]) misfit();
+    if (!declared[i].symbolic()) continue;
+    const auto [known, fresh] = symbols_.emplace(declared[i].symbol(), shape[i]);
+    if (!fresh && known->second != shape[i])
+      fail(ErrorCode::kInvalidArgument, "dimension {} is {} in one input and {} in another", declared[i].symbol(),
+           known->second, shape[i]);
+  }
+}
+
+bool InputMaker::has_free_dims() const {
+  return std::ranges::any_of(inputs_, [&](const Input& input) {
+    if (input.given || input.fixed || !input.type.dims) return false;
+    return std::ranges::any_of(*input.type.dims, [&](const ir::Dim& dim) {
+      return !dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()));
+    });
+  });
+}
+
+Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) const {
+  if (input.given)
+    return input.given->is_tensor() ? Shape(input.given->shape().begin(), input.given->shape().end()) : Shape{};
+  if (input.type.kind != ir::Type::Kind::kTensor)
+    fail(ErrorCode::kUnsupported, "input \"{}\" is no tensor; give it with --input", input.name);
+  if (input.fixed) return *input.fixed;
+  if (!input.type.dims)
+    fail(ErrorCode::kInvalidArgument, "the model does not say the shape of input \"{}\"; give it with --shape {}:DIMS",
+         input.name, input.name);
+
+  // A symbol that is the first dimension of any input is the batch, wherever else it stands.
+  const auto is_batch = [&](const ir::Dim& dim) {
+    return dim.symbolic() && std::ranges::any_of(inputs_, [&](const Input& other) {
+             return other.type.dims && !other.type.dims->empty() && other.type.dims->front() == dim;
+           });
+  };
+  Shape shape;
+  for (size_t i = 0; i < input.type.dims->size(); ++i) {
+    const ir::Dim& dim = (*input.type.dims)[i];
+    const auto known = dim.symbolic() ? symbols_.find(dim.symbol()) : symbols_.end();
+    if (dim.known())
+      shape.push_back(dim.value());
+    else if (known != symbols_.end())
+      shape.push_back(known->second);
+    else if (i == 0 || is_batch(dim))
+      shape.push_back(batch);
+    else if (i == 1 && input.channels)
+      shape.push_back(*input.channels);
+    else
+      shape.push_back(size);
+  }
+  return shape;
+}
+
+void InputMaker::choose(int64_t batch, int64_t size) {
+  shapes_.clear();
+  for (const Input& input : inputs_) shapes_.push_back(shape_of(input, batch, size));
+}
+
+void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) {
+  std::optional<Error> first;
+  for (const int64_t batch : kBatches) {
+    for (const int64_t size : kSizes) {
+      choose(batch, size);
+      try {
+        return accepts(make(0));
+      } catch (const Error& e) {
+        if (e.code() != ErrorCode::kInvalidModel && e.code() != ErrorCode::kInvalidArgument) throw;
+        if (!has_free_dims()) throw;
+        if (!first) first = e;
+      }
+    }
+  }
+  throw *first;
+}
+
+NamedValues InputMaker::make(uint64_t seed) const {
+  NamedValues values;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Input& input = inputs_[i];
+    values.add(input.name,
+               input.given ? *input.given : random_tensor(input.type.dtype, shapes_[i], input.limit, (seed << 20) + i));
+  }
+  return values;
+}
+
+bool InputMaker::has_random() const {
+  return std::ranges::any_of(inputs_, [](const Input& input) { return !input.given; });
+}
+
+std::string InputMaker::describe() const {
+  std::string text;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const std::string type = inputs_[i].given && !inputs_[i].given->is_tensor()
+                                 ? type_text(*inputs_[i].given)
+                                 : to_string(inputs_[i].type.dtype) + to_string(shapes_[i]);
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", inputs_[i].name, type);
+  }
+  return text.empty() ? "no inputs" : text;
+}
+
+}  // namespace pli::tools

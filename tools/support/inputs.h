@@ -1,0 +1,83 @@
+#pragma once
+
+#include "runtime/ir/graph.h"
+
+#include <pli/model.h>
+#include <pli/value.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pli::tools {
+
+class CommandLine;
+
+/// What the user says about a model's inputs, as it stands on the command line.
+struct InputOptions {
+  std::vector<std::string> files;   // NAME=FILE
+  std::vector<std::string> shapes;  // NAME:1,3,224,224
+  std::vector<std::string> dims;    // batch=4
+};
+
+/// --input, --shape and --dim; the first only with `files`.
+void add_input_flags(CommandLine& line, InputOptions& options, bool files = true);
+
+/// "1,3,224,224" as a shape. kInvalidArgument.
+Shape parse_shape(const std::string& text);
+
+/// The inputs that a model needs, from files or seeded random numbers, at shapes that the model accepts.
+///
+/// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
+/// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
+/// accepts it; then the same with a batch of 1.
+class InputMaker {
+ public:
+  /// Reads the files. kInvalidArgument, with a suggestion, for a name that the model does not have, and for a shape
+  /// that contradicts the model's.
+  InputMaker(const Model& model, const InputOptions& options);
+
+  /// Calls `accepts` with inputs of one set of shapes after the other until it does not throw kInvalidModel or
+  /// kInvalidArgument, and keeps those shapes. When all are refused, the first refusal is thrown.
+  void settle(const std::function<void(const NamedValues&)>& accepts);
+
+  /// Inputs of the settled shapes. Another seed gives other random numbers.
+  NamedValues make(uint64_t seed) const;
+
+  /// Some input is random: another seed makes a difference.
+  bool has_random() const;
+
+  /// "image float32[2, 1, 8, 8], mask bool[2]".
+  std::string describe() const;
+
+ private:
+  struct Input {
+    std::string name;
+    ir::Type type;
+    std::string declaration;          // what decides how a file is read
+    std::optional<Value> given;       // from a file
+    std::optional<Shape> fixed;       // from --shape
+    std::optional<int64_t> channels;  // what dimension 1 must be when it is symbolic
+    int64_t limit = 2;                // integers are below it
+  };
+  using Symbols = std::map<std::string, int64_t>;
+
+  Input* find(const std::string& name);
+  Input& named(const std::string& name);
+  void take_file(const std::string& argument);
+  void take_shape(const std::string& argument);
+  void take_dim(const std::string& argument);
+  void bind(const Input& input, std::span<const int64_t> shape);
+  bool has_free_dims() const;
+  Shape shape_of(const Input& input, int64_t batch, int64_t size) const;
+  void choose(int64_t batch, int64_t size);
+
+  std::vector<Input> inputs_;
+  Symbols symbols_;            // set by the user, or by the shape of what the user gave
+  std::vector<Shape> shapes_;  // settled, parallel to inputs_
+};
+
+}  // namespace pli::tools

@@ -1,0 +1,41 @@
+#include "tools/support/progress.h"
+
+#include "tools/support/text.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <unistd.h>
+
+namespace pli::tools {
+
+namespace {
+
+constexpr std::string_view kEraseLine = "\r\x1b[K";
+
+}  // namespace
+
+Progress::Progress(bool wanted) : active_(wanted && ::isatty(STDERR_FILENO) == 1) {}
+
+void Progress::show(std::string_view what) {
+  if (!active_) return;
+  fmt::print(stderr, "{}{}...", kEraseLine, printable(what));
+  shown_ = true;
+}
+
+void Progress::clear() {
+  if (shown_) fmt::print(stderr, "{}", kEraseLine);
+  shown_ = false;
+}
+
+std::string paint(Colour colour, const std::string& text) {
+  static const bool coloured = [] {
+    const char* no_colour = std::getenv("NO_COLOR");
+    return ::isatty(STDOUT_FILENO) == 1 && !(no_colour && *no_colour);
+  }();
+  return coloured ? fmt::format("\x1b[{}m{}\x1b[0m", static_cast<int>(colour), text) : text;
+}
+
+}  // namespace pli::tools
