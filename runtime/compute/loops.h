@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -40,11 +41,20 @@ inline Offsets offsets_of(std::span<const Loop> loops, int64_t index) {
   return offsets;
 }
 
-/// Calls body(base + offset in `in`) for every step.
+/// Calls body(Offsets) for every step, from `base` on.
 template <class Body>
-void for_each_offset(std::span<const Loop> loops, int64_t base, const Body& body) {
+void for_each_step(std::span<const Loop> loops, Offsets base, const Body& body) {
   if (loops.empty()) return body(base);
-  for (int64_t i = 0; i < loops[0].size; ++i) for_each_offset(loops.subspan(1), base + i * loops[0].in, body);
+  const Loop& loop = loops[0];
+  for (int64_t i = 0; i < loop.size; ++i)
+    for_each_step(loops.subspan(1), {base.in + i * loop.in, base.out + i * loop.out}, body);
+}
+
+/// How many of `columns` adjacent columns a thread should take at a time: a multiple of 16, so that no two threads
+/// write to one cache line, and at most `most`, so that every thread gets some.
+inline int64_t columns_per_block(int64_t columns, int64_t threads, int64_t most) {
+  const int64_t share = (columns + threads - 1) / std::max<int64_t>(threads, 1);
+  return std::clamp<int64_t>((share + 15) / 16 * 16, 16, most);
 }
 
 }  // namespace pli::compute

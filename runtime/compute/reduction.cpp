@@ -66,7 +66,7 @@ T finished(Reduction reduction, Total<T> total, int64_t count) {
   }
 }
 
-constexpr size_t kColumnsBlock = 256;
+constexpr int64_t kColumnsBlock = 256;
 constexpr int64_t kGrain = 8192;  // elements that are worth a thread
 
 /// The innermost loop runs along contiguous elements that become one.
@@ -78,9 +78,9 @@ void reduce_rows(Reduction reduction, const Loops& loops, const float* in, float
       for (int64_t i = begin; i < end; ++i) {
         const Offsets at = offsets_of(loops.kept, i);
         double total = op.kIdentity;
-        for_each_offset(outer, at.in, [&](int64_t offset) {
+        for_each_step(outer, at, [&](Offsets step) {
           for (int64_t k = 0; k < length; k += kRowPiece)
-            op.join(total, double{fold_row_f32(reduction, in + offset + k, std::min(kRowPiece, length - k))});
+            op.join(total, double{fold_row_f32(reduction, in + step.in + k, std::min(kRowPiece, length - k))});
         });
         out[at.out] = finished<float>(reduction, total, loops.count);
       }
@@ -94,10 +94,7 @@ void reduce_columns(Reduction reduction, const Loops& loops, const float* in, fl
   const std::span<const Loop> outer(loops.reduced.data(), loops.reduced.size() - 1);
   const Loop& rows = loops.reduced.back();
   const int64_t columns = loops.kept.back().size;
-  // A thread at a time takes a block of columns; fewer columns than threads x kColumnsBlock are cut finer, not
-  // below 64.
-  const int64_t share = (columns / std::max(1, omp_get_max_threads()) + 63) / 64 * 64;
-  const int64_t block = std::clamp<int64_t>(share, 64, kColumnsBlock);
+  const int64_t block = columns_per_block(columns, omp_get_max_threads(), kColumnsBlock);
   const int64_t blocks = (columns + block - 1) / block;
   parallel_for(size_of(kept) * blocks, kGrain / (loops.count * std::min(block, columns)),
                [&](int64_t begin, int64_t end) {
@@ -109,9 +106,9 @@ void reduce_columns(Reduction reduction, const Loops& loops, const float* in, fl
                      const int64_t first = i % blocks * block;
                      const int64_t width = std::min(block, columns - first);
                      total.fill(op.kIdentity);
-                     for_each_offset(outer, at.in + first, [&](int64_t offset) {
+                     for_each_step(outer, {at.in + first, 0}, [&](Offsets step) {
                        for (int64_t r = 0; r < rows.size; r += kColumnsPiece) {
-                         fold_columns_f32(reduction, in + offset + r * rows.in, std::min(kColumnsPiece, rows.size - r),
+                         fold_columns_f32(reduction, in + step.in + r * rows.in, std::min(kColumnsPiece, rows.size - r),
                                           rows.in, width, part.data());
                          for (size_t c = 0; c < static_cast<size_t>(width); ++c) op.join(total[c], double{part[c]});
                        }
@@ -123,14 +120,13 @@ void reduce_columns(Reduction reduction, const Loops& loops, const float* in, fl
                });
 }
 
-// --- any type, any layout
-// ----------------------------------------------------------------------------------------------------
+// Any type, any layout.
 
 template <class T, class Operation>
 Total<T> reduce_one(Operation op, std::span<const Loop> reduced, const T* in) {
   Total<T> total = identity<T, Operation>();
-  for_each_offset(reduced, 0, [&](int64_t offset) {
-    auto value = static_cast<Total<T>>(in[offset]);
+  for_each_step(reduced, {}, [&](Offsets step) {
+    auto value = static_cast<Total<T>>(in[step.in]);
     op.map(value);
     op.join(total, value);
   });
@@ -143,7 +139,7 @@ T log_sum_exp(std::span<const Loop> reduced, const T* in) {
   const auto most = static_cast<double>(reduce_one<T>(Max{}, reduced, in));
   if (!std::isfinite(most)) return static_cast<T>(most);
   double sum = 0;
-  for_each_offset(reduced, 0, [&](int64_t offset) { sum += std::exp(static_cast<double>(in[offset]) - most); });
+  for_each_step(reduced, {}, [&](Offsets step) { sum += std::exp(static_cast<double>(in[step.in]) - most); });
   return static_cast<T>(most + std::log(sum));
 }
 

@@ -2,37 +2,13 @@
 
 #include <array>
 
+#include "runtime/compute/fold_row.h"
 #include "runtime/compute/lanes.h"
 #include "runtime/compute/reduction_operations.h"
 
 namespace pli::compute {
 
 namespace {
-
-template <class Operation>
-[[gnu::always_inline]] inline float fold_row(Operation op, const float* in, int64_t count) {
-  constexpr int kChains = 4;
-  std::array<Lanes, kChains> chains;
-  for (Lanes& chain : chains) chain = Lanes{} + static_cast<float>(Operation::kIdentity);
-  int64_t i = 0;
-  for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
-#pragma GCC unroll 4
-    for (int k = 0; k < kChains; ++k) {
-      Lanes value = lanes_at(in + i + k * kLanes);
-      op.map(value);
-      op.join(chains[static_cast<size_t>(k)], value);
-    }
-  }
-  for (size_t k = 1; k < kChains; ++k) op.join(chains[0], chains[k]);
-  float total = static_cast<float>(Operation::kIdentity);
-  for (int64_t lane = 0; lane < kLanes; ++lane) op.join(total, float{chains[0][lane]});
-  for (; i < count; ++i) {
-    float value = in[i];
-    op.map(value);
-    op.join(total, value);
-  }
-  return total;
-}
 
 /// `V` at one column of eight rows, joined as a tree.
 template <class V, class Operation>

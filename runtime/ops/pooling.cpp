@@ -71,8 +71,7 @@ std::unique_ptr<Kernel> prepare_pool(const PrepareContext& context) {
   return compute::make_pool(pool, input, output, context.outputs.size() > 1 ? context.outputs[1] : TensorDesc{});
 }
 
-// --- over all spatial dimensions
-// ---------------------------------------------------------------------------------------------
+// Over all spatial dimensions.
 
 std::vector<ir::Type> infer_global(const InferContext& context) {
   context.check_inputs(1, 1);

@@ -123,8 +123,7 @@ std::unique_ptr<Kernel> prepare_reduce(const PrepareContext& context) {
                                  with_reduced(context.outputs[0], view, input.rank()));
 }
 
-// --- ArgMax, ArgMin
-// ----------------------------------------------------------------------------------------------------------
+// ArgMax, ArgMin.
 
 ReduceView arg_view(const ir::Node& node, int64_t rank) {
   ReduceView view;

@@ -8,10 +8,12 @@
 #include "runtime/ops/convolution.h"
 #include "runtime/ops/matmul.h"
 #include "runtime/ops/movement.h"
+#include "runtime/ops/normalization.h"
 #include "runtime/ops/pooling.h"
 #include "runtime/ops/reduction.h"
 #include "runtime/ops/reshape.h"
 #include "runtime/ops/shape.h"
+#include "runtime/ops/softmax.h"
 #include "runtime/ops/unary.h"
 
 #include <algorithm>
@@ -31,10 +33,12 @@ constexpr std::initializer_list<Family (*)()> kFamilies = {
     convolution_family,
     matmul_family,
     movement_family,
+    normalization_family,
     pooling_family,
     reduction_family,
     reshape_family,
     shape_family,
+    softmax_family,
     unary_family,
 };
 
