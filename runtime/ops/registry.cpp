@@ -15,6 +15,7 @@
 #include "runtime/ops/shape.h"
 #include "runtime/ops/softmax.h"
 #include "runtime/ops/unary.h"
+#include "runtime/ops/unpooling.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -40,6 +41,7 @@ constexpr std::initializer_list<Family (*)()> kFamilies = {
     shape_family,
     softmax_family,
     unary_family,
+    unpooling_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;
