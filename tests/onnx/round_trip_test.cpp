@@ -1,0 +1,36 @@
+#include "runtime/onnx/load.h"
+#include "runtime/onnx/save.h"
+#include "tests/onnx/protos.h"
+#include "tests/temporary_folder.h"
+
+#include <filesystem>
+#include <iostream>
+
+namespace pli::test {
+
+namespace {
+
+TEST(RoundTrip, EveryModelOfTheTestDataComesBackTheSame) {
+  int models = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(PLI_TESTDATA)) {
+    if (entry.path().extension() != ".onnx") continue;
+    SCOPED_TRACE(entry.path().string());
+    ++models;
+    onnx::ModelProto original;
+    ASSERT_TRUE(original.ParseFromString(read_file(entry.path())));
+    const ir::Model model = load_model(entry.path(), {});
+    EXPECT_NO_THROW(model.graph.verify());
+    const std::string saved = serialize_model(model);
+    onnx::ModelProto result;
+    ASSERT_TRUE(result.ParseFromString(saved));
+    EXPECT_TRUE(same_meaning(original, result));
+    // What is saved is a fixed point, byte for byte.
+    EXPECT_EQ(saved, serialize_model(parse_model(std::as_bytes(std::span(saved)), {})));
+  }
+  std::cout << models << " models\n";
+  EXPECT_GE(models, 1000);
+}
+
+}  // namespace
+
+}  // namespace pli::test
