@@ -96,10 +96,10 @@ class GraphReader {
     if (name.empty()) fail(ErrorCode::kInvalidModel, "a sparse initializer has no name");
     proto.mutable_values()->clear_name();
     with_context(fmt::format("initializer \"{}\"", name), [&] {
-      ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.values().data_type()),
-                                       ir::Dims(proto.dims().begin(), proto.dims().end()));
-      if (std::ranges::any_of(proto.dims(), [](int64_t dim) { return dim < 0; }))
-        fail(ErrorCode::kInvalidModel, "shape {} has a negative dimension", to_string(type));
+      const Shape shape(proto.dims().begin(), proto.dims().end());
+      (void)checked_elements(shape, context_.limits);
+      ir::Type type =
+          ir::Type::tensor(static_cast<DataType>(proto.values().data_type()), ir::Dims(shape.begin(), shape.end()));
       add_opaque(name, std::move(type), to_bytes(proto), true);
     });
   }

@@ -42,6 +42,21 @@ void collect_free(const onnx::GraphProto& graph, Names& free) {
   for (const auto& output : graph.output()) use(output.name());
 }
 
+constexpr int kNoNode = -1;
+
+/// The node that makes a value, by name; kNoNode for inputs and initializers.
+std::unordered_map<std::string_view, int> find_makers(const onnx::GraphProto& graph) {
+  std::unordered_map<std::string_view, int> makers;
+  for (const auto& input : graph.input()) makers.emplace(input.name(), kNoNode);
+  for (const auto& initializer : graph.initializer()) makers.emplace(initializer.name(), kNoNode);
+  for (const auto& initializer : graph.sparse_initializer()) makers.emplace(initializer.values().name(), kNoNode);
+  for (int i = 0; i < graph.node_size(); ++i)
+    for (const std::string& output : graph.node(i).output())
+      if (!output.empty() && !makers.emplace(output, i).second)
+        fail(ErrorCode::kInvalidModel, "{}: the name \"{}\" is given to two values", describe(graph.node(i)), output);
+  return makers;
+}
+
 [[noreturn]] void fail_on_cycle(const onnx::GraphProto& graph, const std::vector<std::vector<int>>& needs,
                                 const std::vector<bool>& done) {
   std::vector<bool> seen(done.size(), false);
@@ -57,18 +72,14 @@ void collect_free(const onnx::GraphProto& graph, Names& free) {
 }  // namespace
 
 std::vector<int> order_nodes(const onnx::GraphProto& graph) {
-  std::unordered_map<std::string_view, int> makers;
-  for (int i = 0; i < graph.node_size(); ++i)
-    for (const std::string& output : graph.node(i).output())
-      if (!output.empty()) makers.emplace(output, i);
-
+  const std::unordered_map<std::string_view, int> makers = find_makers(graph);
   const auto count = static_cast<size_t>(graph.node_size());
   std::vector<std::vector<int>> needs(count);
   bool in_order = true;
   for (int i = 0; i < graph.node_size(); ++i)
     for_each_use(graph.node(i), [&](std::string_view name) {
       const auto maker = makers.find(name);
-      if (maker == makers.end()) return;
+      if (maker == makers.end() || maker->second == kNoNode) return;
       needs[static_cast<size_t>(i)].push_back(maker->second);
       in_order = in_order && maker->second < i;
     });

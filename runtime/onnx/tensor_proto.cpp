@@ -12,10 +12,14 @@ namespace {
 /// Payloads below this are copied into aligned memory of their own; a string of a few bytes has none.
 constexpr size_t kAdoptedBytes = 1024;
 
+std::span<const int64_t> dims_of(const onnx::TensorProto& proto) {
+  return {proto.dims().data(), static_cast<size_t>(proto.dims_size())};
+}
+
 [[noreturn]] void mismatch(const onnx::TensorProto& proto, std::string_view field, int64_t found, int64_t wanted) {
   fail(ErrorCode::kInvalidModel, "{} holds {} {}; {} of shape {} takes {}", field, found,
        field == "raw_data" ? "bytes" : "entries", to_string(static_cast<DataType>(proto.data_type())),
-       to_string(std::span(proto.dims().data(), static_cast<size_t>(proto.dims_size()))), wanted);
+       to_string(dims_of(proto)), wanted);
 }
 
 /// A bool that is neither 0 nor 1 is undefined behaviour to read.
@@ -155,21 +159,25 @@ void clear_payload(onnx::TensorProto& proto) {
 
 }  // namespace
 
-int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits) {
-  if (proto.dims_size() > limits.rank)
-    fail(ErrorCode::kResourceLimit, "rank {} is beyond the limit of {}", proto.dims_size(), limits.rank);
-  const Shape shape(proto.dims().begin(), proto.dims().end());
-  if (const auto negative = std::ranges::find_if(shape, [](int64_t dim) { return dim < 0; }); negative != shape.end())
+int64_t checked_elements(std::span<const int64_t> shape, const Limits& limits) {
+  if (shape.size() > static_cast<size_t>(std::max(limits.rank, 0)))
+    fail(ErrorCode::kResourceLimit, "rank {} is beyond the limit of {}", shape.size(), limits.rank);
+  if (std::ranges::any_of(shape, [](int64_t dim) { return dim < 0; }))
     fail(ErrorCode::kInvalidModel, "shape {} has a negative dimension", to_string(shape));
   const auto elements = checked_size(shape);
   if (!elements)
     fail(ErrorCode::kInvalidModel, "the number of elements of shape {} does not fit 64 bits", to_string(shape));
+  return *elements;
+}
+
+int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits) {
+  const int64_t elements = checked_elements(dims_of(proto), limits);
   const auto dtype = static_cast<DataType>(proto.data_type());
   if (proto.data_type() <= 0) fail(ErrorCode::kInvalidModel, "data type {} is not valid", proto.data_type());
-  if (bit_width(dtype) != 0 && !packed_bytes(dtype, *elements))
+  if (bit_width(dtype) != 0 && !packed_bytes(dtype, elements))
     fail(ErrorCode::kInvalidModel, "the size of a {} tensor of shape {} does not fit 64 bits", to_string(dtype),
-         to_string(shape));
-  return *elements;
+         to_string(dims_of(proto)));
+  return elements;
 }
 
 std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits) {

@@ -9,7 +9,10 @@
 
 namespace pli {
 
-/// The number of elements, after checking rank, dimensions and data type. kInvalidModel, kResourceLimit.
+/// The number of elements of a shape from a file, after checking rank and dimensions. kInvalidModel, kResourceLimit.
+int64_t checked_elements(std::span<const int64_t> shape, const Limits& limits);
+
+/// The same for a tensor, its data type and its size in bytes.
 int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits);
 
 /// Moves type, shape and payload out of `proto`, which keeps the rest (name, doc string, unknown fields). Raw data is
