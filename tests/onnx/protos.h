@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/core/error.h"
 #include "runtime/ir/graph.h"
+#include "tests/expect_error.h"
 
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
@@ -86,24 +86,5 @@ std::vector<std::string> unknown_fields(const google::protobuf::Message& message
 
 /// Equal after normalization, unknown fields included.
 testing::AssertionResult same_meaning(onnx::ModelProto a, onnx::ModelProto b);
-
-/// Expects an Error of this code whose message is one line and contains `words`.
-template <class Body>
-testing::AssertionResult fails_with(ErrorCode code, const std::string& words, Body&& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    const std::string message = e.what();
-    if (e.code() != code)
-      return testing::AssertionFailure() << "code " << to_string(e.code()) << ", not " << to_string(code) << ": "
-                                         << message;
-    if (message.find(words) == std::string::npos)
-      return testing::AssertionFailure() << "no \"" << words << "\" in: " << message;
-    if (message.find('\n') != std::string::npos)
-      return testing::AssertionFailure() << "more than one line: " << message;
-    return testing::AssertionSuccess();
-  }
-  return testing::AssertionFailure() << "no error";
-}
 
 }  // namespace pli::test

@@ -1,0 +1,154 @@
+#include "runtime/core/tensor.h"
+
+#include "tests/expect_error.h"
+
+#include <pli/value.h>
+
+#include <array>
+#include <numeric>
+
+namespace pli::test {
+
+namespace {
+
+constexpr ErrorCode kArgument = ErrorCode::kInvalidArgument;
+
+TEST(Tensors, AreZeroedAndAligned) {
+  const Tensor tensor(DataType::kFloat32, {3, 5});
+  EXPECT_EQ(tensor.size(), 15u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.bytes().data()) % 64, 0u);
+  for (const float value : tensor.data<float>()) EXPECT_EQ(value, 0);
+  const Tensor strings(DataType::kString, {2});
+  EXPECT_EQ(strings.data<std::string>()[1], "");
+  EXPECT_TRUE(strings.bytes().empty());
+  EXPECT_EQ(Tensor().size(), 0u);
+  EXPECT_EQ(Tensor(DataType::kInt64, {}).size(), 1u);
+  EXPECT_EQ(Tensor(DataType::kInt64, {0, 4}).bytes().size(), 0u);
+  EXPECT_EQ(Tensor(DataType::kUint4, {3}).bytes().size(), 2u);
+}
+
+TEST(Tensors, ShapesAreChecked) {
+  EXPECT_TRUE(fails_with(kArgument, "[-1] is negative", [] { Tensor(DataType::kFloat32, {-1}); }));
+  EXPECT_TRUE(fails_with(kArgument, "too large", [] { Tensor(DataType::kFloat32, {INT64_MAX, 2}); }));
+  EXPECT_TRUE(fails_with(kArgument, "has no size", [] { Tensor(DataType::kFloat64, {INT64_MAX / 4}); }));
+  EXPECT_TRUE(fails_with(kArgument, "type 99", [] { Tensor(static_cast<DataType>(99), {1}); }));
+  EXPECT_TRUE(fails_with(kArgument, "undefined", [] { Tensor(DataType::kUndefined, {1}); }));
+  const std::array<float, 6> values{};
+  EXPECT_TRUE(fails_with(kArgument, "takes 28 bytes, not 24", [&] { Tensor::copy<float>({7}, values); }));
+  EXPECT_TRUE(fails_with(kArgument, "takes 16 bytes, not 24", [&] {
+    Tensor::view<float>({2, 2}, std::span<const float>(values));
+  }));
+  EXPECT_TRUE(fails_with(kArgument, "takes 23 bytes",
+                         [&] { Tensor::adopt(DataType::kInt8, {23}, nullptr, values.data(), 24); }));
+}
+
+TEST(Tensors, ElementsHaveOneType) {
+  const Tensor tensor(DataType::kFloat32, {2});
+  EXPECT_TRUE(fails_with(kArgument, "holds float32, not int32", [&] { (void)tensor.data<int32_t>(); }));
+  EXPECT_TRUE(fails_with(kArgument, "not float64", [&] { (void)tensor.data<double>(); }));
+  EXPECT_TRUE(fails_with(kArgument, "not string", [&] { (void)tensor.data<std::string>(); }));
+}
+
+TEST(Tensors, ACopyOwnsAViewBorrows) {
+  std::array<float, 6> values;
+  std::iota(values.begin(), values.end(), 1.0f);
+  const Tensor copy = Tensor::copy<float>({2, 3}, values);
+  const Tensor view = Tensor::view<float>({2, 3}, std::span<const float>(values));
+  values[0] = 9;
+  EXPECT_EQ(copy.data<float>()[0], 1);
+  EXPECT_EQ(view.data<float>()[0], 9);
+  EXPECT_EQ(view.data<float>().data(), values.data());
+}
+
+TEST(Tensors, OnlyAPayloadOfOnesOwnIsWritten) {
+  Tensor tensor(DataType::kInt32, {4});
+  tensor.mutable_data<int32_t>()[2] = 5;
+  {
+    const Tensor shared = tensor;
+    EXPECT_EQ(shared.data<int32_t>().data(), tensor.data<int32_t>().data());
+    EXPECT_TRUE(fails_with(kArgument, "shared", [&] { tensor.mutable_data<int32_t>(); }));
+  }
+  tensor.mutable_data<int32_t>()[3] = 6;  // alone again
+  EXPECT_EQ(tensor.data<int32_t>()[2], 5);
+  std::array<int32_t, 4> values{};
+  Tensor view = Tensor::view<int32_t>({4}, std::span<int32_t>(values));
+  EXPECT_TRUE(fails_with(kArgument, "borrowed", [&] { view.mutable_data<int32_t>(); }));
+  EXPECT_TRUE(fails_with(kArgument, "not float32", [&] { tensor.mutable_data<float>(); }));
+}
+
+TEST(Tensors, AnAdoptedPayloadLivesAsLongAsItsTensors) {
+  auto owner = std::make_shared<std::vector<float>>(6, 2.5f);
+  const std::weak_ptr<std::vector<float>> watched = owner;
+  Tensor tensor = Tensor::adopt(DataType::kFloat32, {6}, owner, owner->data(), 24);
+  owner.reset();
+  Tensor other = reshaped(tensor, {3, 2});
+  tensor = Tensor();
+  EXPECT_FALSE(watched.expired());
+  EXPECT_EQ(other.data<float>()[5], 2.5f);
+  EXPECT_EQ(to_string(other.shape()), "[3, 2]");
+  other = Tensor();
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(Tensors, ReshapingKeepsTheNumberOfElements) {
+  const Tensor strings = Tensor::copy<std::string>({2}, std::vector<std::string>{"a", "b"});
+  EXPECT_EQ(reshaped(strings, {2, 1}).data<std::string>()[1], "b");
+  EXPECT_TRUE(fails_with(kArgument, "[3]", [&] { reshaped(strings, {3}); }));
+  EXPECT_TRUE(fails_with(kArgument, "takes 16 bytes", [&] { reshaped(Tensor(DataType::kFloat32, {6}), {4}); }));
+}
+
+TEST(Tensors, AreIdenticalBitForBit) {
+  const std::array<float, 2> values{0.0f, 1.0f};
+  const std::array<float, 2> other{-0.0f, 1.0f};
+  const Tensor a = Tensor::copy<float>({2}, values);
+  EXPECT_TRUE(identical(a, Tensor::copy<float>({2}, values)));
+  EXPECT_FALSE(identical(a, Tensor::copy<float>({2}, other)));
+  EXPECT_FALSE(identical(a, Tensor::copy<float>({2, 1}, values)));
+  EXPECT_FALSE(identical(a, Tensor(DataType::kInt32, {2})));
+  EXPECT_FALSE(
+      identical(Tensor::copy<std::string>({1}, std::vector<std::string>{"a"}), Tensor(DataType::kString, {1})));
+}
+
+TEST(Tensors, ElementsAsDoublesAndIntegers) {
+  const std::vector<double> doubles{-1.5, 0, 3.25};
+  for (const DataType dtype : {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16, DataType::kBfloat16})
+    EXPECT_EQ(to_doubles(from_doubles(dtype, {3}, doubles)), doubles) << to_string(dtype);
+  EXPECT_TRUE(fails_with(ErrorCode::kUnsupported, "int32", [] { to_doubles(Tensor(DataType::kInt32, {1})); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kUnsupported, "int32", [] { from_doubles(DataType::kInt32, {0}, {}); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInternal, "3 values", [&] { from_doubles(DataType::kFloat32, {2}, doubles); }));
+  EXPECT_EQ(to_int64s(Tensor::copy<int8_t>({2}, std::vector<int8_t>{-128, 7})), (std::vector<int64_t>{-128, 7}));
+  EXPECT_EQ(to_int64s(Tensor::copy<uint32_t>({1}, std::vector<uint32_t>{UINT32_MAX})),
+            (std::vector<int64_t>{UINT32_MAX}));
+  EXPECT_EQ(to_int64s(int64_tensor(std::vector<int64_t>{INT64_MIN})), (std::vector<int64_t>{INT64_MIN}));
+  EXPECT_TRUE(fails_with(kArgument, "does not fit into int64",
+                         [] { to_int64s(Tensor::copy<uint64_t>({1}, std::vector<uint64_t>{UINT64_MAX})); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kUnsupported, "float32", [] { to_int64s(Tensor(DataType::kFloat32, {1})); }));
+}
+
+TEST(Values, HoldOneOfThreeThings) {
+  const Value tensor = Tensor(DataType::kFloat32, {2, 3});
+  const Value sequence = Value::Sequence{tensor, tensor};
+  const Value empty = Value::Optional();
+  EXPECT_TRUE(tensor.is_tensor());
+  EXPECT_EQ(tensor.data<float>().size(), 6u);
+  EXPECT_EQ(tensor.dtype(), DataType::kFloat32);
+  EXPECT_EQ(sequence.sequence().size(), 2u);
+  EXPECT_EQ(empty.optional(), nullptr);
+  EXPECT_TRUE(fails_with(kArgument, "a sequence, not a tensor", [&] { (void)sequence.tensor(); }));
+  EXPECT_TRUE(fails_with(kArgument, "not a sequence", [&] { (void)tensor.sequence(); }));
+  EXPECT_TRUE(fails_with(kArgument, "not an optional", [&] { (void)sequence.optional(); }));
+  EXPECT_TRUE(fails_with(kArgument, "an optional, not a tensor", [&] { (void)empty.shape(); }));
+}
+
+TEST(Values, AreFoundByName) {
+  const NamedValues values{{"image", Tensor(DataType::kFloat32, {1})}, {"mask", Tensor(DataType::kBool, {1})}};
+  EXPECT_EQ(values.at("mask").dtype(), DataType::kBool);
+  EXPECT_EQ(values.find("imag"), nullptr);
+  EXPECT_TRUE(fails_with(kArgument,
+                         "no value is named \"imag\"; there are \"image\", \"mask\"; did you mean \"image\"?",
+                         [&] { (void)values.at("imag"); }));
+}
+
+}  // namespace
+
+}  // namespace pli::test
