@@ -13,10 +13,9 @@ namespace {
 constexpr ErrorCode kIo = ErrorCode::kIo;
 constexpr ErrorCode kInvalid = ErrorCode::kInvalidModel;
 
-std::string read_all(const InputFile& file) {
-  std::string bytes(static_cast<size_t>(file.size()), '\0');
-  file.read(0, std::as_writable_bytes(std::span(bytes)));
-  return bytes;
+std::string text_of(const InputFile& file) {
+  const std::vector<std::byte> bytes = file.read_all(INT64_MAX);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 mode_t mode_of(const std::filesystem::path& path) {
@@ -33,7 +32,9 @@ TEST(InputFile, ReadsARegularFile) {
   write_file(folder / "f", "0123456789");
   const InputFile file(folder / "f");
   EXPECT_EQ(file.size(), 10);
-  EXPECT_EQ(read_all(file), "0123456789");
+  EXPECT_EQ(text_of(file), "0123456789");
+  EXPECT_EQ(file.read_all(10).size(), 10u);
+  EXPECT_TRUE(fails_with(ErrorCode::kResourceLimit, "more than the limit of 9", [&] { (void)file.read_all(9); }));
   std::string middle(4, '\0');
   file.read(3, std::as_writable_bytes(std::span(middle)));
   EXPECT_EQ(middle, "3456");
@@ -44,7 +45,7 @@ TEST(InputFile, FollowsALinkThatItsCallerNames) {
   const TemporaryFolder folder;
   write_file(folder / "f", "text");
   std::filesystem::create_symlink("f", folder / "link");
-  EXPECT_EQ(read_all(InputFile(folder / "link")), "text");
+  EXPECT_EQ(text_of(InputFile(folder / "link")), "text");
 }
 
 TEST(InputFile, RefusesWhatIsNoRegularFileWithoutWaiting) {
@@ -80,8 +81,8 @@ TEST(InputFileInside, OpensWhatLiesInTheFolder) {
   write_file(folder / "a/b/f", "text");
   write_file(folder / "..name", "dots");
   for (const char* location : {"a/b/f", "./a/b/f", "a//b/f", "a/./b/f"})
-    EXPECT_EQ(read_all(InputFile::inside(folder.path(), location)), "text") << location;
-  EXPECT_EQ(read_all(InputFile::inside(folder.path(), "..name")), "dots");
+    EXPECT_EQ(text_of(InputFile::inside(folder.path(), location)), "text") << location;
+  EXPECT_EQ(text_of(InputFile::inside(folder.path(), "..name")), "dots");
 }
 
 TEST(InputFileInside, DoesNotLeaveTheFolder) {
