@@ -22,29 +22,6 @@ Json facts_json(const ModelFacts& facts) {
   return {{"path", facts.path}, {"bytes", facts.bytes}, {"nodes", facts.nodes}, {"opset", facts.opset}};
 }
 
-Json folds_json(const std::vector<Fold>& folds) {
-  Json items = Json::array();
-  for (const Fold& fold : folds) {
-    Json item{{"name", fold.name},
-              {"output", fold.output},
-              {"graph", fold.graph},
-              {"status", fold.folded ? "folded" : "kept"}};
-    if (fold.folded) {
-      item["into"] = fold.into;
-      item["how"] = fold.how;
-    } else {
-      item["code"] = fold.code;
-      item["reason"] = fold.reason;
-    }
-    items.push_back(std::move(item));
-  }
-  const auto folded = std::ranges::count_if(folds, &Fold::folded);
-  return {{"found", folds.size()},
-          {"folded", folded},
-          {"kept", static_cast<int64_t>(folds.size()) - folded},
-          {"items", std::move(items)}};
-}
-
 std::string_view status_name(Verification::Status status) {
   switch (status) {
     case Verification::Status::kPassed:
@@ -125,6 +102,29 @@ ModelFacts facts_of(const Model& model, const std::string& path) {
   };
   count(model.ir()->graph);
   return facts;
+}
+
+Json folds_json(const std::vector<Fold>& folds) {
+  Json items = Json::array();
+  for (const Fold& fold : folds) {
+    Json item{{"name", fold.name},
+              {"output", fold.output},
+              {"graph", fold.graph},
+              {"status", fold.folded ? "folded" : "kept"}};
+    if (fold.folded) {
+      item["into"] = fold.into;
+      item["how"] = fold.how;
+    } else {
+      item["code"] = fold.code;
+      item["reason"] = fold.reason;
+    }
+    items.push_back(std::move(item));
+  }
+  const auto folded = std::ranges::count_if(folds, &Fold::folded);
+  return {{"found", folds.size()},
+          {"folded", folded},
+          {"kept", static_cast<int64_t>(folds.size()) - folded},
+          {"items", std::move(items)}};
 }
 
 Json outcome_json(const OptimizeOutcome& outcome) {

@@ -44,6 +44,9 @@ Json outcome_json(const OptimizeOutcome& outcome);
 /// The text for people.
 void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome);
 
+/// {"found", "folded", "kept", "items"}.
+Json folds_json(const std::vector<Fold>& folds);
+
 /// A table of what became of each fold candidate; empty text when there is none.
 std::string folds_text(const std::vector<Fold>& folds, std::string_view what);
 

@@ -1,0 +1,75 @@
+#include "tools/support/cli.h"
+#include "tools/support/inspect_report.h"
+#include "tools/support/progress.h"
+#include "tools/support/text.h"
+
+#include <pli/model.h>
+
+namespace pli::tools {
+
+namespace {
+
+/// --plan: what will be executed. Here a model that can't be run is an error.
+void print_plans(const CommandLine& line, const std::vector<Inspection>& inspections) {
+  for (const Inspection& inspection : inspections) {
+    if (!inspection.memory) fail(ErrorCode::kUnsupported, "{}: {}", inspection.facts.path, inspection.no_memory);
+    line.print("{}, optimized, for {}:\n", printable(inspection.facts.path), printable(inspection.shapes));
+    std::string rest = inspection.memory->plan;
+    while (!rest.empty()) {
+      const size_t end = rest.find('\n');
+      line.print("{}\n", printable(rest.substr(0, end)));
+      rest.erase(0, end == std::string::npos ? end : end + 1);
+    }
+  }
+}
+
+Json plans_json(const std::vector<Inspection>& inspections) {
+  Json document = inspections_json(inspections);
+  for (size_t i = 0; i < inspections.size(); ++i)
+    document["models"][i]["plan"] = inspections[i].memory ? Json(inspections[i].memory->plan) : Json();
+  return document;
+}
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      argc, argv, "onnx-inspect",
+      "Says what is in an ONNX model: inputs and outputs, operators, those that Pli can't run, parameters, "
+      "operations,\n"
+      "what would become of each BatchNormalization, and the memory that running it takes. Several models are shown\n"
+      "side by side.",
+      "  onnx-inspect resnet50.onnx                      what is in it\n"
+      "  onnx-inspect resnet50.onnx resnet50.opt.onnx    what onnx-optimize made of it\n"
+      "  onnx-inspect --plan resnet50.onnx               what will be executed, kernel by kernel");
+  std::vector<std::string> paths;
+  InputOptions inputs;
+  bool plan = false;
+  line.app().add_option("MODEL", paths, "the models")->type_name("");
+  line.app().add_flag("--plan", plan, "print what will be executed: fused groups, implementations, shapes and layouts");
+  add_input_flags(line, inputs, false);
+  if (!line.parse()) return kDone;
+  if (paths.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
+
+  Progress progress(!line.quiet());
+  std::vector<Inspection> inspections;
+  for (const std::string& path : paths) {
+    progress.show(path);
+    inspections.push_back(inspect(Model::load(path), path, inputs, line.threads()));
+  }
+  progress.clear();
+  if (line.json()) line.print_json(plan ? plans_json(inspections) : inspections_json(inspections));
+  if (plan)
+    print_plans(line, inspections);
+  else if (inspections.size() == 1)
+    print_inspection(line, inspections.front());
+  else
+    print_side_by_side(line, inspections);
+  return kDone;
+}
+
+}  // namespace
+
+}  // namespace pli::tools
+
+int main(int argc, char** argv) {
+  return pli::tools::run_command(argv, "onnx-inspect", [&] { return pli::tools::run(argc, argv); });
+}
