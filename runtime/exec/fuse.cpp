@@ -41,10 +41,11 @@ bool carries(uint32_t carried, const ops::Activation& activation) {
   return (carried & (linear ? ops::kTakesLinear : ops::kTakesActivation)) != 0;
 }
 
-/// Takes the reader of the group's result into the group when the root's kernel can carry it.
-bool extend(const ir::Graph& graph, uint32_t carried, Group& group) {
+/// Takes the reader of the group's result into the group when the root's kernel can carry it. `taken`: the nodes that are in
+/// a group already, as an Add of two fusible results is in the first one's.
+bool extend(const ir::Graph& graph, uint32_t carried, const std::vector<bool>& taken, Group& group) {
   const ir::NodeId reader = only_reader(graph, group.result);
-  if (!reader) return false;
+  if (!reader || taken[static_cast<size_t>(reader.index)]) return false;
   const ir::Node& node = graph.node(reader);
   Epilogue epilogue;
   if (const auto activation = ops::as_activation(graph, node); activation && carries(carried, *activation)) {
@@ -78,7 +79,7 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
     Group group{id, {id}, {}, {}, node.output(0)};
     const ops::Operator* op = ops::find_operator(graph, node);
     if (enabled && op && op->epilogues && group.result)
-      while (group.epilogues.size() < kMostEpilogues && extend(graph, op->epilogues, group))
+      while (group.epilogues.size() < kMostEpilogues && extend(graph, op->epilogues, taken, group))
         taken[static_cast<size_t>(group.nodes.back().index)] = true;
     ending_at[static_cast<size_t>(group.nodes.back().index)].push_back(std::move(group));
   }
