@@ -8,12 +8,18 @@ namespace pli {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kInvalidModel: return "invalid_model";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kInvalidArgument: return "invalid_argument";
-    case ErrorCode::kResourceLimit: return "resource_limit";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kInvalidModel:
+      return "invalid_model";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
+    case ErrorCode::kResourceLimit:
+      return "resource_limit";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "unknown";
 }
@@ -21,7 +27,8 @@ std::string_view to_string(ErrorCode code) {
 std::string one_line(std::string text) {
   constexpr size_t kLongest = 16 << 10;
   if (text.size() > kLongest) text.replace(kLongest, std::string::npos, "...");
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
   return text;
 }
 
@@ -48,7 +55,8 @@ std::string suggest(std::string_view wrong, std::span<const std::string> right) 
   constexpr size_t kMostListed = 8;
   constexpr size_t kLongestCompared = 256;
   std::string words;
-  for (size_t i = 0; i < std::min(right.size(), kMostListed); ++i) words += fmt::format("{}\"{}\"", i ? ", " : "", right[i]);
+  for (size_t i = 0; i < std::min(right.size(), kMostListed); ++i)
+    words += fmt::format("{}\"{}\"", i ? ", " : "", right[i]);
   if (right.size() > kMostListed) words += fmt::format(" and {} more", right.size() - kMostListed);
   if (right.size() < 2 || wrong.size() > kLongestCompared) return words;
 

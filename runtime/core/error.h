@@ -20,7 +20,8 @@ template <class... Args>
   throw Error(code, one_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
-/// Runs `body`; an Error that leaves it is thrown again with "context: " in front. Used at three borders: file, node, pass.
+/// Runs `body`; an Error that leaves it is thrown again with "context: " in front. Used at three borders: file, node,
+/// pass.
 template <class Body>
 decltype(auto) with_context(const std::string& context, Body&& body) {
   try {

@@ -20,7 +20,8 @@ size_t element_count(const Shape& shape) {
 
 size_t payload_bytes(DataType dtype, const Shape& shape) {
   const auto bytes = packed_bytes(dtype, static_cast<int64_t>(element_count(shape)));
-  if (!bytes) fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} has no size", to_string(dtype), to_string(shape));
+  if (!bytes)
+    fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} has no size", to_string(dtype), to_string(shape));
   return static_cast<size_t>(*bytes);
 }
 
@@ -67,8 +68,8 @@ Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> ow
   const size_t wanted =
       dtype == DataType::kString ? element_count(shape) * sizeof(std::string) : payload_bytes(dtype, shape);
   if (bytes != wanted)
-    fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} takes {} bytes, not {}", to_string(dtype), to_string(shape),
-         wanted, bytes);
+    fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} takes {} bytes, not {}", to_string(dtype),
+         to_string(shape), wanted, bytes);
   Tensor tensor;
   tensor.size_ = element_count(shape);
   tensor.dtype_ = dtype;
@@ -81,7 +82,8 @@ Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> ow
 
 std::span<const std::byte> Tensor::bytes() const {
   if (dtype_ == DataType::kString) return {};
-  return {static_cast<const std::byte*>(data_), static_cast<size_t>(*packed_bytes(dtype_, static_cast<int64_t>(size_)))};
+  return {static_cast<const std::byte*>(data_),
+          static_cast<size_t>(*packed_bytes(dtype_, static_cast<int64_t>(size_)))};
 }
 
 void* Tensor::mutable_raw() {
@@ -146,16 +148,27 @@ std::vector<double> to_doubles(const Tensor& tensor) {
   std::vector<double> values(tensor.size());
   const auto widen = [&]<class T>(std::span<const T> from) {
     std::ranges::transform(from, values.begin(), [](T v) {
-      if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(v);
-      else return static_cast<double>(to_float(v));
+      if constexpr (std::is_arithmetic_v<T>)
+        return static_cast<double>(v);
+      else
+        return static_cast<double>(to_float(v));
     });
   };
   switch (tensor.dtype()) {
-    case DataType::kFloat32: widen(tensor.data<float>()); break;
-    case DataType::kFloat64: widen(tensor.data<double>()); break;
-    case DataType::kFloat16: widen(tensor.data<Float16>()); break;
-    case DataType::kBfloat16: widen(tensor.data<Bfloat16>()); break;
-    default: fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(tensor.dtype()));
+    case DataType::kFloat32:
+      widen(tensor.data<float>());
+      break;
+    case DataType::kFloat64:
+      widen(tensor.data<double>());
+      break;
+    case DataType::kFloat16:
+      widen(tensor.data<Float16>());
+      break;
+    case DataType::kBfloat16:
+      widen(tensor.data<Bfloat16>());
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(tensor.dtype()));
   }
   return values;
 }
@@ -170,16 +183,35 @@ std::vector<int64_t> to_int64s(const Tensor& tensor) {
     });
   };
   switch (tensor.dtype()) {
-    case DataType::kInt8: widen(tensor.data<int8_t>()); break;
-    case DataType::kInt16: widen(tensor.data<int16_t>()); break;
-    case DataType::kInt32: widen(tensor.data<int32_t>()); break;
-    case DataType::kInt64: widen(tensor.data<int64_t>()); break;
-    case DataType::kUint8: widen(tensor.data<uint8_t>()); break;
-    case DataType::kUint16: widen(tensor.data<uint16_t>()); break;
-    case DataType::kUint32: widen(tensor.data<uint32_t>()); break;
-    case DataType::kUint64: widen(tensor.data<uint64_t>()); break;
-    case DataType::kBool: widen(tensor.data<bool>()); break;
-    default: fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(tensor.dtype()));
+    case DataType::kInt8:
+      widen(tensor.data<int8_t>());
+      break;
+    case DataType::kInt16:
+      widen(tensor.data<int16_t>());
+      break;
+    case DataType::kInt32:
+      widen(tensor.data<int32_t>());
+      break;
+    case DataType::kInt64:
+      widen(tensor.data<int64_t>());
+      break;
+    case DataType::kUint8:
+      widen(tensor.data<uint8_t>());
+      break;
+    case DataType::kUint16:
+      widen(tensor.data<uint16_t>());
+      break;
+    case DataType::kUint32:
+      widen(tensor.data<uint32_t>());
+      break;
+    case DataType::kUint64:
+      widen(tensor.data<uint64_t>());
+      break;
+    case DataType::kBool:
+      widen(tensor.data<bool>());
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(tensor.dtype()));
   }
   return values;
 }
@@ -188,15 +220,24 @@ Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values)
   Tensor tensor(dtype, std::move(shape));
   if (tensor.size() != values.size())
     fail(ErrorCode::kInternal, "{} values for shape {}", values.size(), to_string(tensor.shape()));
-  const auto narrow = [&]<class T>(std::span<T> to, auto&& convert) { std::ranges::transform(values, to.begin(), convert); };
+  const auto narrow = [&]<class T>(std::span<T> to, auto&& convert) {
+    std::ranges::transform(values, to.begin(), convert);
+  };
   switch (dtype) {
     case DataType::kFloat32:
       narrow(tensor.mutable_data<float>(), [](double v) { return static_cast<float>(v); });
       break;
-    case DataType::kFloat64: narrow(tensor.mutable_data<double>(), [](double v) { return v; }); break;
-    case DataType::kFloat16: narrow(tensor.mutable_data<Float16>(), to_float16); break;
-    case DataType::kBfloat16: narrow(tensor.mutable_data<Bfloat16>(), to_bfloat16); break;
-    default: fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(dtype));
+    case DataType::kFloat64:
+      narrow(tensor.mutable_data<double>(), [](double v) { return v; });
+      break;
+    case DataType::kFloat16:
+      narrow(tensor.mutable_data<Float16>(), to_float16);
+      break;
+    case DataType::kBfloat16:
+      narrow(tensor.mutable_data<Bfloat16>(), to_bfloat16);
+      break;
+    default:
+      fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(dtype));
   }
   return tensor;
 }

@@ -31,8 +31,10 @@ inline bool is_integer(DataType dtype) {
     case DataType::kUint8:
     case DataType::kUint16:
     case DataType::kUint32:
-    case DataType::kUint64: return true;
-    default: return false;
+    case DataType::kUint64:
+      return true;
+    default:
+      return false;
   }
 }
 

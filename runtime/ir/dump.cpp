@@ -18,8 +18,10 @@ std::string tensor_text(const Tensor& tensor) {
   constexpr size_t kMostShown = 8;
   std::string text = to_string(Type::of(tensor));
   if (tensor.size() > kMostShown) return text;
-  if (tensor.dtype() == DataType::kFloat32) text += fmt::format(" {{{}}}", fmt::join(tensor.data<float>(), ", "));
-  else if (is_integer(tensor.dtype())) text += fmt::format(" {{{}}}", fmt::join(to_int64s(tensor), ", "));
+  if (tensor.dtype() == DataType::kFloat32)
+    text += fmt::format(" {{{}}}", fmt::join(tensor.data<float>(), ", "));
+  else if (is_integer(tensor.dtype()))
+    text += fmt::format(" {{{}}}", fmt::join(to_int64s(tensor), ", "));
   return text;
 }
 
@@ -44,7 +46,8 @@ std::string attribute_text(const AttributeValue& value) {
 void dump_node(const Graph& graph, const Node& node, const std::string& indent, std::string& text) {
   text += indent + words(graph, node.outputs) + " = " + (node.is_onnx() ? "" : node.domain + ".") + node.op_type;
   text += "(" + words(graph, node.inputs) + ")";
-  for (const Attribute& attribute : node.attributes) text += " " + attribute.name + "=" + attribute_text(attribute.value);
+  for (const Attribute& attribute : node.attributes)
+    text += " " + attribute.name + "=" + attribute_text(attribute.value);
   if (!node.name.empty()) text += "  # " + node.name;
   text += "\n";
   for_each_subgraph(node, [&](const Subgraph& subgraph) {
@@ -54,14 +57,17 @@ void dump_node(const Graph& graph, const Node& node, const std::string& indent, 
 }
 
 void dump_graph(const Graph& graph, const std::string& indent, std::string& text) {
-  for (const ValueId id : graph.inputs()) text += indent + "input " + graph.name(id) + ": " + to_string(graph.type(id)) + "\n";
+  for (const ValueId id : graph.inputs())
+    text += indent + "input " + graph.name(id) + ": " + to_string(graph.type(id)) + "\n";
   for (const ValueId id : graph.captures()) text += indent + "capture " + graph.name(id) + "\n";
   for (const ValueId id : graph.initializers()) {
     const ValueRecord& record = graph.value(id);
-    text += indent + "initializer " + record.name + ": " + (record.payload ? tensor_text(*record.payload) : to_string(record.type)) + "\n";
+    text += indent + "initializer " + record.name + ": " +
+            (record.payload ? tensor_text(*record.payload) : to_string(record.type)) + "\n";
   }
   for (const NodeId id : graph.nodes()) dump_node(graph, graph.node(id), indent, text);
-  for (const Output& output : graph.outputs()) text += indent + "output " + output.name + " = " + graph.name(output.value) + "\n";
+  for (const Output& output : graph.outputs())
+    text += indent + "output " + output.name + " = " + graph.name(output.value) + "\n";
 }
 
 }  // namespace

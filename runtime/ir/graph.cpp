@@ -11,14 +11,16 @@ std::optional<Tensor> constant_payload(const Node& node) {
   for (const Attribute& attribute : node.attributes) {
     const auto& [name, value, extra] = attribute;
     if (const auto* t = std::get_if<Tensor>(&value); t && name == "value") return *t;
-    if (const auto* f = std::get_if<float>(&value); f && name == "value_float") return Tensor::copy<float>({}, std::span(f, 1));
+    if (const auto* f = std::get_if<float>(&value); f && name == "value_float")
+      return Tensor::copy<float>({}, std::span(f, 1));
     if (const auto* i = std::get_if<int64_t>(&value); i && name == "value_int")
       return Tensor::copy<int64_t>({}, std::span(i, 1));
     if (const auto* s = std::get_if<std::string>(&value); s && name == "value_string")
       return Tensor::copy<std::string>({}, std::span(s, 1));
     if (const auto* fs = std::get_if<std::vector<float>>(&value); fs && name == "value_floats")
       return Tensor::copy<float>({static_cast<int64_t>(fs->size())}, *fs);
-    if (const auto* is = std::get_if<std::vector<int64_t>>(&value); is && name == "value_ints") return int64_tensor(*is);
+    if (const auto* is = std::get_if<std::vector<int64_t>>(&value); is && name == "value_ints")
+      return int64_tensor(*is);
     if (const auto* ss = std::get_if<std::vector<std::string>>(&value); ss && name == "value_strings")
       return Tensor::copy<std::string>({static_cast<int64_t>(ss->size())}, *ss);
   }
@@ -97,7 +99,8 @@ ValueId Graph::add_value(ValueRecord record) {
 }
 
 ValueId Graph::add_input(std::string name, Type type, std::string extra) {
-  const ValueId id = add_value({.name = std::move(name), .kind = ValueKind::kInput, .type = std::move(type), .extra = std::move(extra)});
+  const ValueId id = add_value(
+      {.name = std::move(name), .kind = ValueKind::kInput, .type = std::move(type), .extra = std::move(extra)});
   inputs_.push_back(id);
   return id;
 }
@@ -145,7 +148,9 @@ void Graph::set_opaque_default(ValueId input, std::string tensor_extra, bool spa
   record.sparse = sparse;
 }
 
-ValueId Graph::add_constant(Tensor tensor, std::string_view hint) { return add_initializer(unique_name(hint), std::move(tensor)); }
+ValueId Graph::add_constant(Tensor tensor, std::string_view hint) {
+  return add_initializer(unique_name(hint), std::move(tensor));
+}
 
 void Graph::drop_value(ValueId id) {
   ValueRecord& record = edit(id);
@@ -157,7 +162,8 @@ void Graph::rename(ValueId id, std::string name) {
   ValueRecord& record = edit(id);
   if (record.name == name) return;
   if (name.empty()) fail(ErrorCode::kInvalidModel, "a value has an empty name");
-  if (!by_name_.emplace(name, id).second) fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two values", name);
+  if (!by_name_.emplace(name, id).second)
+    fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two values", name);
   by_name_.erase(record.name);
   record.name = std::move(name);
 }
@@ -188,8 +194,9 @@ std::vector<std::string> Graph::freeze_defaults() {
 
 std::string Graph::unique_name(std::string_view hint) {
   std::string base = hint.empty() ? "value" : std::string(hint);
-  const auto taken = [&](const std::string& name) { 
-    return by_name_.contains(name) || reserved_names_.contains(name) || (shared_names_ && shared_names_->contains(name));
+  const auto taken = [&](const std::string& name) {
+    return by_name_.contains(name) || reserved_names_.contains(name) ||
+           (shared_names_ && shared_names_->contains(name));
   };
   if (!taken(base)) return base;
   int64_t& counter = name_counters_[base];
@@ -205,10 +212,14 @@ void Graph::link_before(NodeId id, NodeId before) {
   NodeRecord& inserted = nodes_[static_cast<size_t>(id.index)];
   inserted.next = before;
   inserted.previous = before ? record(before).previous : last_;
-  if (inserted.previous) record(inserted.previous).next = id;
-  else first_ = id;
-  if (before) record(before).previous = id;
-  else last_ = id;
+  if (inserted.previous)
+    record(inserted.previous).next = id;
+  else
+    first_ = id;
+  if (before)
+    record(before).previous = id;
+  else
+    last_ = id;
 }
 
 void Graph::add_uses(NodeId id) {
@@ -235,8 +246,10 @@ void Graph::note_constant(NodeId id) {
   const Node& node = record(id).node;
   if (node.outputs.size() != 1 || !node.outputs[0]) return;
   std::optional<Tensor> constant;
-  if (node.is("Constant") && node.inputs.empty()) constant = constant_payload(node);
-  else if (node.is("Identity") && node.inputs.size() == 1 && node.inputs[0]) constant = value(node.inputs[0]).constant;
+  if (node.is("Constant") && node.inputs.empty())
+    constant = constant_payload(node);
+  else if (node.is("Identity") && node.inputs.size() == 1 && node.inputs[0])
+    constant = value(node.inputs[0]).constant;
   if (!constant) return;
   ValueRecord& output = edit(node.outputs[0]);
   output.type = Type::of(*constant);
@@ -296,8 +309,10 @@ void Graph::replace_all_uses(ValueId from, ValueId to) {
     }
     const auto rebind = [&](Subgraph& subgraph) { std::ranges::replace(subgraph.captures, from, to); };
     for (Attribute& attribute : node.attributes) {
-      if (auto* one = std::get_if<Subgraph>(&attribute.value)) rebind(*one);
-      else if (auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value)) std::ranges::for_each(*many, rebind);
+      if (auto* one = std::get_if<Subgraph>(&attribute.value))
+        rebind(*one);
+      else if (auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value))
+        std::ranges::for_each(*many, rebind);
     }
   }
   auto& uses = edit(to).uses;
@@ -315,10 +330,14 @@ void Graph::erase_node(NodeId id) {
   remove_uses(id);
   for (const ValueId output : erased.node.outputs)
     if (output) drop_value(output);
-  if (erased.previous) record(erased.previous).next = erased.next;
-  else first_ = erased.next;
-  if (erased.next) record(erased.next).previous = erased.previous;
-  else last_ = erased.previous;
+  if (erased.previous)
+    record(erased.previous).next = erased.next;
+  else
+    first_ = erased.next;
+  if (erased.next)
+    record(erased.next).previous = erased.previous;
+  else
+    last_ = erased.previous;
   erased = NodeRecord{};
   --node_count_;
 }

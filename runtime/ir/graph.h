@@ -31,14 +31,15 @@ struct AttributeReference {
 /// What only its `extra` bytes know: sparse tensors, types, tensors of data types without a width.
 struct Opaque {};
 
-using AttributeValue = std::variant<Opaque, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>,
-                                    std::vector<float>, std::vector<std::string>, std::vector<Tensor>,
-                                    std::vector<Subgraph>, AttributeReference>;
+using AttributeValue =
+    std::variant<Opaque, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>, std::vector<float>,
+                 std::vector<std::string>, std::vector<Tensor>, std::vector<Subgraph>, AttributeReference>;
 
 struct Attribute {
   std::string name;
   AttributeValue value;
-  std::string extra;  // serialized AttributeProto of all that is not in `name` and `value`; opaque to everyone but onnx/
+  std::string
+      extra;  // serialized AttributeProto of all that is not in `name` and `value`; opaque to everyone but onnx/
 };
 
 /// A node as ONNX has it: in its own opset form, whatever operator it is. Typed views (runtime/ops) give it meaning.
@@ -91,11 +92,11 @@ struct ValueRecord {
   /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one.
   std::optional<Tensor> constant;
   std::vector<Use> uses;
-  int output_uses = 0;            // graph outputs bound to it
-  std::string extra;              // serialized ValueInfoProto as declared, or empty
-  std::string tensor_extra;       // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
-  bool opaque = false;            // an initializer or default whose payload only tensor_extra knows
-  bool sparse = false;            // opaque, and tensor_extra is a SparseTensorProto
+  int output_uses = 0;       // graph outputs bound to it
+  std::string extra;         // serialized ValueInfoProto as declared, or empty
+  std::string tensor_extra;  // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
+  bool opaque = false;       // an initializer or default whose payload only tensor_extra knows
+  bool sparse = false;       // opaque, and tensor_extra is a SparseTensorProto
 
   bool has_default() const { return payload.has_value() || opaque; }
 };
@@ -135,7 +136,8 @@ using OpsetImports = std::map<std::string, int64_t>;  // domain ("" for ai.onnx)
 /// The IR: nodes in topological order, values, constants. A value type: a copy is independent and shares the payloads.
 ///
 /// Nodes are never edited in place. A rewrite adds the new node before the old one, moves the uses over with
-/// `replace_all_uses`, and leaves the rest to `erase_dead`. Ids stay valid until their object is erased, and are not reused.
+/// `replace_all_uses`, and leaves the rest to `erase_dead`. Ids stay valid until their object is erased, and are not
+/// reused.
 class Graph {
  public:
   // --- reading ---------------------------------------------------------------------------------------------------
@@ -176,7 +178,8 @@ class Graph {
   const std::shared_ptr<const OpsetImports>& opsets() const { return opsets_; }
 
   // --- building and rewriting --------------------------------------------------------------------------------------
-  explicit Graph(std::shared_ptr<const OpsetImports> opsets = std::make_shared<OpsetImports>()) : opsets_(std::move(opsets)) {}
+  explicit Graph(std::shared_ptr<const OpsetImports> opsets = std::make_shared<OpsetImports>())
+      : opsets_(std::move(opsets)) {}
 
   ValueId add_input(std::string name, Type type, std::string extra = {});
   ValueId add_capture(std::string name, Type type);
@@ -274,14 +277,16 @@ struct Model {
   Graph graph;
   std::vector<Function> functions;
   bool has_external_data = false;
-  std::string extra;  // serialized ModelProto of all that is not above (producer, metadata, opset imports as they came, ...)
+  std::string
+      extra;  // serialized ModelProto of all that is not above (producer, metadata, opset imports as they came, ...)
 };
 
 /// Calls `visit(const Subgraph&)` for each graph that the node holds.
 template <class Visit>
 void for_each_subgraph(const Node& node, Visit&& visit) {
   for (const Attribute& attribute : node.attributes) {
-    if (const auto* one = std::get_if<Subgraph>(&attribute.value)) visit(*one);
+    if (const auto* one = std::get_if<Subgraph>(&attribute.value))
+      visit(*one);
     else if (const auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value))
       for (const Subgraph& subgraph : *many) visit(subgraph);
   }

@@ -11,7 +11,8 @@
 
 namespace pli::ir {
 
-/// The number of a node or a value inside one graph. A default-made id means "none": an omitted optional input or output.
+/// The number of a node or a value inside one graph. A default-made id means "none": an omitted optional input or
+/// output.
 template <class Tag>
 struct Id {
   int32_t index = -1;
@@ -36,9 +37,7 @@ class Dim {
   const std::string& symbol() const { return std::get<std::string>(content_); }
 
   /// Certainly equal: the same number or the same symbol.
-  bool operator==(const Dim& other) const {
-    return content_.index() != 0 && content_ == other.content_;
-  }
+  bool operator==(const Dim& other) const { return content_.index() != 0 && content_ == other.content_; }
 
  private:
   std::variant<std::monostate, int64_t, std::string> content_;

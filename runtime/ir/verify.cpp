@@ -18,7 +18,8 @@ void Graph::verify() const {
     if (record.kind == ValueKind::kErased) continue;
     if (record.kind != ValueKind::kNodeOutput) defined[i] = true;
     const auto named = by_name_.find(record.name);
-    if (named == by_name_.end() || named->second.index != static_cast<int32_t>(i)) broken("name \"" + record.name + "\" is lost");
+    if (named == by_name_.end() || named->second.index != static_cast<int32_t>(i))
+      broken("name \"" + record.name + "\" is lost");
     if ((record.kind == ValueKind::kNodeOutput) != static_cast<bool>(record.producer))
       broken("\"" + record.name + "\" has a wrong producer");
   }
@@ -38,7 +39,8 @@ void Graph::verify() const {
     for (size_t i = 0; i < node.inputs.size(); ++i) use(node.inputs[i], static_cast<int>(i));
     for_each_subgraph(node, [&](const Subgraph& subgraph) {
       if (!subgraph.graph) broken(describe(*this, node) + " holds no graph");
-      if (subgraph.captures.size() != subgraph.graph->captures().size()) broken(describe(*this, node) + " has lost a capture");
+      if (subgraph.captures.size() != subgraph.graph->captures().size())
+        broken(describe(*this, node) + " has lost a capture");
       for (const ValueId captured : subgraph.captures) {
         if (!captured) broken(describe(*this, node) + " captures nothing");
         use(captured, -1);
