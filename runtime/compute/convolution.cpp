@@ -95,7 +95,7 @@ class RepackingKernel final : public Kernel {
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::reorder::primitive_desc descriptor(cpu_engine(), given, cpu_engine(), wanted, attributes);
     reorder_ = make_primitive_kernel(dnnl::reorder(descriptor), descriptor.get(),
-                                     {{DNNL_ARG_FROM, given, Argument::Source::kInput, 0, {}},
+                                     {{DNNL_ARG_FROM, given, Argument::Source::kInput, 1, {}},
                                       {DNNL_ARG_TO, wanted, Argument::Source::kOutput, 0, {}}});
   }
 
@@ -115,9 +115,8 @@ class RepackingKernel final : public Kernel {
     auto& state = *static_cast<State*>(args.state);
     void* weight = args.scratch;
     void* scratch = static_cast<std::byte*>(args.scratch) + weight_bytes_;
-    const void* given[] = {args.inputs[1]};
     void* wanted[] = {weight};
-    reorder_->run({given, wanted, scratch, state.reorder.get()});
+    reorder_->run({args.inputs, wanted, scratch, state.reorder.get()});
     std::vector<const void*> inputs(args.inputs.begin(), args.inputs.end());
     inputs[1] = weight;
     convolution_->run({inputs, args.outputs, scratch, state.convolution.get()});

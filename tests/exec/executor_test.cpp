@@ -1,0 +1,241 @@
+#include "runtime/exec/executor.h"
+
+#include "tests/exec/network.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+namespace pli::exec {
+namespace {
+
+using test::Network;
+
+SessionOptions options(bool fuse, int threads = 1) {
+  SessionOptions made;
+  made.fuse = fuse;
+  made.threads = threads;
+  return made;
+}
+
+ErrorCode code_of(const std::function<void()>& body, std::string* text = nullptr) {
+  try {
+    body();
+  } catch (const Error& e) {
+    if (text) *text = e.what();
+    return e.code();
+  }
+  ADD_FAILURE() << "no error";
+  return ErrorCode::kInternal;
+}
+
+void expect_equal(const NamedValues& a, const NamedValues& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, value] : a) {
+    const Value& other = b.at(name);
+    ASSERT_TRUE(std::ranges::equal(value.shape(), other.shape())) << name;
+    double square = 0;
+    for (const float v : other.data<float>()) square += static_cast<double>(v) * v;
+    const double rms = std::sqrt(square / std::max<double>(1, static_cast<double>(other.data<float>().size())));
+    for (size_t i = 0; i < value.data<float>().size(); ++i)
+      ASSERT_NEAR(value.data<float>()[i], other.data<float>()[i], 1e-4 * rms + 1e-6) << name << " element " << i;
+  }
+}
+
+/// What every kind of fusion and layout change meets: residuals of both orders, activations, depthwise and grouped
+/// convolutions, a concatenation, squeeze-and-excite, a channel shuffle, a classifier.
+Network residual_network() {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("batch"), 3, 16, 12});
+  const auto stem = net.node("Relu", {net.conv(x, 3, 16, 3, 2)});
+  const auto branch = net.conv(net.node("Relu", {net.conv(stem, 16, 24, 1)}), 24, 16, 3);
+  const auto sum = net.node("Relu", {net.node("Add", {branch, stem})});
+  const auto wide = net.node("HardSwish", {net.conv(sum, 16, 16, 3, 1, 16)});
+  const auto both = net.node("Add", {sum, net.conv(wide, 16, 16, 1)});
+  const auto left = net.conv(both, 16, 20, 3, 2);
+  const auto right = net.node("Sigmoid", {net.conv(both, 16, 12, 1, 2)});
+  const auto joined = net.node("Concat", {left, right}, {{"axis", int64_t{1}, {}}});
+  const auto pooled = net.node("GlobalAveragePool", {joined});
+  const auto gate = net.node("Sigmoid", {net.conv(net.node("Relu", {net.conv(pooled, 32, 8, 1)}), 8, 32, 1)});
+  const auto excited = net.node("Mul", {joined, gate});
+  const auto split = net.node("Reshape", {excited, net.ints({0, 2, 16, 4, 3})});
+  const auto swapped = net.node("Transpose", {split}, {{"perm", std::vector<int64_t>{0, 2, 1, 3, 4}, {}}});
+  const auto shuffled = net.node("Reshape", {swapped, net.ints({0, 32, 4, 3})});
+  const auto last = net.conv(shuffled, 32, 10, 3, 1, 2);
+  const auto flat = net.node("Flatten", {net.node("GlobalAveragePool", {last})});
+  net.output("scores", net.node("Gemm", {flat, net.weight({10, 7}), net.weight({7})}));
+  net.output("image", shuffled);
+  net.graph.verify();
+  return net;
+}
+
+TEST(Executor, FusedAndUnfusedAgree) {
+  Network net = residual_network();
+  const Executor plain(net.graph, options(false));
+  const Executor fused(net.graph, options(true));
+  const Executor threaded(net.graph, options(true, 2));
+  for (const int64_t batch : {1, 3}) {
+    const NamedValues inputs{{"x", net.tensor({batch, 3, 16, 12})}};
+    const NamedValues expected = plain.run(inputs);
+    expect_equal(fused.run(inputs), expected);
+    expect_equal(threaded.run(inputs), expected);
+    expect_equal(fused.run(inputs), expected);
+    EXPECT_LT(fused.plan(inputs)->steps.size(), plain.plan(inputs)->steps.size());
+  }
+}
+
+TEST(Executor, FusesResidualsAndActivationsIntoConvolutions) {
+  Network net = residual_network();
+  const Executor executor(net.graph, options(true));
+  const std::string plan = describe(*executor.plan({{"x", net.tensor({1, 3, 16, 12})}}));
+  EXPECT_NE(plan.find("Conv + Add + Relu"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("Conv + HardSwish"), std::string::npos) << plan;
+  EXPECT_EQ(plan.find("ref"), std::string::npos) << plan;
+}
+
+TEST(Executor, JoinsTheNodesOfAnActivation) {
+  Network net(13);
+  const auto x = net.input("x", {2, 8, 5, 6});
+  const auto conv = net.conv(x, 8, 8, 1);
+  const auto swish = net.node("Mul", {conv, net.node("Sigmoid", {conv})});
+  const auto conv2 = net.conv(swish, 8, 8, 1);
+  const auto hard = net.node("Mul", {net.node("HardSigmoid", {conv2}, {{"alpha", 1.0f / 6, {}}, {"beta", 0.5f, {}}}), conv2});
+  const auto conv3 = net.conv(hard, 8, 8, 1);
+  const auto erf = net.node("Erf", {net.node("Div", {conv3, net.scalar(std::sqrt(2.0f))})});
+  const auto gelu = net.node("Mul", {net.node("Mul", {conv3, net.node("Add", {erf, net.scalar(1)})}), net.scalar(0.5f)});
+  net.output("y", net.conv(gelu, 8, 4, 1));
+  const NamedValues inputs{{"x", net.tensor({2, 8, 5, 6})}};
+  const Executor fused(net.graph, options(true));
+  const std::string plan = describe(*fused.plan(inputs));
+  for (const char* group : {"Conv + Swish", "Conv + HardSwish", "Conv + Gelu"}) EXPECT_NE(plan.find(group), std::string::npos) << group << "\n" << plan;
+  expect_equal(fused.run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
+TEST(Executor, KeepsWhatAnotherNodeReads) {
+  Network net;
+  const auto x = net.input("x", {1, 4, 6, 7});
+  const auto conv = net.conv(x, 4, 4, 3);
+  const auto relu = net.node("Relu", {conv});
+  net.output("before", conv);
+  net.output("after", relu);
+  net.output("twice", net.node("Add", {relu, relu}));
+  net.output("same", relu);
+  net.output("input", x);
+  const NamedValues inputs{{"x", net.tensor({1, 4, 6, 7})}};
+  expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
+TEST(Executor, AResidualThatIsReadLaterIsNotOverwritten) {
+  Network net;
+  const auto x = net.input("x", {1, 16, 6, 7});
+  const auto a = net.node("Relu", {net.conv(x, 16, 16, 3)});
+  const auto sum = net.node("Add", {a, net.conv(a, 16, 16, 3)});
+  net.output("y", net.node("Mul", {sum, a}));
+  const NamedValues inputs{{"x", net.tensor({1, 16, 6, 7})}};
+  expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
+TEST(Executor, RunsFromManyThreadsAtOnce) {
+  Network net = residual_network();
+  const Executor executor(net.graph, options(true));
+  std::vector<NamedValues> inputs, expected;
+  for (int64_t i = 0; i < 4; ++i) {
+    inputs.push_back({{"x", net.tensor({1 + i % 2, 3, 16, 12})}});
+    expected.push_back(Executor(net.graph, options(true)).run(inputs.back()));
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < 25; ++round) {
+        const NamedValues got = executor.run(inputs[t]);
+        for (const auto& [name, value] : got)
+          if (!std::ranges::equal(value.data<float>(), expected[t].at(name).data<float>())) ++wrong;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Executor, KeepsABoundedNumberOfPlans) {
+  Network net = residual_network();
+  SessionOptions few = options(true);
+  few.plan_cache = 2;
+  const Executor executor(net.graph, few);
+  const auto plan = [&](int64_t batch) { return executor.plan({{"x", net.tensor({batch, 3, 16, 12})}}); };
+  const auto first = plan(1);
+  EXPECT_EQ(plan(1), first);
+  plan(2);
+  EXPECT_EQ(plan(1), first);
+  plan(3);
+  EXPECT_EQ(plan(1), first) << "the least recently used goes first";
+  plan(4);
+  plan(5);
+  EXPECT_NE(plan(1), first);
+}
+
+TEST(Executor, AnInputThatDecidesAShapeIsPartOfThePlan) {
+  Network net;
+  const auto x = net.input("x", {2, 6});
+  const auto shape = net.input("shape", {2}, DataType::kInt64);
+  net.output("y", net.node("Reshape", {x, net.node("Identity", {shape})}));
+  const Executor executor(net.graph, options(true));
+  const Tensor data = net.tensor({2, 6});
+  for (const std::vector<int64_t>& wanted : {std::vector<int64_t>{3, 4}, {12, 1}, {4, -1}}) {
+    const NamedValues outputs = executor.run({{"x", data}, {"shape", int64_tensor(wanted)}});
+    EXPECT_EQ(outputs.at("y").shape()[0], wanted[0]);
+    EXPECT_TRUE(std::ranges::equal(outputs.at("y").data<float>(), data.data<float>()));
+  }
+  EXPECT_EQ(code_of([&] { executor.run({{"x", data}, {"shape", int64_tensor(std::vector<int64_t>{5, 5})}}); }), ErrorCode::kInvalidModel);
+}
+
+TEST(Executor, RefusesInputsThatDoNotFit) {
+  Network net = residual_network();
+  const Executor executor(net.graph, options(true));
+  std::string text;
+  EXPECT_EQ(code_of([&] { executor.run({}); }, &text), ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find("float32[batch, 3, 16, 12]"), std::string::npos) << text;
+  EXPECT_EQ(code_of([&] { executor.run({{"y", net.tensor({1, 3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({1, 3, 16, 13})}}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { executor.run({{"x", Tensor(DataType::kInt64, {1, 3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
+  const NamedValues twice{{"x", net.tensor({1, 3, 16, 12})}, {"x", net.tensor({1, 3, 16, 12})}};
+  EXPECT_EQ(code_of([&] { executor.run(twice); }), ErrorCode::kInvalidArgument);
+  SessionOptions negative = options(true);
+  negative.threads = -1;
+  EXPECT_EQ(code_of([&] { Executor(net.graph, negative); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(Executor, ListsEverythingUnsupportedAtOnce) {
+  Network net;
+  const auto x = net.input("x", {2, 6});
+  net.output("y", net.node("NoSuchOperator", {net.node("NorThisOne", {net.node("Relu", {x})})}));
+  std::string text;
+  EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)); }, &text), ErrorCode::kUnsupported);
+  EXPECT_NE(text.find("NoSuchOperator"), std::string::npos) << text;
+  EXPECT_NE(text.find("NorThisOne"), std::string::npos) << text;
+}
+
+TEST(Executor, StopsAtItsLimits) {
+  Network net = residual_network();
+  SessionOptions small = options(true);
+  small.limits.arena_bytes = 1000;
+  EXPECT_EQ(code_of([&] { Executor(net.graph, small).run({{"x", net.tensor({1, 3, 16, 12})}}); }), ErrorCode::kResourceLimit);
+}
+
+TEST(Executor, ChannelsLastFromTheFirstConvolutionToTheLast) {
+  Network net;
+  const auto x = net.input("x", {1, 3, 16, 12});
+  auto y = net.node("Relu", {net.conv(x, 3, 16, 3)});
+  for (int i = 0; i < 3; ++i) y = net.node("Relu", {net.node("Add", {net.conv(net.node("Relu", {net.conv(y, 16, 16, 3)}), 16, 16, 1), y})});
+  y = net.node("MaxPool", {y}, {{"kernel_shape", std::vector<int64_t>{2, 2}, {}}, {"strides", std::vector<int64_t>{2, 2}, {}}});
+  net.output("y", net.node("Flatten", {net.node("GlobalAveragePool", {net.conv(y, 16, 16, 1)})}));
+  const Executor executor(net.graph, options(true));
+  const auto plan = executor.plan({{"x", net.tensor({1, 3, 16, 12})}});
+  const auto reorders = std::ranges::count_if(plan->steps, [](const Step& step) { return step.group == "Reorder"; });
+  EXPECT_LE(reorders, 2) << describe(*plan);  // the network's input; the classifier's features into the output
+}
+
+}  // namespace
+}  // namespace pli::exec
