@@ -88,6 +88,7 @@ int Session::threads() const { return impl_->executor.threads(); }
 
 NamedValues Session::run(const NamedValues& inputs) const { return impl_->executor.run(inputs); }
 void Session::compile(const NamedValues& inputs) const { (void)impl_->executor.plan(inputs); }
+std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const { return impl_->executor.profile(inputs, runs); }
 std::string Session::describe_plan(const NamedValues& inputs) const { return exec::describe(*impl_->executor.plan(inputs)); }
 
 }  // namespace pli

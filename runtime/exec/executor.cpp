@@ -29,6 +29,12 @@ void check_input(const std::string& name, const ir::Type& declared, const Tensor
   }
 }
 
+std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
+  std::vector<const void*> data;
+  for (const Tensor* tensor : tensors) data.push_back(tensor ? tensor->bytes().data() : nullptr);
+  return data;
+}
+
 }  // namespace
 
 Executor::Executor(ir::Graph graph, const SessionOptions& options)
@@ -115,30 +121,54 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* con
 
 std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const { return entry_for(match(inputs))->plan; }
 
-NamedValues Executor::run(const NamedValues& inputs) const {
-  const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for(tensors);
+/// Lends `use` an execution that nobody else has at the moment. One that fails is not used again.
+template <class Use>
+auto Executor::with_execution(Entry& entry, Use&& use) const {
   std::unique_ptr<Execution> execution;
   {
-    const std::scoped_lock lock(entry->mutex);
-    if (!entry->idle.empty()) {
-      execution = std::move(entry->idle.back());
-      entry->idle.pop_back();
+    const std::scoped_lock lock(entry.mutex);
+    if (!entry.idle.empty()) {
+      execution = std::move(entry.idle.back());
+      entry.idle.pop_back();
     }
   }
   const compute::ThreadScope threads(compile_options_.threads);
-  if (!execution) execution = std::make_unique<Execution>(entry->plan);
+  if (!execution) execution = std::make_unique<Execution>(entry.plan);
+  auto result = use(*execution);
+  const std::scoped_lock lock(entry.mutex);
+  entry.idle.push_back(std::move(execution));
+  return result;
+}
 
-  std::vector<const void*> addresses;
-  for (const Tensor* tensor : tensors) addresses.push_back(tensor ? tensor->bytes().data() : nullptr);
-  std::vector<Tensor> results = execution->run(addresses);
-  {
-    const std::scoped_lock lock(entry->mutex);
-    entry->idle.push_back(std::move(execution));
-  }
+NamedValues Executor::run(const NamedValues& inputs) const {
+  const std::vector<const Tensor*> tensors = match(inputs);
+  const std::shared_ptr<Entry> entry = entry_for(tensors);
+  const std::vector<const void*> data = addresses(tensors);
+  std::vector<Tensor> results = with_execution(*entry, [&](Execution& execution) { return execution.run(data); });
   NamedValues outputs;
   for (size_t i = 0; i < results.size(); ++i) outputs.add(graph_.outputs()[i].name, std::move(results[i]));
   return outputs;
+}
+
+std::vector<StepTime> Executor::profile(const NamedValues& inputs, int runs) const {
+  if (runs < 1) fail(ErrorCode::kInvalidArgument, "{} runs", runs);
+  const std::vector<const Tensor*> tensors = match(inputs);
+  const std::shared_ptr<Entry> entry = entry_for(tensors);
+  const std::vector<const void*> data = addresses(tensors);
+  const std::vector<Step>& steps = entry->plan->steps;
+  std::vector<std::vector<double>> samples(static_cast<size_t>(runs), std::vector<double>(steps.size()));
+  with_execution(*entry, [&](Execution& execution) {
+    for (std::vector<double>& sample : samples) execution.run(data, sample);
+    return true;
+  });
+  std::vector<StepTime> times;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    std::vector<double> of_step;
+    for (const std::vector<double>& sample : samples) of_step.push_back(sample[i]);
+    std::ranges::nth_element(of_step, of_step.begin() + runs / 2);
+    times.push_back({steps[i].group, steps[i].name, steps[i].kernel->implementation(), of_step[static_cast<size_t>(runs) / 2]});
+  }
+  return times;
 }
 
 }  // namespace pli::exec

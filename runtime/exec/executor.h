@@ -19,6 +19,9 @@ class Executor {
 
   NamedValues run(const NamedValues& inputs) const;
 
+  /// Runs `runs` times; the median time of each step.
+  std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
+
   /// The plan for these inputs, compiled when it is not there yet.
   std::shared_ptr<const Plan> plan(const NamedValues& inputs) const;
 
@@ -41,6 +44,8 @@ class Executor {
   std::vector<const Tensor*> match(const NamedValues& inputs) const;
   Key key_of(std::span<const Tensor* const> inputs) const;
   std::shared_ptr<Entry> find(const Key& key) const;
+  template <class Use>
+  auto with_execution(Entry& entry, Use&& use) const;
   std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs) const;
 
   ir::Graph graph_;

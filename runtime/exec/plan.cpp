@@ -1,5 +1,6 @@
 #include "runtime/exec/plan.h"
 
+#include <chrono>
 #include <new>
 
 namespace pli::exec {
@@ -85,7 +86,7 @@ std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs)
   return outputs;
 }
 
-std::vector<Tensor> Execution::run(std::span<const void* const> inputs) {
+std::vector<Tensor> Execution::run(std::span<const void* const> inputs, std::span<double> step_ms) {
   std::vector<Tensor> outputs = make_outputs(inputs);
   for (const Patch& patch : input_patches_)
     pointers_[patch.pointer] = static_cast<std::byte*>(const_cast<void*>(inputs[patch.index])) + patch.byte_offset;
@@ -99,7 +100,14 @@ std::vector<Tensor> Execution::run(std::span<const void* const> inputs) {
     next += step.inputs.size();
     const std::span<void* const> out(next, step.outputs.size());
     next += step.outputs.size();
-    step.kernel->run({in, out, scratch_.get(), states_[i].get()});
+    const compute::RunArgs args{in, out, scratch_.get(), states_[i].get()};
+    if (step_ms.empty()) {
+      step.kernel->run(args);
+      continue;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    step.kernel->run(args);
+    step_ms[i] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   }
   return outputs;
 }

@@ -57,7 +57,8 @@ class Execution {
   const std::shared_ptr<const Plan>& plan() const { return plan_; }
 
   /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory.
-  std::vector<Tensor> run(std::span<const void* const> inputs);
+  /// `step_ms`, unless it is empty, takes the milliseconds of each step.
+  std::vector<Tensor> run(std::span<const void* const> inputs, std::span<double> step_ms = {});
 
  private:
   /// A pointer that depends on the call's own inputs and outputs.

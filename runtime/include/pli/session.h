@@ -38,6 +38,14 @@ struct ValueDescription {
   std::vector<std::string> dimensions;
 };
 
+/// Where the time of a run goes: one step of a plan.
+struct StepTime {
+  std::string operators;       // that the step stands for, such as "Conv + Add + Relu"
+  std::string name;            // of the first node
+  std::string implementation;  // "loop", or oneDNN's name such as "jit:avx2"
+  double ms = 0;
+};
+
 /// A model made ready to run. Immutable: `run` may be called from any number of threads at once.
 class PLI_API Session {
  public:
@@ -64,6 +72,10 @@ class PLI_API Session {
 
   /// The plan for the shapes of `inputs` as text: steps with their fused groups, layouts, implementations and memory.
   std::string describe_plan(const NamedValues& inputs) const;
+
+  /// Runs `runs` times and gives the median time of each step, in order. Their sum is below the time of a run: what lies between
+  /// the steps is not in it.
+  std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
 
   /// What optimizing the model did; empty when options.optimize is off.
   const Report& report() const;
