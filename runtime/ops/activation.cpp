@@ -41,8 +41,17 @@ std::optional<Activation> as_clip(const ir::Graph& graph, const ir::Node& node) 
   return Activation{Kind::kClip, *low, *high};
 }
 
+/// The nodes that stand for several while a plan is compiled.
+std::optional<Activation> joined(const ir::Node& node) {
+  if (node.op_type == "Swish") return Activation{Kind::kSwish, 1};
+  if (node.op_type == "HardSwish") return Activation{Kind::kHardSwish};
+  if (node.op_type == "Gelu") return Activation{Kind::kGeluErf};
+  return std::nullopt;
+}
+
 /// The nodes that an Activation describes by attributes alone, whatever their element type.
 std::optional<Activation> by_attributes(const ir::Node& node) {
+  if (node.domain == kInternalDomain) return joined(node);
   if (node.is("Relu")) return Activation{Kind::kRelu};
   if (node.is("LeakyRelu")) return Activation{Kind::kLeakyRelu, node.float_or("alpha", 0.01f)};
   if (node.is("Elu")) return Activation{Kind::kElu, node.float_or("alpha", 1.0f)};
@@ -177,6 +186,13 @@ constexpr Operator activation(std::string_view type, int64_t since, InferFn infe
   return {type, since, kNewestOpset, mask_of(FloatTypes{}), infer, prepare_activation, elementwise_layouts};
 }
 
+constexpr Operator joined_activation(std::string_view type) {
+  Operator op = activation(type, 1);
+  op.types = kF32;
+  op.domain = kInternalDomain;
+  return op;
+}
+
 template <auto kMake, int64_t kGrain>
 constexpr Operator function(std::string_view type, int64_t since) {
   return {type, since, kNewestOpset, mask_of(FloatTypes{}), infer_unary, prepare_function<kMake, kGrain>, elementwise_layouts};
@@ -194,6 +210,9 @@ constexpr std::array kOperators{
     activation("HardSigmoid", 1),
     activation("HardSwish", 14),
     activation("Gelu", 20, infer_gelu),
+    joined_activation("Swish"),
+    joined_activation("HardSwish"),
+    joined_activation("Gelu"),
     function<make_selu, kHeavyGrain>("Selu", 1),
     function<make_celu, kHeavyGrain>("Celu", 12),
     function<make_plain<MishFunction>, kHeavyGrain>("Mish", 18),
@@ -224,7 +243,8 @@ std::function<void(const compute::Tile&)> in_place(const Activation& activation)
 }
 
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node) {
-  if (!node.is_onnx() || !node.input(0) || graph.type(node.input(0)).dtype != DataType::kFloat32) return std::nullopt;
+  if (!(node.is_onnx() || node.domain == kInternalDomain) || !node.input(0)) return std::nullopt;
+  if (graph.type(node.input(0)).dtype != DataType::kFloat32) return std::nullopt;
   if (node.is("Clip")) return as_clip(graph, node);
   if (node.is("PRelu")) {
     const auto slope = constant_scalar(graph, node.input(1));
