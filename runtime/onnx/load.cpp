@@ -3,10 +3,14 @@
 #include "runtime/core/files.h"
 #include "runtime/onnx/functions.h"
 #include "runtime/onnx/graph_reader.h"
+#include "runtime/onnx/records.h"
 #include "runtime/onnx/screen.h"
 
-#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 
 namespace pli {
 
@@ -51,9 +55,19 @@ ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesyste
   return model;
 }
 
+void check_size(int64_t bytes, const Limits& limits) {
+  const int64_t most = std::min<int64_t>(limits.model_bytes, std::numeric_limits<int32_t>::max());
+  if (bytes > most) fail(ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", bytes, most);
+}
+
 onnx::ModelProto parse_file(const InputFile& file, const Limits& limits) {
-  if (file.size() > limits.model_bytes)
-    fail(ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", file.size(), limits.model_bytes);
+  check_size(file.size(), limits);
+  {
+    google::protobuf::io::FileInputStream stream(file.descriptor());
+    check_records(stream, limits);
+  }
+  if (::lseek(file.descriptor(), 0, SEEK_SET) != 0)
+    fail(ErrorCode::kIo, "can't be read: {}", std::error_code(errno, std::generic_category()).message());
   google::protobuf::io::FileInputStream stream(file.descriptor());
   google::protobuf::io::LimitingInputStream limited(&stream, file.size());
   onnx::ModelProto proto;
@@ -76,12 +90,12 @@ ir::Model load_model(const std::filesystem::path& path, const Limits& limits) {
 }
 
 ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
-  const int64_t most = std::min<int64_t>(limits.model_bytes, std::numeric_limits<int32_t>::max());
-  if (bytes.size() > static_cast<uint64_t>(std::max<int64_t>(most, 0)))
-    fail(ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", bytes.size(), most);
+  check_size(static_cast<int64_t>(bytes.size()), limits);
+  const int size = static_cast<int>(bytes.size());
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
+  check_records(stream, limits);
   onnx::ModelProto proto;
-  if (!proto.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    fail(ErrorCode::kInvalidModel, kNoModel);
+  if (!proto.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, kNoModel);
   return read_model(proto, std::nullopt, limits);
 }
 

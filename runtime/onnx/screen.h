@@ -12,7 +12,7 @@
 namespace pli {
 
 /// Walks everything in an untrusted model once, before anything is made of it: nested graphs, functions, sparse tensors
-/// and training graphs included. Counts nodes and levels, and brings the bytes of every external tensor in, so that
+/// and training graphs included. Counts levels, and brings the bytes of every external tensor in, so that
 /// none is left. Returns whether there were any.
 ///
 /// `folder` is where external data may lie; nothing when the model came from memory, which then may have none.

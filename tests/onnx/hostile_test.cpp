@@ -507,6 +507,38 @@ TEST(HostileFiles, SizesAreKnownBeforeTheyAreRead) {
   EXPECT_TRUE(fails_with(kLimit, "1099511627776 bytes are more than", [&] { load_model(folder / "m.onnx", {}); }));
 }
 
+/// A field of a message whose bytes these are.
+std::string field(int number, const std::string& bytes) {
+  std::string text(1, static_cast<char>(number << 3 | 2));
+  for (size_t length = bytes.size();; length >>= 7) {
+    text += static_cast<char>((length & 0x7f) | (length >= 0x80 ? 0x80 : 0));
+    if (length < 0x80) break;
+  }
+  return text + bytes;
+}
+
+std::string repeat(const std::string& text, int count) {
+  std::string result;
+  for (int i = 0; i < count; ++i) result += text;
+  return result;
+}
+
+TEST(HostileLimits, EmptyMessagesAreCountedBeforeTheyAreMade) {
+  const auto parse_graph = [](const std::string& graph_fields) {
+    const std::string bytes = std::string("\x08\x08") + field(ModelProto::kGraphFieldNumber, graph_fields);
+    parse_model(std::as_bytes(std::span(bytes)), {.nodes = 1000});
+  };
+  const std::string node_of_attributes = field(GraphProto::kNodeFieldNumber, repeat(field(5, ""), 1'200'000));
+  EXPECT_TRUE(
+      fails_with(kLimit, "more nodes than the limit of 1000", [&] { parse_graph(repeat(field(1, ""), 1001)); }));
+  EXPECT_TRUE(fails_with(kLimit, "messages and strings", [&] { parse_graph(node_of_attributes); }));
+  EXPECT_TRUE(fails_with(kLimit, "messages and strings", [&] { parse_graph(repeat(field(12, ""), 1'200'000)); }));
+  EXPECT_TRUE(
+      fails_with(kLimit, "messages and strings", [&] { parse_graph(field(1, repeat(field(1, ""), 1'200'000))); }));
+  EXPECT_TRUE(fails_with(kLimit, "messages and strings", [&] { parse_graph(repeat(field(9, ""), 1'200'000)); }));
+  EXPECT_TRUE(fails_with(kInvalid, "protobuf group", [&] { parse_graph("\x9b\x06\x9c\x06"); }));
+}
+
 TEST(HostileLimits, NodesDepthAndRank) {
   ModelProto model = small_model();
   *first(model).add_attribute() = graph_attribute("body", nest(3));
