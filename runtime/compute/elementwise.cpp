@@ -55,9 +55,14 @@ Walk::Walk(const TensorDesc& output, std::span<const TensorDesc> inputs)
       loops.push_back(loop);
     }
   }
-  if (!loops.empty()) columns_ = loops.back(), loops.pop_back();
-  else columns_.strides.fill(1);
-  if (!loops.empty()) rows_ = loops.back(), loops.pop_back();
+  const auto take_innermost = [&](Loop none) {
+    if (loops.empty()) return none;
+    const Loop loop = loops.back();
+    loops.pop_back();
+    return loop;
+  };
+  columns_ = take_innermost({1, {1, 1, 1, 1}});
+  rows_ = take_innermost({});
   outer_ = std::move(loops);
 
   tile_columns_ = std::min(columns_.count, kTileElements);

@@ -13,7 +13,8 @@
 
 namespace pli::compute {
 
-/// A piece of a walk: `rows` rows of `columns` elements of each operand. Operand 0 is the output, the others are the inputs.
+/// A piece of a walk: `rows` rows of `columns` elements of each operand. Operand 0 is the output, the others are the
+/// inputs.
 struct Tile {
   static constexpr size_t kMostOperands = 4;
 
@@ -25,8 +26,9 @@ struct Tile {
   std::array<int64_t, kMostOperands> column_strides{};  // in elements
 };
 
-/// The loops over an output and up to three inputs stretched to its dimensions as NumPy broadcasts: prepared once, for any
-/// dimensions and strides. Loops that are contiguous in every operand are one; the innermost follows the output's memory.
+/// The loops over an output and up to three inputs stretched to its dimensions as NumPy broadcasts: prepared once, for
+/// any dimensions and strides. Loops that are contiguous in every operand are one; the innermost follows the output's
+/// memory.
 class Walk {
  public:
   /// kInternal when an input's dimensions can't be stretched to the output's.
@@ -91,8 +93,10 @@ struct Strided {
 
 template <bool kMoves, class T>
 [[gnu::always_inline]] inline auto packed(const T* data) {
-  if constexpr (kMoves) return Moving<T>{data};
-  else return Fixed<T>{*data};
+  if constexpr (kMoves)
+    return Moving<T>{data};
+  else
+    return Fixed<T>{*data};
 }
 
 /// The output may be one of the moving inputs: an element is read before it is written.
@@ -107,39 +111,56 @@ template <class Out, class F, class... Row>
   for (int64_t i = 0; i < columns; ++i) out[i * stride] = f(in[i]...);
 }
 
-template <class Out, class... In, class F, size_t... I>
-[[gnu::always_inline]] inline void apply_to_tile(const Tile& tile, const F& f, std::index_sequence<I...>) {
-  const auto in = [&]<class T>(std::type_identity<T>, size_t i, int64_t row) [[gnu::always_inline]] {
-    return static_cast<const T*>(tile.inputs[i]) + row * tile.row_strides[i + 1];
-  };
-  const auto out = [&](int64_t row) [[gnu::always_inline]] {
-    return static_cast<Out*>(tile.output) + row * tile.row_strides[0];
-  };
-  bool is_packed = tile.column_strides[0] == 1;
-  unsigned moving = 0;  // bit i: input i moves with the columns
-  for (size_t i = 0; i < sizeof...(In); ++i) {
-    is_packed = is_packed && (tile.column_strides[i + 1] & ~int64_t{1}) == 0;
-    moving |= static_cast<unsigned>(tile.column_strides[i + 1] & 1) << i;
-  }
-  const auto packed_rows = [&]<unsigned kMoving>(std::integral_constant<unsigned, kMoving>) [[gnu::always_inline]] {
-    if (!is_packed || moving != kMoving) return false;
-    for (int64_t row = 0; row < tile.rows; ++row)
-      packed_row(tile.columns, out(row), f, packed<(kMoving >> I & 1u) != 0>(in(std::type_identity<In>{}, I, row))...);
-    return true;
-  };
-  const bool done = [&]<unsigned... kLess>(std::integer_sequence<unsigned, kLess...>) [[gnu::always_inline]] {
-    return (packed_rows(std::integral_constant<unsigned, kLess + 1>{}) || ...);
-  }(std::make_integer_sequence<unsigned, (1u << sizeof...(In)) - 1>{});
-  if (done) return;
+template <class T>
+[[gnu::always_inline]] inline const T* input_row(const Tile& tile, size_t input, int64_t row) {
+  return static_cast<const T*>(tile.inputs[input]) + row * tile.row_strides[input + 1];
+}
+template <class T>
+[[gnu::always_inline]] inline T* output_row(const Tile& tile, int64_t row) {
+  return static_cast<T*>(tile.output) + row * tile.row_strides[0];
+}
+
+/// Bit i of kMoving: input i moves with the columns; otherwise it is the same for a whole row.
+template <unsigned kMoving, class Out, class... In, class F, size_t... I>
+[[gnu::always_inline]] inline void packed_rows(const Tile& tile, const F& f, std::index_sequence<I...>) {
   for (int64_t row = 0; row < tile.rows; ++row)
-    strided_row(tile.columns, out(row), tile.column_strides[0], f,
-                Strided<In>{in(std::type_identity<In>{}, I, row), tile.column_strides[I + 1]}...);
+    packed_row(tile.columns, output_row<Out>(tile, row), f,
+               packed<(kMoving >> I & 1u) != 0>(input_row<In>(tile, I, row))...);
+}
+
+/// packed_rows for what the tile is, one of kMoving...; false when it is none of them.
+template <class Out, class... In, class F, unsigned... kMoving>
+[[gnu::always_inline]] inline bool try_packed(const Tile& tile, const F& f,
+                                              std::integer_sequence<unsigned, kMoving...>) {
+  if (tile.column_strides[0] != 1) return false;
+  unsigned moving = 0;
+  for (size_t i = 0; i < sizeof...(In); ++i) {
+    const int64_t stride = tile.column_strides[i + 1];
+    if (stride != 0 && stride != 1) return false;
+    moving |= static_cast<unsigned>(stride) << i;
+  }
+  const std::index_sequence_for<In...> indices;
+  return ((moving == kMoving && (packed_rows<kMoving, Out, In...>(tile, f, indices), true)) || ...);
+}
+
+template <class Out, class... In, class F, size_t... I>
+[[gnu::always_inline]] inline void strided_rows(const Tile& tile, const F& f, std::index_sequence<I...>) {
+  for (int64_t row = 0; row < tile.rows; ++row)
+    strided_row(tile.columns, output_row<Out>(tile, row), tile.column_strides[0], f,
+                Strided<In>{input_row<In>(tile, I, row), tile.column_strides[I + 1]}...);
+}
+
+template <class Out, class... In, class F>
+[[gnu::always_inline]] inline void apply_to_tile(const Tile& tile, const F& f) {
+  constexpr unsigned kEverySubset = 1u << sizeof...(In);
+  if (!try_packed<Out, In...>(tile, f, std::make_integer_sequence<unsigned, kEverySubset>{}))
+    strided_rows<Out, In...>(tile, f, std::index_sequence_for<In...>{});
 }
 
 /// In the instruction set of this machine, where the loop is worth several versions of the code: over float.
 template <class Out, class... In, class F>
 PLI_SIMD_CLONES void apply_hot(const Tile& tile, const F& f) {
-  apply_to_tile<Out, In...>(tile, f, std::index_sequence_for<In...>{});
+  apply_to_tile<Out, In...>(tile, f);
 }
 
 }  // namespace detail
@@ -147,8 +168,10 @@ PLI_SIMD_CLONES void apply_hot(const Tile& tile, const F& f) {
 /// output = f(inputs...) for every element of the tile, whose operands hold Out and In....
 template <class Out, class... In, class F>
 void apply(const Tile& tile, const F& f) {
-  if constexpr ((std::same_as<In, float> && ...)) detail::apply_hot<Out, In...>(tile, f);
-  else detail::apply_to_tile<Out, In...>(tile, f, std::index_sequence_for<In...>{});
+  if constexpr ((std::same_as<In, float> && ...))
+    detail::apply_hot<Out, In...>(tile, f);
+  else
+    detail::apply_to_tile<Out, In...>(tile, f);
 }
 
 /// The same for every element of the walk. The output's memory may be that of an input that is laid out like it.

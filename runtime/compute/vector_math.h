@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <limits>
 
-/// Elementary functions for loops: without branches or table look-ups, so that a loop over them vectorises. For float they
-/// stay within 3 units in the last place (the polynomials are minimax fits of our own); for double they are the standard
-/// library's. NaN gives NaN, infinities their limits. A loop that calls them belongs in a PLI_SIMD_CLONES function.
+/// Elementary functions for loops: without branches or table look-ups, so that a loop over them vectorises. For float
+/// they stay within 3 units in the last place (the polynomials are minimax fits of our own); for double they are the
+/// standard library's. NaN gives NaN, infinities their limits. A loop that calls them belongs in a PLI_SIMD_CLONES
+/// function.
 namespace pli::compute {
 
 #define PLI_VECTOR_MATH [[gnu::always_inline]] inline
@@ -38,7 +39,7 @@ PLI_VECTOR_MATH float power_of_two(int32_t n) { return std::bit_cast<float>((sta
 }  // namespace detail
 
 PLI_VECTOR_MATH float fast_exp(float x) {
-  x = x > 89.0f ? 89.0f : x;  // beyond: infinity
+  x = x > 89.0f ? 89.0f : x;      // beyond: infinity
   x = x < -104.0f ? -104.0f : x;  // beyond: zero
   const auto [n, q] = detail::reduce_exp(x);
   const int32_t half = n >> 1;  // in two steps: 2^n alone may be too large, or no normal number

@@ -86,7 +86,8 @@ std::vector<ir::Type> infer_clip(const InferContext& context) {
   return {type};
 }
 
-/// x is stretched by nothing: the slope's dimensions are those of x or 1. Before version 7 a vector holds one slope a channel.
+/// x is stretched by nothing: the slope's dimensions are those of x or 1. Before version 7 a vector holds one slope a
+/// channel.
 int64_t slope_start(int64_t opset, int64_t rank, int64_t slope_rank) {
   if (opset < 7 && slope_rank == 1 && rank > 2) return 1;
   if (slope_rank > rank) fail(ErrorCode::kInvalidModel, "a slope of rank {} for an input of rank {}", slope_rank, rank);
@@ -151,7 +152,8 @@ std::unique_ptr<Kernel> prepare_clip(const PrepareContext& context) {
     ClipFunction<T> bounds{Limit::has_infinity ? -Limit::infinity() : Limit::lowest(),
                            Limit::has_infinity ? Limit::infinity() : Limit::max()};
     if (std::is_floating_point_v<T> && context.opset < kClipByInputs)
-      bounds = {static_cast<T>(context.node.float_or("min", -kInfinity)), static_cast<T>(context.node.float_or("max", kInfinity))};
+      bounds = {static_cast<T>(context.node.float_or("min", -kInfinity)),
+                static_cast<T>(context.node.float_or("max", kInfinity))};
     return compute::make_kernel([walk = compute::Walk(context.outputs[0], std::span(context.inputs).first(1)), bounds,
                                  low = context.has(1), high = context.has(2)](const compute::RunArgs& args) {
       ClipFunction<T> clip = bounds;
@@ -167,8 +169,10 @@ using PReluTypes = TypeList<float, double, int32_t, int64_t, uint32_t, uint64_t>
 struct PReluFunction {
   template <class T>
   T operator()(T x, T slope) const {
-    if constexpr (std::is_unsigned_v<T>) return x;
-    else return x < T(0) ? wrapping(std::multiplies(), x, slope) : x;
+    if constexpr (std::is_unsigned_v<T>)
+      return x;
+    else
+      return x < T(0) ? wrapping(std::multiplies(), x, slope) : x;
   }
 };
 
@@ -195,7 +199,13 @@ constexpr Operator joined_activation(std::string_view type) {
 
 template <auto kMake, int64_t kGrain>
 constexpr Operator function(std::string_view type, int64_t since) {
-  return {type, since, kNewestOpset, mask_of(FloatTypes{}), infer_unary, prepare_function<kMake, kGrain>, elementwise_layouts};
+  return {type,
+          since,
+          kNewestOpset,
+          mask_of(FloatTypes{}),
+          infer_unary,
+          prepare_function<kMake, kGrain>,
+          elementwise_layouts};
 }
 
 template <class F>

@@ -8,12 +8,12 @@
 
 namespace pli::ops {
 
-/// Relu, LeakyRelu, PRelu, Elu, Selu, Celu, ThresholdedRelu, Sigmoid, HardSigmoid, HardSwish, Mish, Gelu, Softplus, Softsign,
-/// Shrink, Clip.
+/// Relu, LeakyRelu, PRelu, Elu, Selu, Celu, ThresholdedRelu, Sigmoid, HardSigmoid, HardSwish, Mish, Gelu, Softplus,
+/// Softsign, Shrink, Clip.
 Family activation_family();
 
-/// The node as a function of one element that the kernel before it can apply: a float32 function of input 0 whose parameters
-/// are constant (Clip's bounds, the slope of a PRelu with a single one). Nothing where it is something else.
+/// The node as a function of one element that the kernel before it can apply: a float32 function of input 0 whose
+/// parameters are constant (Clip's bounds, the slope of a PRelu with a single one). Nothing where it is something else.
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node);
 
 /// What applies the activation to the output of a tile of float32.

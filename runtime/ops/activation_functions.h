@@ -72,7 +72,7 @@ struct HardSigmoidFunction {
 struct HardSwishFunction {
   template <class T>
   T operator()(T x) const {
-    return x * ClipFunction<float>{0, 1}(x / T(6) + T(0.5));
+    return x * ClipFunction<float>{0, 1}(x * T(1.0 / 6) + T(0.5));
   }
 };
 
@@ -156,18 +156,30 @@ auto visit(const Activation& activation, const Body& body) {
   const float alpha = activation.alpha;
   const float beta = activation.beta;
   switch (activation.kind) {
-    case Activation::Kind::kRelu: return body(ReluFunction{});
-    case Activation::Kind::kLeakyRelu: return body(LeakyReluFunction{alpha});
-    case Activation::Kind::kClip: return body(ClipFunction<float>{alpha, beta});
-    case Activation::Kind::kSigmoid: return body(SigmoidFunction{});
-    case Activation::Kind::kTanh: return body(TanhFunction{});
-    case Activation::Kind::kElu: return body(EluFunction{alpha});
-    case Activation::Kind::kHardSigmoid: return body(HardSigmoidFunction{alpha, beta});
-    case Activation::Kind::kHardSwish: return body(HardSwishFunction{});
-    case Activation::Kind::kSwish: return body(SwishFunction{alpha});
-    case Activation::Kind::kGeluErf: return body(GeluErfFunction{});
-    case Activation::Kind::kGeluTanh: return body(GeluTanhFunction{});
-    case Activation::Kind::kLinear: return body(LinearFunction{alpha, beta});
+    case Activation::Kind::kRelu:
+      return body(ReluFunction{});
+    case Activation::Kind::kLeakyRelu:
+      return body(LeakyReluFunction{alpha});
+    case Activation::Kind::kClip:
+      return body(ClipFunction<float>{alpha, beta});
+    case Activation::Kind::kSigmoid:
+      return body(SigmoidFunction{});
+    case Activation::Kind::kTanh:
+      return body(TanhFunction{});
+    case Activation::Kind::kElu:
+      return body(EluFunction{alpha});
+    case Activation::Kind::kHardSigmoid:
+      return body(HardSigmoidFunction{alpha, beta});
+    case Activation::Kind::kHardSwish:
+      return body(HardSwishFunction{});
+    case Activation::Kind::kSwish:
+      return body(SwishFunction{alpha});
+    case Activation::Kind::kGeluErf:
+      return body(GeluErfFunction{});
+    case Activation::Kind::kGeluTanh:
+      return body(GeluTanhFunction{});
+    case Activation::Kind::kLinear:
+      return body(LinearFunction{alpha, beta});
   }
   fail(ErrorCode::kInternal, "an activation of unknown kind {}", static_cast<int>(activation.kind));
 }

@@ -38,18 +38,24 @@ struct Mul {
 struct Div {
   template <class T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_floating_point_v<T>) return a / b;
-    else if constexpr (std::is_unsigned_v<T>) return b == 0 ? T(0) : static_cast<T>(a / b);
-    else return b == 0 ? T(0) : b == -1 ? wrapping(std::minus(), T(0), a) : static_cast<T>(a / b);
+    if constexpr (std::is_floating_point_v<T>)
+      return a / b;
+    else if constexpr (std::is_unsigned_v<T>)
+      return b == 0 ? T(0) : static_cast<T>(a / b);
+    else
+      return b == 0 ? T(0) : b == -1 ? wrapping(std::minus(), T(0), a) : static_cast<T>(a / b);
   }
 };
 /// The remainder with the sign of the dividend; of a division by the integer 0 it is 0.
 struct Fmod {
   template <class T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_floating_point_v<T>) return std::fmod(a, b);
-    else if constexpr (std::is_unsigned_v<T>) return b == 0 ? T(0) : static_cast<T>(a % b);
-    else return b == 0 || b == -1 ? T(0) : static_cast<T>(a % b);
+    if constexpr (std::is_floating_point_v<T>)
+      return std::fmod(a, b);
+    else if constexpr (std::is_unsigned_v<T>)
+      return b == 0 ? T(0) : static_cast<T>(a % b);
+    else
+      return b == 0 || b == -1 ? T(0) : static_cast<T>(a % b);
   }
 };
 /// The remainder with the sign of the divisor, for integers.
@@ -98,10 +104,14 @@ template <class F>
 std::optional<ThenPiecewiseLinear<F>> then(const Activation& activation) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   switch (activation.kind) {
-    case Activation::Kind::kRelu: return {{1, 0, kInfinity}};
-    case Activation::Kind::kClip: return {{1, activation.alpha, activation.beta}};
-    case Activation::Kind::kLeakyRelu: return {{activation.alpha, -kInfinity, kInfinity}};
-    default: return std::nullopt;
+    case Activation::Kind::kRelu:
+      return {{1, 0, kInfinity}};
+    case Activation::Kind::kClip:
+      return {{1, activation.alpha, activation.beta}};
+    case Activation::Kind::kLeakyRelu:
+      return {{activation.alpha, -kInfinity, kInfinity}};
+    default:
+      return std::nullopt;
   }
 }
 
@@ -114,8 +124,8 @@ std::unique_ptr<Kernel> fused_kernel(const PrepareContext& context, const F& f, 
     after.push_back(in_place(epilogue.activation));
   }
   const int64_t grain = after.empty() ? kLightGrain : kHeavyGrain;
-  return compute::make_kernel([walk = compute::Walk(context.outputs[0], binary_operands(context)), f, after = std::move(after),
-                               grain](const compute::RunArgs& args) {
+  return compute::make_kernel([walk = compute::Walk(context.outputs[0], binary_operands(context)), f,
+                               after = std::move(after), grain](const compute::RunArgs& args) {
     walk.run(args.outputs[0], args.inputs, grain, [&](const Tile& tile) {
       compute::apply<float, float, float>(tile, f);
       for (const auto& step : after) step(tile);
@@ -146,11 +156,13 @@ std::unique_ptr<Kernel> prepare_mod(const PrepareContext& context) {
   return prepare_binary<Mod, IntegerTypes>(context);
 }
 
-// --- Pow -----------------------------------------------------------------------------------------------------------------
+// --- Pow
+// -----------------------------------------------------------------------------------------------------------------
 
 using PowTypes = TypeList<float, double, int32_t, int64_t>;
 
-/// Integers to the power of a whole number wrap around; to a negative one they are truncated like any quotient, and 0 is 0.
+/// Integers to the power of a whole number wrap around; to a negative one they are truncated like any quotient, and 0
+/// is 0.
 struct Pow {
   template <std::floating_point T>
   T operator()(T base, T exponent) const {
@@ -229,7 +241,8 @@ std::vector<ir::Type> infer_pow(const InferContext& context) {
   return {ir::Type::tensor(context.type(0).dtype, broadcast(context.type(0).dims, context.type(1).dims))};
 }
 
-// --- any number of operands ----------------------------------------------------------------------------------------------
+// --- any number of operands
+// ----------------------------------------------------------------------------------------------
 
 std::vector<ir::Type> infer_variadic(const InferContext& context) {
   context.check_inputs(std::max<size_t>(context.node.inputs.size(), 1), std::numeric_limits<size_t>::max());
@@ -284,8 +297,9 @@ std::optional<std::vector<View>> view_variadic(const PrepareContext& context) {
 
 template <class F>
 constexpr Operator arithmetic(std::string_view type) {
-  return {type,    1, kNewestOpset, mask_of(NumericTypes{}), infer_binary, prepare_arithmetic<F>, elementwise_layouts,
-          nullptr, 0, kTakesActivation};
+  return {
+      type,    1, kNewestOpset,    mask_of(NumericTypes{}), infer_binary, prepare_arithmetic<F>, elementwise_layouts,
+      nullptr, 0, kTakesActivation};
 }
 
 template <class Types>

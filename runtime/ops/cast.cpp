@@ -9,8 +9,8 @@ namespace pli::ops {
 
 namespace {
 
-using CastTypes = TypeList<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
-                           uint64_t, bool>;
+using CastTypes = TypeList<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+                           uint32_t, uint64_t, bool>;
 
 template <class T>
 constexpr bool kIsHalf = std::is_same_v<T, Float16> || std::is_same_v<T, Bfloat16>;
@@ -74,8 +74,10 @@ std::unique_ptr<Kernel> make_cast(const TensorDesc& from, const TensorDesc& to) 
   if (from.dtype == to.dtype) return compute::make_copy(from, to);
   return dispatch(from.dtype, CastTypes{}, [&]<class From>(std::type_identity<From>) {
     return dispatch(to.dtype, CastTypes{}, [&]<class To>(std::type_identity<To>) -> std::unique_ptr<Kernel> {
-      if constexpr (std::is_same_v<From, To>) return nullptr;
-      else return loop_kernel<Stored<To>, Stored<From>>(to, std::array{from}, Convert<From, To>{}, compute::kLightGrain);
+      if constexpr (std::is_same_v<From, To>)
+        return nullptr;
+      else
+        return loop_kernel<Stored<To>, Stored<From>>(to, std::array{from}, Convert<From, To>{}, compute::kLightGrain);
     });
   });
 }

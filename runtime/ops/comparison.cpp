@@ -50,7 +50,8 @@ struct Select {
 
 template <class Function>
 std::unique_ptr<Kernel> prepare_logical(const PrepareContext& context) {
-  return loop_kernel<uint8_t, uint8_t, uint8_t>(context.outputs[0], binary_operands(context), Logical<Function>{}, kLightGrain);
+  return loop_kernel<uint8_t, uint8_t, uint8_t>(context.outputs[0], binary_operands(context), Logical<Function>{},
+                                                kLightGrain);
 }
 
 template <class Compare>
@@ -94,8 +95,8 @@ std::vector<ir::Type> infer_where(const InferContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_where(const PrepareContext& context) {
-  using Types = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, bool, Float16,
-                         Bfloat16>;
+  using Types = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, bool,
+                         Float16, Bfloat16>;
   return dispatch(context.outputs[0].dtype, Types{}, [&]<class T>(std::type_identity<T>) {
     using E = Stored<T>;
     return loop_kernel<E, uint8_t, E, E>(context.outputs[0], context.inputs, Select{}, kLightGrain);
@@ -114,7 +115,12 @@ constexpr Operator logical(std::string_view type) {
 
 template <class Function>
 constexpr Operator bitwise(std::string_view type) {
-  return {type,         18, kNewestOpset, mask_of(IntegerTypes{}), infer_binary, prepare_binary<Bitwise<Function>, IntegerTypes>,
+  return {type,
+          18,
+          kNewestOpset,
+          mask_of(IntegerTypes{}),
+          infer_binary,
+          prepare_binary<Bitwise<Function>, IntegerTypes>,
           elementwise_layouts};
 }
 

@@ -25,7 +25,8 @@ std::vector<size_t> order_of_axes(const PrepareContext& context) {
   const Shape& dims = context.outputs.at(0).dims;
   std::vector<size_t> order(dims.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  const auto lead = std::ranges::max_element(context.inputs, {}, [&](const TensorDesc& desc) { return fitness(desc, dims); });
+  const auto lead =
+      std::ranges::max_element(context.inputs, {}, [&](const TensorDesc& desc) { return fitness(desc, dims); });
   if (lead != context.inputs.end() && fitness(*lead, dims) > 0)
     std::ranges::stable_sort(order, std::greater(), [&](size_t axis) { return lead->strides[axis]; });
   return order;
@@ -43,7 +44,8 @@ std::vector<size_t> own_axes(const TensorDesc& desc, std::span<const size_t> ord
 TensorDesc dense_in_order(const TensorDesc& desc, std::span<const size_t> axes) {
   TensorDesc dense = desc;
   int64_t stride = 1;
-  for (size_t i = axes.size(); i-- > 0; stride *= std::max<int64_t>(desc.dims[axes[i]], 1)) dense.strides[axes[i]] = stride;
+  for (size_t i = axes.size(); i-- > 0; stride *= std::max<int64_t>(desc.dims[axes[i]], 1))
+    dense.strides[axes[i]] = stride;
   return dense;
 }
 
@@ -107,12 +109,14 @@ std::vector<ir::Type> infer_binary(const InferContext& context) {
   const DataType dtype = common_dtype(context);
   const ir::Type& a = context.type(0);
   const ir::Type& b = context.type(1);
-  if (context.opset >= kNumpyBroadcasting || !a.dims || !b.dims) return {ir::Type::tensor(dtype, broadcast(a.dims, b.dims))};
+  if (context.opset >= kNumpyBroadcasting || !a.dims || !b.dims)
+    return {ir::Type::tensor(dtype, broadcast(a.dims, b.dims))};
 
   if (context.node.int_or("broadcast", 0) == 0 && a.rank() != b.rank())
     fail(ErrorCode::kInvalidModel, "operands of rank {} and {} without attribute broadcast", a.rank(), b.rank());
   const int64_t start = broadcast_start(context.opset, context.node, a.rank(), b.rank());
-  if (start < 0) fail(ErrorCode::kInvalidModel, "operand 1 has more dimensions than operand 0: {} and {}", b.rank(), a.rank());
+  if (start < 0)
+    fail(ErrorCode::kInvalidModel, "operand 1 has more dimensions than operand 0: {} and {}", b.rank(), a.rank());
   ir::Dims aligned = *b.dims;
   aligned.resize(a.dims->size() - static_cast<size_t>(start), ir::Dim(1));
   return {ir::Type::tensor(dtype, broadcast(a.dims, aligned))};

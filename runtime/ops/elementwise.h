@@ -9,7 +9,8 @@
 #include <memory>
 #include <type_traits>
 
-/// What the families of elementwise operators share: their table lines name a functor, a list of element types, and these.
+/// What the families of elementwise operators share: their table lines name a functor, a list of element types, and
+/// these.
 namespace pli::ops {
 
 /// Element types as C++ types.
@@ -53,13 +54,16 @@ constexpr To saturate(From x) {
 /// a op b; for integers in unsigned arithmetic, so that an overflow wraps around as in two's complement.
 template <class T, class Op>
 constexpr T wrapping(Op op, T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return op(a, b);
-  else return static_cast<T>(op(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
+  if constexpr (std::is_floating_point_v<T>)
+    return op(a, b);
+  else
+    return static_cast<T>(op(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
 }
 
 /// output 0 = f(inputs...), stretched to the output's dimensions, on elements of Out and In....
 template <class Out, class... In, class F>
-std::unique_ptr<Kernel> loop_kernel(const TensorDesc& output, std::span<const TensorDesc> inputs, const F& f, int64_t grain) {
+std::unique_ptr<Kernel> loop_kernel(const TensorDesc& output, std::span<const TensorDesc> inputs, const F& f,
+                                    int64_t grain) {
   return compute::make_kernel(
       [walk = compute::Walk(output, inputs.first(sizeof...(In))), f, grain](const compute::RunArgs& args) {
         compute::apply<Out, In...>(walk, args.outputs[0], args.inputs, grain, f);
@@ -80,9 +84,9 @@ std::vector<ir::Type> infer_unary(const InferContext& context);
 /// The common element type of the inputs, as far as it is known. kInvalidModel when they differ.
 DataType common_dtype(const InferContext& context);
 
-/// Where dimension 0 of the second operand of Add, Sub, And, ... stands among the `rank` dimensions of the first: NumPy's
-/// rule, or before version 7 the attribute `axis`. Negative when the second has more dimensions. kInvalidModel when the
-/// attribute leaves too few dimensions.
+/// Where dimension 0 of the second operand of Add, Sub, And, ... stands among the `rank` dimensions of the first:
+/// NumPy's rule, or before version 7 the attribute `axis`. Negative when the second has more dimensions. kInvalidModel
+/// when the attribute leaves too few dimensions.
 int64_t broadcast_start(int64_t opset, const ir::Node& node, int64_t rank, int64_t other_rank);
 
 /// Two operands of one element type that are broadcast; the result has that type.

@@ -16,24 +16,31 @@ using compute::kLightGrain;
 struct Abs {
   template <class T>
   T operator()(T x) const {
-    if constexpr (std::is_floating_point_v<T>) return std::abs(x);
-    else if constexpr (std::is_signed_v<T>) return x < 0 ? static_cast<T>(uint64_t{0} - static_cast<uint64_t>(x)) : x;
-    else return x;
+    if constexpr (std::is_floating_point_v<T>)
+      return std::abs(x);
+    else if constexpr (std::is_signed_v<T>)
+      return x < 0 ? static_cast<T>(uint64_t{0} - static_cast<uint64_t>(x)) : x;
+    else
+      return x;
   }
 };
 /// The least integer is its own negative, as in two's complement.
 struct Neg {
   template <class T>
   T operator()(T x) const {
-    if constexpr (std::is_floating_point_v<T>) return -x;
-    else return static_cast<T>(uint64_t{0} - static_cast<uint64_t>(x));
+    if constexpr (std::is_floating_point_v<T>)
+      return -x;
+    else
+      return static_cast<T>(uint64_t{0} - static_cast<uint64_t>(x));
   }
 };
 struct Sign {
   template <class T>
   T operator()(T x) const {
-    if constexpr (std::is_unsigned_v<T>) return x > 0 ? T(1) : T(0);
-    else return x > 0 ? T(1) : x < 0 ? T(-1) : x;
+    if constexpr (std::is_unsigned_v<T>)
+      return x > 0 ? T(1) : T(0);
+    else
+      return x > 0 ? T(1) : x < 0 ? T(-1) : x;
   }
 };
 struct Reciprocal {
@@ -51,12 +58,12 @@ struct Round {
 };
 
 /// A functor from a function that takes float and double.
-#define PLI_UNARY(Name, function)      \
-  struct Name {                        \
-    template <class T>                 \
-    T operator()(T x) const {          \
-      return function(x);              \
-    }                                  \
+#define PLI_UNARY(Name, function) \
+  struct Name {                   \
+    template <class T>            \
+    T operator()(T x) const {     \
+      return function(x);         \
+    }                             \
   }
 PLI_UNARY(Ceil, std::ceil);
 PLI_UNARY(Floor, std::floor);
@@ -122,12 +129,14 @@ std::unique_ptr<Kernel> prepare_is_nan(const PrepareContext& context) { return p
 
 std::unique_ptr<Kernel> prepare_is_inf(const PrepareContext& context) {
   const ir::Node& node = context.node;
-  return prepare_predicate(context, IsInf{node.int_or("detect_negative", 1) != 0, node.int_or("detect_positive", 1) != 0});
+  return prepare_predicate(context,
+                           IsInf{node.int_or("detect_negative", 1) != 0, node.int_or("detect_positive", 1) != 0});
 }
 
 template <class F, class Types = FloatTypes, int64_t kGrain = kLightGrain>
 constexpr Operator unary(std::string_view type, int64_t since) {
-  return {type, since, kNewestOpset, mask_of(Types{}), infer_unary, prepare_unary<F, Types, kGrain>, elementwise_layouts};
+  return {
+      type, since, kNewestOpset, mask_of(Types{}), infer_unary, prepare_unary<F, Types, kGrain>, elementwise_layouts};
 }
 
 template <class F>

@@ -49,7 +49,8 @@ Shape stretchable(const Shape& dims, std::mt19937& random) {
   Shape result = dims;
   for (int64_t& dim : result)
     if (random() % 3 == 0) dim = 1;
-  result.erase(result.begin(), result.begin() + static_cast<std::ptrdiff_t>(random() % 4 == 0 ? random() % (dims.size() + 1) : 0));
+  result.erase(result.begin(),
+               result.begin() + static_cast<std::ptrdiff_t>(random() % 4 == 0 ? random() % (dims.size() + 1) : 0));
   return result;
 }
 

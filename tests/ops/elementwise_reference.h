@@ -64,8 +64,8 @@ std::vector<T> values_of(const NodeCase& node) {
 }
 
 /// Row-major and channels-last against the same expectation.
-inline void expect_both(const NodeCase& node, const Shape& shape, const std::vector<double>& expected, double rtol = 1e-5,
-                        double atol = 1e-6) {
+inline void expect_both(const NodeCase& node, const Shape& shape, const std::vector<double>& expected,
+                        double rtol = 1e-5, double atol = 1e-6) {
   {
     SCOPED_TRACE(node.op_type + " row-major");
     expect_near(run(node).at(0), shape, expected, rtol, atol);

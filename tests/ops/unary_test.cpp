@@ -15,14 +15,29 @@ double reciprocal(double x) { return 1 / x; }
 double negated(double x) { return -x; }
 
 const Case kCases[] = {
-    {"Abs", 6, -3, 3, std::fabs},        {"Neg", 6, -3, 3, negated},       {"Sign", 9, -1, 1, sign},
-    {"Reciprocal", 6, 0.1f, 3, reciprocal}, {"Ceil", 6, -5, 5, std::ceil}, {"Floor", 13, -5, 5, std::floor},
-    {"Round", 11, -5, 5, std::nearbyint}, {"Sqrt", 13, 0, 9, std::sqrt},   {"Exp", 6, -20, 20, std::exp},
-    {"Log", 13, 0, 100, std::log},       {"Erf", 9, -4, 4, std::erf},      {"Tanh", 6, -10, 10, std::tanh},
-    {"Sin", 7, -9, 9, std::sin},         {"Cos", 7, -9, 9, std::cos},      {"Tan", 7, -1.5f, 1.5f, std::tan},
-    {"Asin", 7, -1, 1, std::asin},       {"Acos", 7, -1, 1, std::acos},    {"Atan", 7, -9, 9, std::atan},
-    {"Sinh", 9, -5, 5, std::sinh},       {"Cosh", 9, -5, 5, std::cosh},    {"Asinh", 9, -9, 9, std::asinh},
-    {"Acosh", 9, 1, 9, std::acosh},      {"Atanh", 9, -0.99f, 0.99f, std::atanh},
+    {"Abs", 6, -3, 3, std::fabs},
+    {"Neg", 6, -3, 3, negated},
+    {"Sign", 9, -1, 1, sign},
+    {"Reciprocal", 6, 0.1f, 3, reciprocal},
+    {"Ceil", 6, -5, 5, std::ceil},
+    {"Floor", 13, -5, 5, std::floor},
+    {"Round", 11, -5, 5, std::nearbyint},
+    {"Sqrt", 13, 0, 9, std::sqrt},
+    {"Exp", 6, -20, 20, std::exp},
+    {"Log", 13, 0, 100, std::log},
+    {"Erf", 9, -4, 4, std::erf},
+    {"Tanh", 6, -10, 10, std::tanh},
+    {"Sin", 7, -9, 9, std::sin},
+    {"Cos", 7, -9, 9, std::cos},
+    {"Tan", 7, -1.5f, 1.5f, std::tan},
+    {"Asin", 7, -1, 1, std::asin},
+    {"Acos", 7, -1, 1, std::acos},
+    {"Atan", 7, -9, 9, std::atan},
+    {"Sinh", 9, -5, 5, std::sinh},
+    {"Cosh", 9, -5, 5, std::cosh},
+    {"Asinh", 9, -9, 9, std::asinh},
+    {"Acosh", 9, 1, 9, std::acosh},
+    {"Atanh", 9, -0.99f, 0.99f, std::atanh},
 };
 
 class Unary : public testing::TestWithParam<Case> {};
@@ -40,7 +55,8 @@ TEST_P(Unary, MatchesTheFunctionInDouble) {
 
 TEST_P(Unary, KeepsNaN) {
   const Tensor x = tensor<float>({5}, std::vector<float>(5, kNaN));
-  for (const float value : values_of<float>({GetParam().op_type, GetParam().opset, {x}})) EXPECT_TRUE(std::isnan(value));
+  for (const float value : values_of<float>({GetParam().op_type, GetParam().opset, {x}}))
+    EXPECT_TRUE(std::isnan(value));
 }
 
 TEST_P(Unary, KeepsTypeAndSymbols) {
@@ -65,7 +81,8 @@ TEST(UnaryIntegers, WrapAtTheLeastNumber) {
 }
 
 TEST(UnaryIntegers, BitwiseNotFlipsEveryBit) {
-  EXPECT_EQ(values_of<uint8_t>({"BitwiseNot", 18, {tensor<uint8_t>({3}, {0, 1, 200})}}), (std::vector<uint8_t>{255, 254, 55}));
+  EXPECT_EQ(values_of<uint8_t>({"BitwiseNot", 18, {tensor<uint8_t>({3}, {0, 1, 200})}}),
+            (std::vector<uint8_t>{255, 254, 55}));
   EXPECT_EQ(values_of<int64_t>({"BitwiseNot", 18, {tensor<int64_t>({2}, {0, 41})}}), (std::vector<int64_t>{-1, -42}));
 }
 
@@ -73,8 +90,10 @@ TEST(UnaryPredicates, SeeNaNAndInfinities) {
   const auto x = tensor<float>({5}, {1, kNaN, kInfinity, -kInfinity, 0});
   EXPECT_EQ(doubles(run({"IsNaN", 13, {x}})[0]), (std::vector<double>{0, 1, 0, 0, 0}));
   EXPECT_EQ(doubles(run({"IsInf", 10, {x}})[0]), (std::vector<double>{0, 0, 1, 1, 0}));
-  EXPECT_EQ(doubles(run({"IsInf", 10, {x}, {attribute("detect_negative", 0)}})[0]), (std::vector<double>{0, 0, 1, 0, 0}));
-  EXPECT_EQ(doubles(run({"IsInf", 20, {x}, {attribute("detect_positive", 0)}})[0]), (std::vector<double>{0, 0, 0, 1, 0}));
+  EXPECT_EQ(doubles(run({"IsInf", 10, {x}, {attribute("detect_negative", 0)}})[0]),
+            (std::vector<double>{0, 0, 1, 0, 0}));
+  EXPECT_EQ(doubles(run({"IsInf", 20, {x}, {attribute("detect_positive", 0)}})[0]),
+            (std::vector<double>{0, 0, 0, 1, 0}));
   EXPECT_EQ(infer("IsNaN", 13, {ir::Type::tensor(DataType::kFloat32, ir::Dims{2})}).at(0).dtype, DataType::kBool);
 }
 
