@@ -2,12 +2,30 @@
 
 #include "passes/pipeline.h"
 #include "runtime/ir/graph.h"
+#include "runtime/onnx/functions.h"
 
 namespace pli {
+
+namespace {
+
+/// Functions are kept as they come, so that what is in them is too.
+void report_functions(const ir::Model& model, Report& report) {
+  for (const ir::Function& function : model.functions)
+    for (auto& [name, output] : find_in_function(function, "BatchNormalization"))
+      report.batch_norms.push_back(
+          {.name = name,
+           .output = output,
+           .graph = function.domain + "." + function.name,
+           .code = std::string(passes::code::kFunction),
+           .reason = "it is in a local function of the model, and those are left as they are"});
+}
+
+}  // namespace
 
 Report optimize(Model& model, const OptimizeOptions& options) {
   ir::Model copy = *model.ir();
   Report report = passes::run(copy, options);
+  report_functions(copy, report);
   model = Model(std::make_shared<const ir::Model>(std::move(copy)));
   return report;
 }

@@ -96,4 +96,26 @@ class Expansion {
 
 void check_functions(const onnx::ModelProto& model, const Limits& limits) { Expansion(model, limits).check(model); }
 
+namespace {
+
+void find_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, std::string_view op_type,
+                std::vector<FunctionNode>& found) {
+  for (const onnx::NodeProto& node : nodes) {
+    if (node.op_type() == op_type && domain_of(node.domain()).empty())
+      found.push_back({node.name(), node.output_size() > 0 ? node.output(0) : std::string()});
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) find_nodes(attribute.g().node(), op_type, found);
+      for (const onnx::GraphProto& graph : attribute.graphs()) find_nodes(graph.node(), op_type, found);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<FunctionNode> find_in_function(const ir::Function& function, std::string_view op_type) {
+  std::vector<FunctionNode> found;
+  find_nodes(from_bytes<onnx::FunctionProto>(function.proto).node(), op_type, found);
+  return found;
+}
+
 }  // namespace pli
