@@ -11,8 +11,7 @@ namespace pli::passes {
 
 namespace {
 
-// --- arithmetic
-// --------------------------------------------------------------------------------------------------------
+// --- arithmetic ----------------------------------------------------------------------------------
 
 /// Rounds to T once. A number that is subnormal in the precision that CPUs compute in becomes zero: it would cost far
 /// more time than it is worth. (A subnormal float16 is no such number: it is computed with as a normal float.)
@@ -126,8 +125,7 @@ bool all(const std::vector<double>& values, double value) {
   return std::ranges::all_of(values, [&](double v) { return v == value; });
 }
 
-// --- constants
-// ---------------------------------------------------------------------------------------------------------
+// --- constants -----------------------------------------------------------------------------------
 
 struct NewConstants {
   std::optional<Tensor> weight;  // nothing: as it was
@@ -175,8 +173,7 @@ std::string bias_name(const std::string& weight) {
   return weight + "_bias";
 }
 
-// --- the graph
-// ---------------------------------------------------------------------------------------------------------
+// --- the graph -----------------------------------------------------------------------------------
 
 ir::NodeSpec rebuilt(const ir::Graph& graph, const LinearNode& linear, ir::ValueId weight, ir::ValueId bias) {
   const ir::Node& node = graph.node(linear.node);
@@ -248,6 +245,7 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
 
 bool fold_affine(Context& context, ir::NodeId id,
                  std::optional<AffineNode> (*read)(const ir::Graph& graph, ir::NodeId id, Refusal& why)) {
+  context.log.consider(id);
   Refusal why;
   const auto affine = read(context.graph, id, why);
   const auto match = affine ? match_linear(context.graph, *affine, why) : std::nullopt;

@@ -1,5 +1,7 @@
 #include "passes/fold_log.h"
 
+#include "runtime/ops/operator.h"
+
 namespace pli::passes {
 
 namespace {
@@ -59,12 +61,14 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
   }
 }
 
+void FoldLog::consider(ir::NodeId id) {
+  if (index_.contains(id) || affines_.contains(id)) return;
+  affines_[id] = {fold_of(graph_, graph_.node(id), ""), id};
+}
+
 FoldLog::Entry& FoldLog::entry(ir::NodeId id) {
   const auto found = index_.find(id);
-  if (found != index_.end()) return batch_norms_[found->second];
-  const auto [affine, fresh] = affines_.try_emplace(id);
-  if (fresh) affine->second = {fold_of(graph_, graph_.node(id), ""), id};
-  return affine->second;
+  return found != index_.end() ? batch_norms_[found->second] : affines_.at(id);
 }
 
 bool FoldLog::kept_by_user(ir::NodeId id) const { return keep_.contains(id); }
@@ -92,6 +96,9 @@ void FoldLog::write(const ir::Graph& graph, Report& report) const {
     if (!graph.alive(node)) {
       last.code = code::kDead;
       last.reason = "no output of the model needs its result, so it was removed";
+    } else if (fold.code.empty() && graph.opset("") > ops::kNewestOpset) {
+      last.code = code::kUnknownOpset;
+      last.reason = fmt::format("the model's operator set {} is newer than {}", graph.opset(""), ops::kNewestOpset);
     } else if (fold.code.empty()) {
       last.code = code::kDisabled;
       last.reason = "the pass that folds it was not asked for";

@@ -19,6 +19,9 @@ class FoldLog {
   /// The user wants this node left alone.
   bool kept_by_user(ir::NodeId id) const;
 
+  /// A pass looks at this node: an entry of its own, if it has none.
+  void consider(ir::NodeId id);
+  /// About a BatchNormalization or a node that was considered; the node itself may be gone.
   void folded(ir::NodeId id, std::string into, std::string_view how);
   void refused(ir::NodeId id, Refusal why);
 

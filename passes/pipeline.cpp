@@ -77,14 +77,22 @@ void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Repo
   model.graph.verify();
 }
 
+/// What a node of a newer operator set means could have changed.
+bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.opset("") <= ops::kNewestOpset; }
+
 }  // namespace
 
 std::span<const Pass> passes() { return kPasses; }
 
 Report run(ir::Model& model, const OptimizeOptions& options) {
-  const std::vector<Pass> chosen = selected(options);
+  std::vector<Pass> chosen = selected(options);
   ir::Graph& graph = model.graph;
   Report report;
+  if (!knows_opset(graph)) {
+    chosen.clear();
+    report.notes.push_back(fmt::format("the model's operator set {} is not one of 1 to {}, so its nodes are left as they are",
+                                       graph.opset(""), ops::kNewestOpset));
+  }
   report.nodes_before = static_cast<int64_t>(graph.node_count());
   if (options.freeze_initializers)
     if (const auto frozen = graph.freeze_defaults(); !frozen.empty())

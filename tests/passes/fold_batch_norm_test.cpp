@@ -11,8 +11,7 @@ namespace {
 
 using ir::ValueId;
 
-// --- what folds
-// ----------------------------------------------------------------------------------------------------------
+// --- what folds ----------------------------------------------------------------------------------
 
 /// x -> a linear node with these weights -> BatchNormalization. Channel counts differ from every other dimension.
 struct LinearCase {
@@ -329,8 +328,7 @@ TEST(FoldBatchNorm, GeneratedNamesDoNotClash) {
   expect_folded(net, 1);
 }
 
-// --- MatMul
-// --------------------------------------------------------------------------------------------------------------
+// --- MatMul --------------------------------------------------------------------------------------
 
 TEST(FoldBatchNorm, MatMul) {
   Net net;
@@ -393,8 +391,7 @@ TEST(FoldBatchNorm, ConstantOnTheLeftOfMatMul) {
   expect_kept(net, "y", "not_constant", "\"x\"");
 }
 
-// --- subnormals, initializers that are inputs
-// ------------------------------------------------------------------------------
+// --- subnormals, initializers that are inputs ----------------------------------------------------
 
 TEST(FoldBatchNorm, SubnormalsBecomeZero) {
   ConvNet c;

@@ -167,6 +167,13 @@ TEST(KeepBatchNorm, AskedFor) {
   EXPECT_THROW(optimize(c.net.model(), {.keep = {"nothing"}}), Error);
 }
 
+TEST(KeepBatchNorm, OfAnOperatorSetToCome) {
+  ConvNet c(1000);
+  c.net.output(c.net.batch_norm(c.conv, 5, "y"));
+  const Optimized result = expect_kept(c.net, "y", "unknown_opset", "operator set 1000");
+  EXPECT_EQ(result.report.notes.size(), 1u);
+}
+
 TEST(KeepBatchNorm, DeadCode) {
   ConvNet c;
   c.net.output(c.conv);

@@ -215,7 +215,7 @@ Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, in
   if (node.is("Sub")) return binary(node, *in[0], *in[1], opset, std::minus<>());
   if (node.is("Mul")) return binary(node, *in[0], *in[1], opset, std::multiplies<>());
   if (node.is("Div")) return binary(node, *in[0], *in[1], opset, std::divides<>());
-  if (node.is("Identity")) return *in[0];
+  if (node.is("Identity") || node.is("Dropout")) return *in[0];
   if (node.is("Transpose")) return transpose(node, *in[0]);
   if (node.is("Constant")) return to_reference(std::get<Tensor>(node.attribute("value")->value));
   if (node.is("Relu")) {
@@ -258,8 +258,7 @@ Doubles random_doubles(Shape shape, uint32_t seed, double low, double high) {
   return result;
 }
 
-// --- building
-// ------------------------------------------------------------------------------------------------------------
+// --- building ------------------------------------------------------------------------------------
 
 Net::Net(int64_t opset, int64_t ir_version) {
   model_.ir_version = ir_version;
@@ -321,8 +320,7 @@ void Net::output(ir::ValueId value, std::string name) {
   graph().add_output({std::move(name), value, graph().type(value), {}});
 }
 
-// --- checking
-// ------------------------------------------------------------------------------------------------------------
+// --- checking ------------------------------------------------------------------------------------
 
 int64_t Optimized::count(std::string_view op_type) const {
   int64_t found = 0;

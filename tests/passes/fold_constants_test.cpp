@@ -1,0 +1,65 @@
+#include "runtime/core/tensor.h"
+#include "tests/passes/reference.h"
+
+#include <gtest/gtest.h>
+
+namespace pli::test {
+namespace {
+
+using ir::ValueId;
+
+TEST(FoldConstants, ComputesWhatDependsOnConstantsOnly) {
+  Net net;
+  const ValueId k = net.batch_norm(net.weight("k", {1, 3, 2}), 3, "inner");
+  const ValueId sum = net.batch_norm(k, 3, "outer");
+  net.output(net.node("Mul", {net.input("x", {1, 3, 2}), sum}, {}, "y"));
+  const Optimized result = optimize(net.model(), {.only = {"fold_constants"}});
+  EXPECT_EQ(result.model.graph.node_count(), 1u);
+  EXPECT_EQ(result.constant("outer").size(), 6u);
+  EXPECT_EQ(result.report.passes.at(0).changes, 2);
+  expect_equal_results(net.model(), result.model);
+}
+
+TEST(FoldConstants, LeavesConstantNodesAndOutputsAlone) {
+  Net net;
+  net.output(net.node("Mul", {net.input("x", {2}), net.constant_node("k", net.random({2}))}, {}, "y"));
+  EXPECT_EQ(optimize(net.model(), {.only = {"fold_constants"}}).model.graph.node_count(), 2u);
+}
+
+TEST(FoldConstants, OutputThatIsConstant) {
+  Net net;
+  net.output(net.batch_norm(net.weight("k", {1, 3, 2}), 3, "y"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 0u);
+  expect_equal_results(net.model(), result.model);
+}
+
+TEST(FoldConstants, NeverRandomNumbers) {
+  Net net;
+  net.output(net.node("RandomNormalLike", {net.weight("k", {2, 3})}, {}, "y"));
+  EXPECT_EQ(optimize(net.model()).count("RandomNormalLike"), 1);
+}
+
+TEST(FoldConstants, LeavesWhatPliCannotRun) {
+  Net net;
+  const ValueId unknown = net.node("NoSuchOperator", {net.weight("k", {2, 3})}, {}, "u");
+  const ValueId half = net.weight("h", {1, 3, 2}, -1, 1, DataType::kFloat16);  // no arithmetic in float16
+  net.output(net.batch_norm(half, 3, "y", {}, DataType::kFloat16));
+  net.output(unknown);
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 2u);
+  EXPECT_EQ(result.fold("y").code, "no_linear_neighbour");
+}
+
+TEST(FoldConstants, NothingLargerThanItsOperandsBeyondTheLimit) {
+  Net net;  // [400, 1] x [1, 300]: 480 kB out of 2.8 kB
+  net.output(net.node("MatMul", {net.weight("a", {400, 1}), net.weight("b", {1, 300})}, {}, "y"));
+  OptimizeOptions options;
+  options.limits.folded_bytes = 479999;
+  EXPECT_EQ(optimize(net.model(), options).count("MatMul"), 1);
+  options.limits.folded_bytes = 480000;
+  EXPECT_EQ(optimize(net.model(), options).count("MatMul"), 0);
+}
+
+}  // namespace
+}  // namespace pli::test
