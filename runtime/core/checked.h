@@ -20,18 +20,19 @@ inline std::optional<int64_t> checked_mul(int64_t a, int64_t b) {
   return product;
 }
 
-/// The number of elements of a shape; nothing where a dimension is negative or the product does not fit.
+/// The number of elements of a shape; nothing where a dimension is negative or the product of those that are not 0 does
+/// not fit, so that strides can be computed for whatever has a size.
 inline std::optional<int64_t> checked_size(std::span<const int64_t> shape) {
   int64_t size = 1;
   bool empty = false;
   for (int64_t dim : shape) {
     if (dim < 0) return std::nullopt;
-    if (dim == 0) empty = true;
+    if (dim == 0)
+      empty = true;
+    else if (__builtin_mul_overflow(size, dim, &size))
+      return std::nullopt;
   }
-  if (empty) return 0;
-  for (int64_t dim : shape)
-    if (__builtin_mul_overflow(size, dim, &size)) return std::nullopt;
-  return size;
+  return empty ? 0 : size;
 }
 
 }  // namespace pli
