@@ -37,4 +37,30 @@ decltype(auto) with_number_type(DataType dtype, const Body& body) {
   }
 }
 
+/// Returns body(T{}) for the unsigned integer that is as wide as an element: enough for what only moves. kUnsupported
+/// for elements of no whole, or of more than 8, bytes.
+template <class Body>
+decltype(auto) with_bits_type(DataType dtype, const Body& body) {
+  switch (bit_width(dtype)) {
+    case 8:
+      return body(uint8_t{});
+    case 16:
+      return body(uint16_t{});
+    case 32:
+      return body(uint32_t{});
+    case 64:
+      return body(uint64_t{});
+    default:
+      fail(ErrorCode::kUnsupported, "elements of {}", to_string(dtype));
+  }
+}
+
+/// Returns body(T{}) for the type of indices: int32 and int64. kUnsupported for others.
+template <class Body>
+decltype(auto) with_index_type(DataType dtype, const Body& body) {
+  if (dtype == DataType::kInt32) return body(int32_t{});
+  if (dtype == DataType::kInt64) return body(int64_t{});
+  fail(ErrorCode::kUnsupported, "indices of {}", to_string(dtype));
+}
+
 }  // namespace pli::compute

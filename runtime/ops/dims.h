@@ -3,6 +3,7 @@
 #include "runtime/ops/operator.h"
 
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 namespace pli::ops {
@@ -49,60 +50,9 @@ ir::Dims unknown_dims(const InferContext& context, int64_t rank);
 /// kInvalidModel when it has another rank.
 std::optional<ir::Dims> unknown_dims_of_shape(const InferContext& context, size_t i);
 
-/// Calls visit.template operator()<T>() with the unsigned integer as wide as the elements; what only moves needs no
-/// more.
-template <class Visit>
-auto by_width(DataType dtype, Visit&& visit) {
-  switch (bit_width(dtype)) {
-    case 8:
-      return visit.template operator()<uint8_t>();
-    case 16:
-      return visit.template operator()<uint16_t>();
-    case 32:
-      return visit.template operator()<uint32_t>();
-    case 64:
-      return visit.template operator()<uint64_t>();
-    default:
-      fail(ErrorCode::kUnsupported, "elements of type {}", to_string(dtype));
-  }
-}
-
-/// Calls visit.template operator()<T>() with the C++ type of a number that can be computed with.
-template <class Visit>
-auto by_number(DataType dtype, Visit&& visit) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return visit.template operator()<float>();
-    case DataType::kFloat64:
-      return visit.template operator()<double>();
-    case DataType::kInt8:
-      return visit.template operator()<int8_t>();
-    case DataType::kInt16:
-      return visit.template operator()<int16_t>();
-    case DataType::kInt32:
-      return visit.template operator()<int32_t>();
-    case DataType::kInt64:
-      return visit.template operator()<int64_t>();
-    case DataType::kUint8:
-      return visit.template operator()<uint8_t>();
-    case DataType::kUint16:
-      return visit.template operator()<uint16_t>();
-    case DataType::kUint32:
-      return visit.template operator()<uint32_t>();
-    case DataType::kUint64:
-      return visit.template operator()<uint64_t>();
-    default:
-      fail(ErrorCode::kUnsupported, "arithmetic on {}", to_string(dtype));
-  }
-}
-
-/// Calls visit.template operator()<T>() with int32_t or int64_t.
-template <class Visit>
-auto by_index(DataType dtype, Visit&& visit) {
-  if (dtype == DataType::kInt32) return visit.template operator()<int32_t>();
-  if (dtype == DataType::kInt64) return visit.template operator()<int64_t>();
-  fail(ErrorCode::kUnsupported, "indices of type {}", to_string(dtype));
-}
+/// The type in which sums and products of T are made: integers modulo a power of two, whatever overflows.
+template <class T>
+using Modular = std::conditional_t<std::is_floating_point_v<T>, T, uint64_t>;
 
 /// Channels are innermost, the spatial dimensions follow, outermost first: channels-last or a slice of it, and not
 /// row-major too.

@@ -36,6 +36,7 @@ int64_t width(const TensorDesc& desc) { return bit_width(desc.dtype) / 8; }
 
 std::vector<ir::Type> infer_transpose(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   if (!input.dims) return {ir::Type::tensor(input.dtype)};
   ir::Dims dims;
@@ -65,6 +66,7 @@ std::unique_ptr<Kernel> prepare_transpose(const PrepareContext& context) {
 std::vector<ir::Type> infer_concat(const InferContext& context) {
   const size_t count = context.node.inputs.size();
   context.check_inputs(std::max<size_t>(count, 1), count);
+  context.check_outputs(1, 1);
   ir::Type result = context.type(0);
   for (size_t i = 1; i < count; ++i) {
     const ir::Type& type = context.type(i);
@@ -147,7 +149,7 @@ ir::Dims split_sizes(const InferContext& context, const ir::Dim& dim) {
 
 std::vector<ir::Type> infer_split(const InferContext& context) {
   context.check_inputs(1, context.opset >= 13 ? 2 : 1);
-  if (context.node.outputs.empty()) fail(ErrorCode::kInvalidModel, "no outputs");
+  context.check_outputs(1, context.node.outputs.size());
   const ir::Type& input = context.type(0);
   if (!input.dims) return std::vector<ir::Type>(context.node.outputs.size(), ir::Type::tensor(input.dtype));
   const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), input.rank()));
@@ -195,6 +197,7 @@ std::unique_ptr<Kernel> prepare_split(const PrepareContext& context) {
 
 std::vector<ir::Type> infer_slice(const InferContext& context) {
   context.check_inputs(context.opset >= 10 ? 3 : 1, context.opset >= 10 ? 5 : 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   const auto view = SliceView::of(context.graph, context.node);
   if (!input.dims) return {ir::Type::tensor(input.dtype)};
@@ -251,6 +254,7 @@ std::unique_ptr<Kernel> prepare_slice(const PrepareContext& context) {
 
 std::vector<ir::Type> infer_expand(const InferContext& context) {
   context.check_inputs(2, 2);
+  context.check_outputs(1, 1);
   const auto unknown = unknown_dims_of_shape(context, 1);
   const ir::Type& input = context.type(0);
   const auto shape = constant_ints(context.graph, context.node, 1);
@@ -275,6 +279,7 @@ std::unique_ptr<Kernel> prepare_expand(const PrepareContext& context) {
 
 std::vector<ir::Type> infer_tile(const InferContext& context) {
   context.check_inputs(2, 2);
+  context.check_outputs(1, 1);
   check_rank(context, 1, 1);
   const ir::Type& input = context.type(0);
   const auto repeats = constant_ints(context.graph, context.node, 1);

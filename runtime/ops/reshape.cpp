@@ -62,11 +62,13 @@ ir::Dim product(std::span<const ir::Dim> dims) {
 
 std::vector<ir::Type> infer_identity(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   return {context.type(0)};
 }
 
 std::vector<ir::Type> infer_dropout(const InferContext& context) {
   context.check_inputs(1, context.opset >= 12 ? 3 : 1);
+  context.check_outputs(1, 2);
   const ir::Type& type = context.type(0);
   ir::Type mask = type;
   if (context.opset >= 10) mask.dtype = DataType::kBool;
@@ -167,6 +169,7 @@ ir::Dims reshaped_dims(const ir::Type& input, const std::vector<int64_t>& target
 
 std::vector<ir::Type> infer_reshape(const InferContext& context) {
   context.check_inputs(2, 2);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   auto unknown = unknown_dims_of_shape(context, 1);
   if (const auto target = constant_ints(context.graph, context.node, 1)) {
@@ -180,6 +183,7 @@ std::vector<ir::Type> infer_reshape(const InferContext& context) {
 
 std::vector<ir::Type> infer_flatten(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   if (!input.dims) return {ir::Type::tensor(input.dtype, ir::Dims(2))};
   const int64_t rank = input.rank();
@@ -199,6 +203,7 @@ struct Axes {
 };
 
 Axes axes_of(const InferContext& context) {
+  context.check_outputs(1, 1);
   if (context.opset < 13) {
     context.check_inputs(1, 1);
     if (!context.node.attribute("axes")) return {};

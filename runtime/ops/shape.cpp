@@ -1,6 +1,7 @@
 #include "runtime/ops/shape.h"
 
 #include "runtime/compute/copy.h"
+#include "runtime/compute/dispatch.h"
 #include "runtime/ops/dims.h"
 
 #include <algorithm>
@@ -11,6 +12,8 @@ namespace pli::ops {
 namespace {
 
 using compute::RunArgs;
+using compute::with_bits_type;
+using compute::with_number_type;
 
 /// A kernel that writes `value`, row-major.
 std::unique_ptr<Kernel> write(Tensor value) {
@@ -37,6 +40,7 @@ DimRange shape_range(const ir::Node& node, int64_t opset, int64_t rank) {
 
 std::vector<ir::Type> infer_shape(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const ir::Type& type = context.type(0);
   if (!type.has_rank()) return {ir::Type::tensor(DataType::kInt64, ir::Dims(1))};
   const DimRange range = shape_range(context.node, context.opset, type.rank());
@@ -52,6 +56,7 @@ std::unique_ptr<Kernel> prepare_shape(const PrepareContext& context) {
 
 std::vector<ir::Type> infer_size(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   return {ir::Type::tensor(DataType::kInt64, ir::Dims{})};
 }
 
@@ -66,8 +71,7 @@ std::unique_ptr<Kernel> prepare_size(const PrepareContext& context) {
 /// The graph knows the value of every form; what it does not know (sparse tensors) has no type here.
 std::vector<ir::Type> infer_constant(const InferContext& context) {
   context.check_inputs(0, 0);
-  if (context.node.outputs.size() != 1 || !context.node.outputs[0])
-    fail(ErrorCode::kInvalidModel, "{} outputs where one is expected", context.node.outputs.size());
+  context.check_outputs(1, 1);
   if (const Tensor* value = context.graph.constant_of(context.node.outputs[0])) return {ir::Type::of(*value)};
   if (context.node.attributes.empty()) fail(ErrorCode::kInvalidModel, "no attribute holds the value");
   return {ir::Type{}};
@@ -92,6 +96,7 @@ Tensor fill_value(const ir::Node& node) {
 
 std::vector<ir::Type> infer_constant_of_shape(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const DataType dtype = fill_value(context.node).dtype();
   const auto unknown = unknown_dims_of_shape(context, 0);
   if (const auto shape = constant_ints(context.graph, context.node, 0)) {
@@ -137,26 +142,9 @@ int64_t range_length(T start, T limit, T delta) {
   }
 }
 
-template <class Visit>
-auto by_range_type(DataType dtype, Visit&& visit) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return visit.template operator()<float>();
-    case DataType::kFloat64:
-      return visit.template operator()<double>();
-    case DataType::kInt16:
-      return visit.template operator()<int16_t>();
-    case DataType::kInt32:
-      return visit.template operator()<int32_t>();
-    case DataType::kInt64:
-      return visit.template operator()<int64_t>();
-    default:
-      fail(ErrorCode::kUnsupported, "a range of {}", to_string(dtype));
-  }
-}
-
 std::vector<ir::Type> infer_range(const InferContext& context) {
   context.check_inputs(3, 3);
+  context.check_outputs(1, 1);
   const DataType dtype = context.type(0).dtype;
   for (size_t i = 1; i < 3; ++i)
     if (context.type(i).dtype != dtype && context.type(i).dtype != DataType::kUndefined &&
@@ -165,14 +153,14 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
            to_string(dtype));
   const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
   if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
-  const int64_t length = by_range_type(
-      dtype, [&]<class T>() { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
+  const int64_t length = with_number_type(
+      dtype, [&]<class T>(T) { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
   return {checked_type(context, dtype, ir::Dims{length})};
 }
 
 std::unique_ptr<Kernel> prepare_range(const PrepareContext& context) {
   const auto count = static_cast<uint64_t>(context.outputs[0].size());
-  return by_range_type(context.inputs[0].dtype, [&]<class T>() {
+  return with_number_type(context.inputs[0].dtype, [&]<class T>(T) {
     return compute::make_kernel([count](const RunArgs& args) {
       const T start = *args.input<T>(0), delta = *args.input<T>(2);
       T* output = args.output<T>(0);
@@ -196,6 +184,7 @@ DataType eye_type(const ir::Node& node, DataType input) {
 
 std::vector<ir::Type> infer_eye_like(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   check_rank(context, 0, 2);
   return {checked_type(context, eye_type(context.node, context.type(0).dtype), context.type(0).dims)};
 }
@@ -211,7 +200,7 @@ std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {
   const uint64_t bits = one.data<uint64_t>()[0];
   const int64_t rows = context.outputs[0].dims[0], columns = context.outputs[0].dims[1];
   const int64_t k = context.node.int_or("k", 0);
-  return by_width(dtype, [&]<class T>() {
+  return with_bits_type(dtype, [&]<class T>(T) {
     return compute::make_kernel([=](const RunArgs& args) {
       T* output = args.output<T>(0);
       std::fill_n(output, rows * columns, T{0});

@@ -78,6 +78,39 @@ void expect_output(const NodeCase& node, const Shape& shape, Value&& value) {
   check(run_laid_out(node, arriving(node, compute::channels_last_strides(node.inputs[0]->shape()))).outputs.at(0));
 }
 
+/// Runs the node with every input but those that decide shapes unknown until the kernel sees it.
+inline std::vector<Tensor> run_unknown(const NodeCase& test_case) {
+  ir::Graph graph(std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", test_case.opset}}));
+  ir::NodeSpec spec{test_case.op_type, "", "node", {}, {}, test_case.attributes, {}};
+  for (const auto& input : test_case.inputs)
+    spec.inputs.push_back(graph.add_input(graph.unique_name("input"), ir::Type::of(input.value())));
+  for (size_t i = 0; i < test_case.outputs; ++i) spec.outputs.push_back({graph.unique_name("output"), {}, {}});
+  const ir::Node& node = graph.node(graph.add_node(std::move(spec)));
+  const ops::Operator& op = *ops::find_operator(graph, node);
+  const Limits limits;
+  ops::PrepareContext context{graph, node, limits, test_case.opset, {}, {}, {}, {}, 1};
+  std::vector<const void*> in;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const Tensor& input = *test_case.inputs[i];
+    const bool decides = ((op.value_inputs >> i) & 1u) != 0;
+    if (decides) graph.set_constant(node.inputs[i], input);
+    context.inputs.push_back(compute::plain(input.dtype(), shape_of(input)));
+    context.constants.push_back(decides ? &input : nullptr);
+    in.push_back(input.bytes().data());
+  }
+  std::vector<Tensor> outputs;
+  std::vector<void*> out;
+  for (const ir::Type& type : op.infer({graph, node, limits, test_case.opset})) {
+    outputs.emplace_back(type.dtype, type.shape().value());
+    context.outputs.push_back(compute::plain(type.dtype, *type.shape()));
+    out.push_back(outputs.back().mutable_raw());
+  }
+  const auto kernel = op.prepare(context);
+  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
+  kernel->run({in, out, scratch.mutable_raw()});
+  return outputs;
+}
+
 /// The code of the error with which the node does not run.
 inline ErrorCode refusal(const NodeCase& node) {
   return error_of([&] { (void)run(node); }).code();
