@@ -6,12 +6,18 @@
 #include "runtime/ops/cast.h"
 #include "runtime/ops/comparison.h"
 #include "runtime/ops/convolution.h"
+#include "runtime/ops/gather.h"
 #include "runtime/ops/matmul.h"
 #include "runtime/ops/movement.h"
 #include "runtime/ops/normalization.h"
+#include "runtime/ops/pad.h"
 #include "runtime/ops/pooling.h"
+#include "runtime/ops/rearrange.h"
 #include "runtime/ops/reduction.h"
 #include "runtime/ops/reshape.h"
+#include "runtime/ops/resize.h"
+#include "runtime/ops/scatter.h"
+#include "runtime/ops/selection.h"
 #include "runtime/ops/shape.h"
 #include "runtime/ops/softmax.h"
 #include "runtime/ops/unary.h"
@@ -32,12 +38,18 @@ constexpr std::initializer_list<Family (*)()> kFamilies = {
     cast_family,
     comparison_family,
     convolution_family,
+    gather_family,
     matmul_family,
     movement_family,
     normalization_family,
+    pad_family,
     pooling_family,
+    rearrange_family,
     reduction_family,
     reshape_family,
+    resize_family,
+    scatter_family,
+    selection_family,
     shape_family,
     softmax_family,
     unary_family,
