@@ -24,7 +24,7 @@ std::unique_ptr<Kernel> make_arg(bool largest, bool last, Loop along, std::vecto
   return make_kernel([=](const RunArgs& args) {
     const T* in = args.input<T>(0);
     auto* out = args.output<int64_t>(0);
-    compute::parallel_for(size_of(kept), kGrain / along.size, [&](int64_t begin, int64_t end) {
+    compute::parallel_for(size_of(kept), grain_of(along.size, kGrain), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Offsets at = offsets_of(kept, i);
         const T* from = in + at.in;

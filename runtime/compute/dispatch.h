@@ -1,10 +1,10 @@
 #pragma once
 
+#include "runtime/core/error.h"
+
 #include <pli/dtype.h>
 
 #include <cstdint>
-
-#include "runtime/core/error.h"
 
 namespace pli::compute {
 

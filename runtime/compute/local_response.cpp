@@ -69,7 +69,7 @@ std::unique_ptr<Kernel> make_any(const LocalResponse& response, const Loop& chan
   return make_kernel([=](const RunArgs& args) {
     const T* in = args.input<T>(0);
     T* out = args.output<T>(0);
-    parallel_for(size_of(pixels), kGrain / std::max<int64_t>(channels.size, 1), [&](int64_t begin, int64_t end) {
+    parallel_for(size_of(pixels), grain_of(channels.size, kGrain), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t at = offsets_of(pixels, i).in;
         if constexpr (std::is_same_v<T, float>) {

@@ -50,6 +50,10 @@ void for_each_step(std::span<const Loop> loops, Offsets base, const Body& body) 
     for_each_step(loops.subspan(1), {base.in + i * loop.in, base.out + i * loop.out}, body);
 }
 
+/// How many steps of a parallel loop are worth a thread, when each goes through `elements` elements and `enough`
+/// elements are.
+inline int64_t grain_of(int64_t elements, int64_t enough) { return enough / std::max<int64_t>(elements, 1); }
+
 /// How many of `columns` adjacent columns a thread should take at a time: a multiple of 16, so that no two threads
 /// write to one cache line, and at most `most`, so that every thread gets some.
 inline int64_t columns_per_block(int64_t columns, int64_t threads, int64_t most) {

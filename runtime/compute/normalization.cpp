@@ -77,7 +77,7 @@ void normalize_rows(const Groups& groups, const Operands<float>& t) {
   const std::span<const Loop> outer(groups.grouped.data(), groups.grouped.size() - 1);
   const Loop& row = groups.grouped.back();
   const auto count = static_cast<double>(groups.size);
-  parallel_for(size_of(groups.kept), kGrain / groups.size, [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Offsets at = offsets_of(groups.kept, i);
       double sum = 0;
@@ -116,7 +116,7 @@ bool are_short_rows(const Groups& groups) {
 
 void normalize_short_rows(const Groups& groups, const Operands<float>& t) {
   if (!t.scale) return normalize_rows(groups, t);
-  parallel_for(size_of(groups.kept), kGrain / groups.size, [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
     const int64_t at = begin * groups.size;
     normalize_rows_f32(t.x + at, end - begin, groups.size, static_cast<float>(groups.epsilon), t.scale, t.shift,
                        t.y + at, t.mean ? t.mean + begin : nullptr, t.factor ? t.factor + begin : nullptr);
@@ -194,21 +194,20 @@ void normalize_columns(const Groups& groups, const Operands<float>& t) {
   const int64_t wanted = columns_per_block(columns, omp_get_max_threads(), kColumns);
   const int64_t block = std::max(wanted / together, int64_t{1}) * together;
   const int64_t blocks = (columns + block - 1) / block;
-  parallel_for(size_of(kept) * blocks, kGrain / std::max<int64_t>(groups.size * block, 1),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   const int64_t first = i % blocks * block;
-                   Columns strip(groups, t, first, std::min(block, columns - first));
-                   strip.normalize(offsets_of(kept, i / blocks), i / blocks * groups.kept.back().size);
-                 }
-               });
+  parallel_for(size_of(kept) * blocks, grain_of(groups.size * block, kGrain), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * block;
+      Columns strip(groups, t, first, std::min(block, columns - first));
+      strip.normalize(offsets_of(kept, i / blocks), i / blocks * groups.kept.back().size);
+    }
+  });
 }
 
 /// Any layout, element by element.
 template <class T>
 void normalize_any(const Groups& groups, const Operands<T>& t) {
   const auto count = static_cast<double>(groups.size);
-  parallel_for(size_of(groups.kept), kGrain / std::max<int64_t>(groups.size, 1), [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Offsets at = offsets_of(groups.kept, i);
       double sum = 0;

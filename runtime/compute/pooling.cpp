@@ -27,7 +27,7 @@ std::unique_ptr<Kernel> make_channels_last(const Pool& pool, const TensorDesc& i
   const int64_t channels = input.dims[1];
   const auto& [depth, height, width] = pool.axes;
   const int64_t image = depth.input * height.input * width.input * channels;
-  return make_kernel([=, grain = kGrain / row_work(pool, channels)](const RunArgs& args) {
+  return make_kernel([=, grain = grain_of(row_work(pool, channels), kGrain)](const RunArgs& args) {
     const auto* in = args.input<float>(0);
     auto* out = args.output<float>(0);
     parallel_for(batch * pool.axes[0].output * pool.axes[1].output, grain, [&](int64_t begin, int64_t end) {
@@ -116,7 +116,7 @@ struct AnyPool {
         {batch, in[0], out[0]}, {channels, in[1], out[1]}, {depth.output, 0, out[2]}, {height.output, 0, out[3]}};
     const int64_t image = depth.input * height.input * width.input;
     auto* indices = args.outputs.size() > 1 ? args.output<int64_t>(1) : nullptr;
-    parallel_for(size_of(loops), kGrain / row_work(pool, 1), [&](int64_t begin, int64_t end) {
+    parallel_for(size_of(loops), grain_of(row_work(pool, 1), kGrain), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const Offsets at = offsets_of(loops, i);
         const int64_t oh = i % height.output;

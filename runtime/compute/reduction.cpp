@@ -1,15 +1,15 @@
 #include "runtime/compute/reduction.h"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <limits>
-
 #include "runtime/compute/dispatch.h"
 #include "runtime/compute/loops.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/reduction_f32.h"
 #include "runtime/compute/reduction_operations.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 
 namespace pli::compute {
 
@@ -73,7 +73,7 @@ constexpr int64_t kGrain = 8192;  // elements that are worth a thread
 void reduce_rows(Reduction reduction, const Loops& loops, const float* in, float* out) {
   const std::span<const Loop> outer(loops.reduced.data(), loops.reduced.size() - 1);
   const int64_t length = loops.reduced.back().size;
-  parallel_for(size_of(loops.kept), kGrain / loops.count, [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(loops.kept), grain_of(loops.count, kGrain), [&](int64_t begin, int64_t end) {
     with_operation(reduction, [&](auto op) {
       for (int64_t i = begin; i < end; ++i) {
         const Offsets at = offsets_of(loops.kept, i);
@@ -96,28 +96,27 @@ void reduce_columns(Reduction reduction, const Loops& loops, const float* in, fl
   const int64_t columns = loops.kept.back().size;
   const int64_t block = columns_per_block(columns, omp_get_max_threads(), kColumnsBlock);
   const int64_t blocks = (columns + block - 1) / block;
-  parallel_for(size_of(kept) * blocks, kGrain / (loops.count * std::min(block, columns)),
-               [&](int64_t begin, int64_t end) {
-                 with_operation(reduction, [&](auto op) {
-                   std::array<double, kColumnsBlock> total;
-                   std::array<float, kColumnsBlock> part;
-                   for (int64_t i = begin; i < end; ++i) {
-                     const Offsets at = offsets_of(kept, i / blocks);
-                     const int64_t first = i % blocks * block;
-                     const int64_t width = std::min(block, columns - first);
-                     total.fill(op.kIdentity);
-                     for_each_step(outer, {at.in + first, 0}, [&](Offsets step) {
-                       for (int64_t r = 0; r < rows.size; r += kColumnsPiece) {
-                         fold_columns_f32(reduction, in + step.in + r * rows.in, std::min(kColumnsPiece, rows.size - r),
-                                          rows.in, width, part.data());
-                         for (size_t c = 0; c < static_cast<size_t>(width); ++c) op.join(total[c], double{part[c]});
-                       }
-                     });
-                     for (int64_t c = 0; c < width; ++c)
-                       out[at.out + first + c] = finished<float>(reduction, total[static_cast<size_t>(c)], loops.count);
-                   }
-                 });
-               });
+  parallel_for(size_of(kept) * blocks, grain_of(loops.count * block, kGrain), [&](int64_t begin, int64_t end) {
+    with_operation(reduction, [&](auto op) {
+      std::array<double, kColumnsBlock> total;
+      std::array<float, kColumnsBlock> part;
+      for (int64_t i = begin; i < end; ++i) {
+        const Offsets at = offsets_of(kept, i / blocks);
+        const int64_t first = i % blocks * block;
+        const int64_t width = std::min(block, columns - first);
+        total.fill(op.kIdentity);
+        for_each_step(outer, {at.in + first, 0}, [&](Offsets step) {
+          for (int64_t r = 0; r < rows.size; r += kColumnsPiece) {
+            fold_columns_f32(reduction, in + step.in + r * rows.in, std::min(kColumnsPiece, rows.size - r), rows.in,
+                             width, part.data());
+            for (size_t c = 0; c < static_cast<size_t>(width); ++c) op.join(total[c], double{part[c]});
+          }
+        });
+        for (int64_t c = 0; c < width; ++c)
+          out[at.out + first + c] = finished<float>(reduction, total[static_cast<size_t>(c)], loops.count);
+      }
+    });
+  });
 }
 
 // Any type, any layout.
@@ -145,7 +144,7 @@ T log_sum_exp(std::span<const Loop> reduced, const T* in) {
 
 template <class T>
 void reduce_any(Reduction reduction, const Loops& loops, const T* in, T* out) {
-  parallel_for(size_of(loops.kept), kGrain / std::max<int64_t>(loops.count, 1), [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(loops.kept), grain_of(loops.count, kGrain), [&](int64_t begin, int64_t end) {
     with_operation(reduction, [&](auto op) {
       for (int64_t i = begin; i < end; ++i) {
         const Offsets at = offsets_of(loops.kept, i);

@@ -1,10 +1,10 @@
 #include "runtime/compute/reduction_f32.h"
 
-#include <array>
-
 #include "runtime/compute/fold_row.h"
 #include "runtime/compute/lanes.h"
 #include "runtime/compute/reduction_operations.h"
+
+#include <array>
 
 namespace pli::compute {
 

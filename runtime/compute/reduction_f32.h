@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cstdint>
-
 #include "runtime/compute/reduction.h"
+
+#include <cstdint>
 
 namespace pli::compute {
 

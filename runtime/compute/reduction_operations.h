@@ -1,11 +1,11 @@
 #pragma once
 
+#include "runtime/compute/lanes.h"
+#include "runtime/compute/reduction.h"
+
 #include <cstdint>
 #include <limits>
 #include <type_traits>
-
-#include "runtime/compute/lanes.h"
-#include "runtime/compute/reduction.h"
 
 namespace pli::compute {
 

@@ -78,7 +78,7 @@ PLI_SIMD_CLONES void softmax_rows_f32(bool logarithm, const float* in, int64_t r
 }
 
 void softmax_rows(bool logarithm, const Groups& groups, const float* in, float* out) {
-  parallel_for(size_of(groups.kept), kGrain / std::max<int64_t>(groups.size, 1), [&](int64_t begin, int64_t end) {
+  parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
     if (groups.kept.size() == 1) {
       const int64_t stride = groups.kept[0].in;
       softmax_rows_f32(logarithm, in + begin * stride, end - begin, stride, groups.size, out + begin * stride);
@@ -137,14 +137,13 @@ void softmax_strips(bool logarithm, const Groups& groups, const float* in, float
   const int64_t columns = groups.kept.back().size;
   const int64_t strips = (columns + kColumns - 1) / kColumns;
   const Loop& along = groups.grouped[0];
-  parallel_for(
-      size_of(outer) * strips, kGrain / std::max<int64_t>(along.size * kColumns, 1), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t first = i % strips * kColumns;
-          const int64_t at = offsets_of(outer, i / strips).in + first;
-          softmax_columns_f32(logarithm, in + at, along.size, along.in, std::min(kColumns, columns - first), out + at);
-        }
-      });
+  parallel_for(size_of(outer) * strips, grain_of(along.size * kColumns, kGrain), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % strips * kColumns;
+      const int64_t at = offsets_of(outer, i / strips).in + first;
+      softmax_columns_f32(logarithm, in + at, along.size, along.in, std::min(kColumns, columns - first), out + at);
+    }
+  });
 }
 
 // Any layout.
@@ -202,7 +201,7 @@ void apply_to_group(GroupFunction function, std::span<const Loop> loops, const T
 template <class T>
 std::unique_ptr<Kernel> make_any(GroupFunction function, Groups groups) {
   return make_kernel([function, groups = std::move(groups)](const RunArgs& args) {
-    parallel_for(size_of(groups.kept), kGrain / std::max<int64_t>(groups.size, 1), [&](int64_t begin, int64_t end) {
+    parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t at = offsets_of(groups.kept, i).in;
         apply_to_group(function, groups.grouped, args.input<T>(0) + at, args.output<T>(0) + at);

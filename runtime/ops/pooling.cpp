@@ -75,6 +75,7 @@ std::unique_ptr<Kernel> prepare_pool(const PrepareContext& context) {
 
 std::vector<ir::Type> infer_global(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   check_spatial(input);
   if (context.node.is("GlobalLpPool")) exponent(context.node);

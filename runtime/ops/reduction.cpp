@@ -1,11 +1,11 @@
 #include "runtime/ops/reduction.h"
 
+#include "runtime/compute/reduction.h"
+
 #include <algorithm>
 #include <array>
 #include <numeric>
 #include <utility>
-
-#include "runtime/compute/reduction.h"
 
 namespace pli::ops {
 
@@ -73,6 +73,7 @@ ir::Type infer_reduced(const ir::Type& input, const ReduceView& view, DataType d
 
 std::vector<ir::Type> infer_reduce(const InferContext& context) {
   context.check_inputs(1, axes_are_input(context.graph, context.node) ? 2 : 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   return {infer_reduced(input, ReduceView::of(context.graph, context.node, input.rank()), input.dtype)};
 }
@@ -134,6 +135,7 @@ ReduceView arg_view(const ir::Node& node, int64_t rank) {
 
 std::vector<ir::Type> infer_arg(const InferContext& context) {
   context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
   const ReduceView view = arg_view(context.node, input.rank());
   if (input.dims) {

@@ -1,8 +1,8 @@
 #include "runtime/ops/window.h"
 
-#include <algorithm>
-
 #include "runtime/core/error.h"
+
+#include <algorithm>
 
 namespace pli::ops {
 

@@ -1,10 +1,10 @@
 #include "tests/ops/op_test.h"
 
-#include <cmath>
-#include <cstring>
-
 #include "runtime/compute/parallel.h"
 #include "runtime/ops/evaluate.h"
+
+#include <cmath>
+#include <cstring>
 
 namespace pli::test {
 

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "runtime/compute/tensor_desc.h"
+#include "runtime/ops/operator.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
-
-#include "runtime/compute/tensor_desc.h"
-#include "runtime/ops/operator.h"
 
 namespace pli::test {
 

@@ -307,6 +307,7 @@ TEST(Pooling, RefusesWhatDoesNotFit) {
   refused({"MaxPool", 12, {x}, {ints("kernel_shape", {2, 2}), attribute("auto_pad", "FULL")}}, "auto_pad");
   refused({"MaxPool", 12, {random_tensor({4, 5}, 1)}, {ints("kernel_shape", {})}}, "rank 2");
   refused({"GlobalAveragePool", 12, {random_tensor({4, 5}, 1)}}, "rank 2");
+  refused({"GlobalMaxPool", 12, {x}, {}, 2}, "2 outputs");
   refused({"LpPool", 12, {x}, {ints("kernel_shape", {2, 2}), attribute("p", 0)}}, "exponent p 0");
   refused({"GlobalLpPool", 12, {x}, {attribute("p", -3)}}, "exponent p -3");
   refused({"MaxPool", 12, {random_tensor({1, 2, 3, 3, 3, 3}, 1)}, {ints("kernel_shape", {2, 2, 2, 2})}}, "4 spatial",

@@ -1,13 +1,13 @@
 #include "runtime/ops/reduction.h"
 
+#include "tests/ops/op_test.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
-
-#include "tests/ops/op_test.h"
 
 namespace pli::ops {
 namespace {
@@ -221,6 +221,15 @@ TEST(Reduction, OverNoElements) {
                 std::vector<double>(6, value));
     EXPECT_EQ(test::run(reduce_case(op, 18, x, {0, 2}, true))[0].size(), 0U);
   }
+  for (const Shape& shape : {Shape{4, 0}, Shape{0, 4}, Shape{2, 4, 0}, Shape{0, 4, 2}, Shape{3, 0, 4, 2}})
+    for (const auto& [op, value] : expected)
+      for (const int64_t axis : {0, 1}) {
+        if (shape[static_cast<size_t>(axis)] == 0) continue;
+        EXPECT_EQ(test::run(reduce_case(op, 18, Tensor(DataType::kFloat32, shape), {axis}, true))[0].size(), 0U);
+        EXPECT_EQ(
+            test::run_channels_last(reduce_case(op, 18, Tensor(DataType::kFloat32, shape), {axis}, true))[0].size(),
+            0U);
+      }
   const Tensor integers(DataType::kInt32, {0});
   EXPECT_EQ(to_int64s(test::run(reduce_case("ReduceMax", 18, integers, {0}, false))[0]),
             std::vector<int64_t>{INT32_MIN});
@@ -283,6 +292,8 @@ TEST(Reduction, RefusesWhatDoesNotFit) {
   refused({"ReduceSum", 13, {x, tensor<int64_t>({1, 1}, {1})}}, "axes have rank 2");
   refused({"ReduceMean", 17, {x, int64_tensor(Shape{1})}}, "2 inputs where at most 1");
   refused({"ReduceMax", 18, {std::nullopt}}, "input 0");
+  refused({"ReduceMax", 18, {x}, {}, 2}, "2 outputs");
+  refused({"ArgMax", 18, {x}, {}, 2}, "2 outputs");
   refused({"ArgMax", 13, {x}, {attribute("axis", 2)}}, "axis 2 is outside");
   refused({"ArgMin", 13, {Tensor(DataType::kFloat32, {3, 0})}, {attribute("axis", 1)}}, "axis 1 of size 0");
   EXPECT_EQ(error_of([] {
