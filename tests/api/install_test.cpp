@@ -1,0 +1,189 @@
+// The library as its users get it: installed, moved, found by CMake, linked.
+
+#include "runtime/ir/graph.h"
+#include "tests/subprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <pli/model.h>
+
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace pli::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Input "input" [1, 3, 224, 224], the mean of each channel, and twice that.
+Model small_image_model() {
+  auto model = std::make_shared<ir::Model>();
+  model->ir_version = 8;
+  model->opsets = std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", 17}});
+  model->graph = ir::Graph(model->opsets);
+  ir::Graph& graph = model->graph;
+  graph.name_of_graph = "image";
+  const ir::ValueId input = graph.add_input("input", ir::Type::tensor(DataType::kFloat32, ir::Dims{1, 3, 224, 224}));
+  const auto node = [&](const std::string& type, std::vector<ir::ValueId> inputs, const std::string& output) {
+    const ir::NodeId id = graph.add_node({type, "", output, std::move(inputs), {{output, {}, {}}}, {}, {}});
+    graph.add_output({output, graph.node(id).output(0), ir::Type::tensor(DataType::kFloat32), {}});
+    return graph.node(id).output(0);
+  };
+  const ir::ValueId mean = node("GlobalAveragePool", {input}, "mean");
+  node("Add", {mean, mean}, "twice");
+  return Model(model);
+}
+
+const std::string kFirstProgram = R"(
+#include <pli/pli.h>
+#include <cstdio>
+#include <vector>
+
+int main() {
+  const pli::Session session = pli::Session::load("resnet50.onnx");            // load, optimize, ready to run
+  std::vector<float> image(1 * 3 * 224 * 224, 0.5f);
+  const pli::NamedValues outputs = session.run({{"input", pli::Tensor::view<float>({1, 3, 224, 224}, image)}});
+  for (const auto& [name, value] : outputs) std::printf("%s: %zu values, first %g\n", name.c_str(), value.data<float>().size(), value.data<float>()[0]);
+}
+)";
+
+const std::string kProgramInSteps = R"(
+#include <pli/pli.h>
+#include <cstdio>
+#include <vector>
+
+int main() {
+  pli::Model model = pli::Model::load("resnet50.onnx");
+  pli::Report report = pli::optimize(model);
+  model.save("resnet50.opt.onnx");
+  pli::Session session(std::move(model), {.threads = 2});
+  std::printf("%d threads, %zu BatchNormalizations, %s\n", session.threads(), report.batch_norms.size(), pli::version());
+  try {
+    session.run({});
+  } catch (const pli::Error& e) {
+    std::printf("error %s: %s\n", std::string(pli::to_string(e.code())).c_str(), e.what());
+  }
+}
+)";
+
+const std::string kConsumer = R"(
+cmake_minimum_required(VERSION 3.20)
+project(consumer LANGUAGES CXX)
+find_package(pli 0.1 REQUIRED)
+foreach(name first steps)
+  add_executable(${name} ${name}.cpp)
+  target_link_libraries(${name} PRIVATE pli::pli)
+endforeach()
+)";
+
+void expect_success(const Finished& finished) { ASSERT_EQ(finished.code, 0) << finished.out << finished.err; }
+
+TEST(Install, ProgramsBuildAgainstAMovedPrefixAndRun) {
+  const TemporaryFolder folder;
+  expect_success(
+      run_program({"cmake", "--install", PLI_BINARY_DIR, "--prefix", folder / "first_place"}, folder.path()));
+  fs::rename(folder / "first_place", folder / "moved");
+  write_file(folder / "CMakeLists.txt", kConsumer);
+  write_file(folder / "first.cpp", kFirstProgram);
+  write_file(folder / "steps.cpp", kProgramInSteps);
+  small_image_model().save(folder / "resnet50.onnx");
+
+  std::vector<std::string> configure{"cmake", "-G",    "Ninja",
+                                     "-B",    "build", "-DCMAKE_PREFIX_PATH=" + (folder / "moved").string()};
+  // None of what Pli itself is made of may be looked for.
+  for (const char* package : {"ONNX", "Protobuf", "dnnl", "fmt", "OpenMP", "OpenCL", "Threads"})
+    configure.push_back(std::string("-DCMAKE_DISABLE_FIND_PACKAGE_") + package + "=ON");
+  if (const std::string sanitizers = PLI_SANITIZE; !sanitizers.empty())
+    configure.push_back("-DCMAKE_CXX_FLAGS=-fsanitize=" + sanitizers);
+  expect_success(run_program(configure, folder.path()));
+  expect_success(run_program({"cmake", "--build", "build"}, folder.path()));
+
+  const Finished first = run_program({folder / "build/first"}, folder.path());
+  expect_success(first);
+  EXPECT_EQ(first.out, "mean: 3 values, first 0.5\ntwice: 3 values, first 1\n");
+  const Finished steps = run_program({folder / "build/steps"}, folder.path());
+  expect_success(steps);
+  EXPECT_EQ(steps.out.find("2 threads, 0 BatchNormalizations, 0.1.0\nerror invalid_argument: "), 0u) << steps.out;
+  EXPECT_TRUE(fs::exists(folder / "resnet50.opt.onnx"));
+
+  const Finished command = run_program({folder / "moved/bin/onnx-run", "-q", "resnet50.onnx"}, folder.path());
+  expect_success(command);
+}
+
+TEST(Install, VersionsThatDoNotFitAreRefused) {
+  const TemporaryFolder folder;
+  const auto configure = [&](const std::string& version) {
+    write_file(folder / "CMakeLists.txt",
+               "cmake_minimum_required(VERSION 3.20)\nproject(consumer LANGUAGES NONE)\nset(CMAKE_SIZEOF_VOID_P 8)\n"
+               "find_package(pli " +
+                   version + " REQUIRED)\n");
+    return run_program({"cmake", "-G", "Ninja", "-B", "build", "-DCMAKE_PREFIX_PATH=" + (folder / "prefix").string()},
+                       folder.path());
+  };
+  expect_success(run_program({"cmake", "--install", PLI_BINARY_DIR, "--prefix", folder / "prefix"}, folder.path()));
+  expect_success(configure("0.1"));
+  EXPECT_NE(configure("0.2").code, 0);
+  EXPECT_NE(configure("1.0").code, 0);
+}
+
+std::string all_headers() {
+  std::string text;
+  for (const auto& entry : fs::directory_iterator(PLI_SOURCE_DIR "/runtime/include/pli"))
+    text += read_file(entry.path());
+  return text;
+}
+
+TEST(PublicHeaders, NameNothingThatPliIsMadeOf) {
+  const std::string headers = all_headers();
+  EXPECT_EQ(headers.find("#include \""), std::string::npos);
+  for (const char* word : {"dnnl", "google/", "onnx/", "onnx::", "fmt/", "omp.h", "runtime/"})
+    EXPECT_EQ(headers.find(word), std::string::npos) << word;
+}
+
+TEST(PublicHeaders, EachStandsOnItsOwn) {
+  const TemporaryFolder folder;
+  std::vector<std::string> command{"c++",     "-std=c++20", "-fsyntax-only", "-Wall",
+                                   "-Wextra", "-Wpedantic", "-Werror",       "-I" PLI_SOURCE_DIR "/runtime/include"};
+  for (const auto& entry : fs::directory_iterator(PLI_SOURCE_DIR "/runtime/include/pli")) {
+    const std::string name = entry.path().stem().string() + ".cpp";
+    write_file(folder / name, "#include <pli/" + entry.path().filename().string() + ">\n");
+    command.push_back(name);
+  }
+  expect_success(run_program(command, folder.path()));
+}
+
+/// The names that the shared library exports, as c++filt prints them.
+std::vector<std::string> exported_names() {
+  const Finished nm =
+      run_program({"nm", "-DC", "--defined-only", "--format=just-symbols", PLI_BINARY_DIR "/lib/libpli.so"}, "/");
+  EXPECT_EQ(nm.code, 0) << nm.err;
+  std::vector<std::string> names;
+  std::istringstream stream(nm.out);
+  for (std::string line; std::getline(stream, line);) names.push_back(line);
+  return names;
+}
+
+TEST(Exports, AreWhatTheHeadersDeclare) {
+  const std::string headers = all_headers();
+  std::set<std::string> declared;
+  const std::regex classes(R"(class PLI_API (\w+))");
+  const std::regex functions(R"(PLI_API [\w:<>&* ]*?(\w+)\()");
+  for (const auto& pattern : {classes, functions})
+    for (std::sregex_iterator match(headers.begin(), headers.end(), pattern); match != std::sregex_iterator(); ++match)
+      declared.insert((*match)[1]);
+  ASSERT_TRUE(declared.contains("Session") && declared.contains("optimize") && declared.contains("version"));
+
+  std::set<std::string> seen;
+  const std::regex exported(R"((?:typeinfo for |typeinfo name for |vtable for )?pli::(\w+).*)");
+  for (const std::string& name : exported_names()) {
+    std::smatch match;
+    ASSERT_TRUE(std::regex_match(name, match, exported)) << name;
+    EXPECT_TRUE(declared.contains(match[1])) << name;
+    seen.insert(match[1]);
+  }
+  EXPECT_EQ(seen, declared);
+}
+
+}  // namespace
+}  // namespace pli::test

@@ -1,0 +1,174 @@
+// The public interface, used as a program that embeds Pli uses it.
+
+#include "tests/expect_error.h"
+#include "tests/temporary_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <pli/pli.h>
+
+#include <cmath>
+#include <thread>
+
+namespace pli {
+namespace {
+
+using test::fails_with;
+
+const std::string kDigits = PLI_SOURCE_DIR "/models/digits.onnx";
+const std::string kCase = PLI_SOURCE_DIR "/models/digits";
+
+Tensor images(int set) { return load_tensor(kCase + "/test_data_set_" + std::to_string(set) + "/input_0.pb"); }
+Tensor reference(int set) { return load_tensor(kCase + "/test_data_set_" + std::to_string(set) + "/output_0.pb"); }
+
+void expect_near(const Tensor& actual, const Tensor& expected, float tolerance = 1e-4f) {
+  ASSERT_EQ(to_string(actual.shape()), to_string(expected.shape()));
+  const auto a = actual.data<float>();
+  const auto b = expected.data<float>();
+  for (size_t i = 0; i < b.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance) << i;
+}
+
+TEST(Session, RunsAModelAsPyTorchDoes) {
+  const Session session = Session::load(kDigits);
+  for (const int set : {0, 1}) expect_near(session.run({{"image", images(set)}}).at("logits").tensor(), reference(set));
+}
+
+TEST(Session, DescribesInputsAndOutputs) {
+  const Session session = Session::load(kDigits);
+  ASSERT_EQ(session.inputs().size(), 1u);
+  const ValueDescription& input = session.inputs()[0];
+  EXPECT_EQ(input.name, "image");
+  EXPECT_EQ(input.dtype, DataType::kFloat32);
+  EXPECT_TRUE(input.has_shape);
+  EXPECT_EQ(input.dimensions, (std::vector<std::string>{"batch", "1", "8", "8"}));
+  EXPECT_EQ(session.outputs()[0].name, "logits");
+}
+
+TEST(Session, EverySettingGivesTheSameResults) {
+  const Model model = Model::load(kDigits);
+  for (const bool optimize : {false, true})
+    for (const bool fuse : {false, true})
+      for (const int threads : {1, 2, 3}) {
+        SessionOptions options;
+        options.optimize = optimize;
+        options.fuse = fuse;
+        options.threads = threads;
+        const Session session(model, options);
+        EXPECT_EQ(session.threads(), threads);
+        EXPECT_EQ(session.report().batch_norms.size(), optimize ? 10u : 0u);
+        expect_near(session.run({{"image", images(0)}}).at("logits").tensor(), reference(0));
+      }
+}
+
+TEST(Session, ManyThreadsMayRunItAtOnce) {
+  const Session session(Model::load(kDigits), {.threads = 1});
+  const Tensor one = images(0);
+  const Tensor many = images(1);
+  const Tensor expected_one = session.run({{"image", one}}).at("logits").tensor();
+  const Tensor expected_many = session.run({{"image", many}}).at("logits").tensor();
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(4, 0);
+  for (size_t t = 0; t < wrong.size(); ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; ++i) {
+        const bool big = (i + static_cast<int>(t)) % 4 == 0;
+        const NamedValues outputs = session.run({{"image", big ? many : one}});
+        const auto actual = outputs.at("logits").data<float>();
+        const auto expected = (big ? expected_many : expected_one).data<float>();
+        wrong[t] += !std::ranges::equal(actual, expected);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(4, 0));
+}
+
+TEST(Session, ErrorsSayWhatIsWrongAndLeaveItUsable) {
+  const Session session = Session::load(kDigits);
+  const Tensor good = images(0);
+  const auto refused = [&](const NamedValues& inputs, std::string_view words) {
+    return fails_with(ErrorCode::kInvalidArgument, words, [&] { session.run(inputs); });
+  };
+  EXPECT_TRUE(refused({}, "\"image\" is missing"));
+  EXPECT_TRUE(refused({{"imgae", good}}, "\"image\""));
+  EXPECT_TRUE(refused({{"image", good}, {"image", good}}, "twice"));
+  EXPECT_TRUE(refused({{"image", Tensor(DataType::kFloat64, {1, 1, 8, 8})}}, "expected float32[batch, 1, 8, 8]"));
+  EXPECT_TRUE(refused({{"image", Tensor(DataType::kFloat32, {1, 1, 8, 9})}}, "expected float32[batch, 1, 8, 8]"));
+  EXPECT_TRUE(refused({{"image", Tensor(DataType::kFloat32, {1, 8, 8})}}, "expected float32[batch, 1, 8, 8]"));
+  EXPECT_TRUE(refused({{"image", Value(Value::Sequence{good})}}, "not a tensor"));
+  const NamedValues outputs = session.run({{"image", good}});
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "\"logits\"", [&] { outputs.at("logit"); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "float32", [&] { outputs.at("logits").data<double>(); }));
+  expect_near(outputs.at("logits").tensor(), reference(0));
+  EXPECT_TRUE(fails_with(ErrorCode::kIo, "nowhere.onnx", [] { Session::load("nowhere.onnx"); }));
+}
+
+TEST(Session, CanBeMoved) {
+  Session first = Session::load(kDigits);
+  Session second = std::move(first);
+  first = std::move(second);
+  expect_near(first.run({{"image", images(0)}}).at("logits").tensor(), reference(0));
+}
+
+TEST(Session, AnEmptyBatchGivesAnEmptyResult) {
+  const Session session = Session::load(kDigits);
+  const NamedValues outputs = session.run({{"image", Tensor(DataType::kFloat32, {0, 1, 8, 8})}});
+  EXPECT_EQ(to_string(outputs.at("logits").shape()), "[0, 10]");
+}
+
+TEST(Session, PlansAreDescribed) {
+  const Session session = Session::load(kDigits);
+  const std::string plan = session.describe_plan({{"image", images(0)}});
+  EXPECT_NE(plan.find("Conv + Relu"), std::string::npos) << plan;
+  EXPECT_EQ(plan.find("ref"), std::string::npos) << plan;
+}
+
+TEST(Model, StepsApart) {
+  const test::TemporaryFolder folder;
+  Model model = Model::load(kDigits);
+  const Report report = optimize(model);
+  ASSERT_EQ(report.batch_norms.size(), 10u);
+  for (const Fold& fold : report.batch_norms) EXPECT_TRUE(fold.folded) << fold.output << ": " << fold.reason;
+  EXPECT_EQ(report.nodes_before, 35);
+  EXPECT_LT(report.nodes_after, 26);
+  model.save(folder / "optimized.onnx");
+  const std::string bytes = test::read_file(folder / "optimized.onnx");
+  const Model parsed = Model::parse(std::as_bytes(std::span(bytes)));
+  const Session session(parsed, {.optimize = false});
+  expect_near(session.run({{"image", images(1)}}).at("logits").tensor(), reference(1));
+}
+
+TEST(Model, ACopyIsIndependent) {
+  const Model original = Model::load(kDigits);
+  Model copy = original;
+  optimize(copy);
+  EXPECT_EQ(Session(original, {.optimize = false}).report().batch_norms.size(), 0u);
+  Model again = original;
+  EXPECT_EQ(optimize(again).batch_norms.size(), 10u);
+}
+
+TEST(Model, ErrorsOfOptimizeLeaveItAsItWas) {
+  Model model = Model::load(kDigits);
+  OptimizeOptions options;
+  options.disable = {"fold_bach_norm"};
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "fold_batch_norm", [&] { optimize(model, options); }));
+  EXPECT_EQ(optimize(model).batch_norms.size(), 10u);
+}
+
+TEST(TensorFile, ErrorsNameTheFile) {
+  const test::TemporaryFolder folder;
+  test::write_file(folder / "garbage.pb", "\xff\xff garbage");
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "garbage.pb", [&] { load_tensor(folder / "garbage.pb"); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kIo, "nowhere.pb", [&] { load_tensor(folder / "nowhere.pb"); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kIo, "not a regular file", [&] { load_tensor(folder.path()); }));
+  Limits limits;
+  limits.model_bytes = 10;
+  EXPECT_TRUE(fails_with(ErrorCode::kResourceLimit, "limit of 10", [&] { load_tensor(kCase + "/labels.pb", limits); }));
+  const Tensor labels = load_tensor(kCase + "/labels.pb");
+  EXPECT_EQ(labels.dtype(), DataType::kInt64);
+  EXPECT_EQ(labels.size(), 450u);
+}
+
+TEST(Version, OfLibraryAndHeadersAgree) { EXPECT_STREQ(version(), PLI_VERSION); }
+
+}  // namespace
+}  // namespace pli

@@ -1,0 +1,74 @@
+#include "tests/tools/command.h"
+
+namespace pli::test {
+namespace {
+
+class Bench : public CommandTest {};
+
+TEST_F(Bench, ComparesTwoModels) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-q", "-o", "optimized.onnx"}).code, 0);
+  const auto bench = run_json({"onnx-bench", kDigits, "optimized.onnx", "--min-time", "0.05"});
+  ASSERT_EQ(bench["models"].size(), 2u);
+  EXPECT_EQ(bench["models"][0]["path"], kDigits);
+  EXPECT_EQ(bench["models"][1]["path"], "optimized.onnx");
+  for (const auto& model : bench["models"]) {
+    EXPECT_GT(model["load_ms"], 0);
+    EXPECT_GT(model["compile_ms"], 0);
+    EXPECT_GT(model["first_run_ms"], 0);
+    EXPECT_GT(model["min_ms"], 0);
+    EXPECT_LE(model["min_ms"], model["median_ms"]);
+    EXPECT_EQ(model["samples_ms"].size(), model["runs"]);
+    EXPECT_EQ(model["rounds_ms"].size(), bench["models"][0]["rounds_ms"].size());
+    EXPECT_GT(model["peak_memory_bytes"], 1000000);
+    EXPECT_TRUE(model["noise"].contains("verdict"));
+    EXPECT_EQ(model["p99_ms"].is_null(), model["runs"] < 459);
+  }
+  for (const char* key : {"cpu", "isa", "threads", "threads_reason", "governor", "pli", "onednn"})
+    EXPECT_TRUE(bench["environment"].contains(key)) << key;
+  for (const char* key : {"ratio", "low", "high", "verdict"}) EXPECT_TRUE(bench["comparison"].contains(key)) << key;
+  EXPECT_LE(bench["comparison"]["low"], bench["comparison"]["ratio"]);
+  EXPECT_LE(bench["comparison"]["ratio"], bench["comparison"]["high"]);
+}
+
+TEST_F(Bench, OneModelHasNoComparison) {
+  const auto bench = run_json({"onnx-bench", kDigits, "--min-time", "0.02", "--threads", "1", "--dim", "batch=3"});
+  EXPECT_TRUE(bench["comparison"].is_null());
+  EXPECT_EQ(bench["environment"]["threads"], 1);
+  EXPECT_EQ(bench["environment"]["threads_reason"], "--threads");
+  EXPECT_EQ(bench["models"][0]["inputs"], "image float32[3, 1, 8, 8]");
+}
+
+TEST_F(Bench, RunsAsOftenAsAsked) {
+  const auto bench = run_json({"onnx-bench", kDigits, "--min-time", "0.01", "--runs", "60"});
+  EXPECT_GE(bench["models"][0]["runs"], 60);
+  EXPECT_TRUE(bench["models"][0]["p90_ms"].is_number());
+}
+
+TEST_F(Bench, ComparesSettings) {
+  const auto bench =
+      run_json({"onnx-bench", kDigits, "--min-time", "0.02", "--vs", "--threads 1", "--vs", "--no-optimize --no-fuse"});
+  ASSERT_EQ(bench["models"].size(), 3u);
+  EXPECT_EQ(bench["models"][1]["settings"], "--threads 1");
+  EXPECT_EQ(bench["models"][1]["threads"], 1);
+  EXPECT_EQ(bench["comparisons"].size(), 2u);
+  const Finished finished = run({"onnx-bench", kDigits, "--min-time", "0.02", "--vs", "--threads 1"});
+  EXPECT_TRUE(contains(finished.out, "digits.onnx (--threads 1) against ")) << finished.out;
+  refused({"onnx-bench", kDigits, "--vs", "--thread 1"}, 2);
+  refused({"onnx-bench", kDigits, "--vs", "--threads"}, 2);
+  refused({"onnx-bench", kDigits, "--vs", "other.onnx"}, 2);
+}
+
+TEST_F(Bench, TellsWhatAWorkerCouldNotDo) {
+  save(unknown_operator(), "model.onnx");
+  write_file(folder_ / "garbage.onnx", "garbage");
+  const std::string line = refused({"onnx-bench", kDigits, "model.onnx", "--min-time", "0.02"}, 5);
+  EXPECT_TRUE(contains(line, "onnx-bench: model.onnx: ") && contains(line, "com.example.Mystery")) << line;
+  refused({"onnx-bench", "garbage.onnx"}, 4);
+  refused({"onnx-bench", kDigits, "--dim", "batch=0x"}, 2);
+  refused({"onnx-bench", kDigits, "--min-time", "0"}, 2);
+  refused({"onnx-bench", kDigits, "--runs", "-3"}, 2);
+  for (const char* later : {"--per-op", "--trace", "--precision"}) refused({"onnx-bench", kDigits, later}, 2);
+}
+
+}  // namespace
+}  // namespace pli::test

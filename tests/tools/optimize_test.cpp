@@ -1,0 +1,182 @@
+#include "tests/tools/command.h"
+
+#include <filesystem>
+
+namespace pli::test {
+namespace {
+
+class Optimize : public CommandTest {};
+
+TEST_F(Optimize, FoldsDigitsAndSaysWhatIntoWhat) {
+  const Finished finished = run({"onnx-optimize", kDigits, "-o", "out.onnx"});
+  EXPECT_EQ(finished.code, 0) << finished.err;
+  EXPECT_TRUE(contains(finished.out, "10 of 10 BatchNormalizations folded")) << finished.out;
+  EXPECT_TRUE(contains(finished.out, "/stem/stem.0/Conv"));
+  EXPECT_TRUE(contains(finished.out, "verified: 3 input sets, image float32[2, 1, 8, 8]")) << finished.out;
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{"out.onnx"});
+}
+
+TEST_F(Optimize, ReportHoldsTheStableKeys) {
+  const auto report = run_json({"onnx-optimize", kDigits, "-o", "out.onnx", "--report", "report.json"});
+  EXPECT_EQ(report["schema"], 1);
+  EXPECT_EQ(report["pli"], "0.1.0");
+  EXPECT_EQ(report["options"]["samples"], 3);
+  EXPECT_EQ(report["input"]["path"], kDigits);
+  EXPECT_EQ(report["input"]["bytes"], std::filesystem::file_size(kDigits));
+  EXPECT_EQ(report["input"]["opset"], 17);
+  EXPECT_EQ(report["output"]["bytes"], std::filesystem::file_size(folder_ / "out.onnx"));
+  EXPECT_LT(report["output"]["nodes"], report["input"]["nodes"]);
+  const auto& norms = report["batch_norms"];
+  EXPECT_EQ(norms["found"], 10);
+  EXPECT_EQ(norms["folded"], 10);
+  EXPECT_EQ(norms["kept"], 0);
+  ASSERT_EQ(norms["items"].size(), 10u);
+  for (const auto& item : norms["items"]) {
+    EXPECT_EQ(item["status"], "folded");
+    for (const char* key : {"name", "output", "graph", "into", "how"}) EXPECT_TRUE(item.contains(key)) << key;
+  }
+  EXPECT_EQ(report["verification"]["status"], "passed");
+  EXPECT_EQ(report["verification"]["samples"], 3);
+  EXPECT_LT(report["verification"]["max_rel_rms"], 1e-4);
+  for (const char* key : {"load", "optimize", "verify", "save", "total"}) EXPECT_GE(report["time_ms"][key], 0) << key;
+  EXPECT_TRUE(report["passes"].is_array());
+  EXPECT_TRUE(report["affines"].contains("found"));
+  EXPECT_EQ(nlohmann::json::parse(read_file(folder_ / "report.json")), report);
+}
+
+TEST_F(Optimize, WritesNothingUnlessAsked) {
+  const Finished finished = run({"onnx-optimize", kDigits});
+  EXPECT_EQ(finished.code, 0);
+  EXPECT_TRUE(contains(finished.out, "nothing written"));
+  EXPECT_TRUE(run_json({"onnx-optimize", kDigits})["output"].is_null());
+  EXPECT_TRUE(folder_.names().empty());
+}
+
+TEST_F(Optimize, TakesTheOutputAsSecondArgumentOrInPlace) {
+  const std::string model = save(two_folds(), "model.onnx");
+  EXPECT_EQ(run({"onnx-optimize", model, "second.onnx"}).code, 0);
+  EXPECT_EQ(run({"onnx-optimize", model, "-o", model}).code, 0);
+  EXPECT_EQ(read_file(model), read_file(folder_ / "second.onnx"));
+  EXPECT_EQ(run_json({"onnx-optimize", model})["batch_norms"]["found"], 0);
+  refused({"onnx-optimize", model, "-o", "a.onnx", "b.onnx"}, 2);
+}
+
+TEST_F(Optimize, SecondTimeChangesNothing) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "once.onnx"}).code, 0);
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "again.onnx"}).code, 0);
+  const Finished second = run({"onnx-optimize", "once.onnx", "twice.onnx"});
+  EXPECT_EQ(second.code, 0);
+  EXPECT_TRUE(contains(second.out, "no BatchNormalization"));
+  EXPECT_EQ(read_file(folder_ / "once.onnx"), read_file(folder_ / "again.onnx"));
+  EXPECT_EQ(read_file(folder_ / "once.onnx"), read_file(folder_ / "twice.onnx"));
+}
+
+TEST_F(Optimize, WritesNothingWhenTheResultsDiffer) {
+  save(fold_that_differs(), "model.onnx");
+  const std::string line = refused({"onnx-optimize", "model.onnx", "-o", "out.onnx", "-q"}, 1);
+  EXPECT_TRUE(contains(line, "the results differ, nothing was written: output \"result\"")) << line;
+  const auto report = run_json({"onnx-optimize", "model.onnx", "-o", "out.onnx"}, 1);
+  EXPECT_EQ(report["verification"]["status"], "failed");
+  EXPECT_GT(report["verification"]["max_rel_rms"], 1e-3);
+  EXPECT_TRUE(report["output"].is_null());
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{"model.onnx"});
+}
+
+TEST_F(Optimize, KeepGoingUndoesJustTheFoldThatDiffers) {
+  save(fold_that_differs(), "model.onnx");
+  const auto report = run_json({"onnx-optimize", "model.onnx", "-o", "out.onnx", "--keep-going"});
+  EXPECT_EQ(report["verification"]["status"], "passed");
+  EXPECT_EQ(report["verification"]["undone"], nlohmann::json::array({"bn2"}));
+  EXPECT_EQ(report["batch_norms"]["folded"], 1);
+  EXPECT_EQ(report["batch_norms"]["items"][1]["status"], "kept");
+  EXPECT_EQ(run_json({"onnx-inspect", "out.onnx"})["models"][0]["batch_norms"]["found"], 1);
+}
+
+TEST_F(Optimize, ToleranceIsTheUsers) {
+  save(fold_that_differs(), "model.onnx");
+  EXPECT_EQ(run({"onnx-optimize", "model.onnx", "--atol", "0.5"}).code, 0);
+  EXPECT_EQ(run({"onnx-optimize", "model.onnx", "--no-verify"}).code, 0);
+  refused({"onnx-optimize", kDigits, "--rtol", "0", "--atol", "0", "-q"}, 1);
+}
+
+TEST_F(Optimize, SaysWhatItCouldNotVerify) {
+  save(unknown_operator(), "model.onnx");
+  const Finished finished = run({"onnx-optimize", "model.onnx", "-o", "out.onnx"});
+  EXPECT_EQ(finished.code, 0) << finished.err;
+  EXPECT_TRUE(contains(finished.out, "not verified: ")) << finished.out;
+  EXPECT_TRUE(contains(finished.out, "com.example.Mystery")) << finished.out;
+  EXPECT_TRUE(contains(finished.out, "1 of 1 BatchNormalization folded")) << finished.out;
+  std::filesystem::remove(folder_ / "out.onnx");
+  const std::string line = refused({"onnx-optimize", "model.onnx", "-o", "out.onnx", "--require-verified", "-q"}, 1);
+  EXPECT_TRUE(contains(line, "not verified")) << line;
+}
+
+TEST_F(Optimize, OutputsThatAreAllNanVerifyNothing) {
+  ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {2, 3});
+  const ir::ValueId negative = b.node("Sub", {x, b.constant<float>("c", {}, {1000.0f})}, "negative");
+  b.output(b.node("Sqrt", {negative}, "y"));
+  save(b, "model.onnx");
+  const auto report = run_json({"onnx-optimize", "model.onnx"});
+  EXPECT_EQ(report["verification"]["status"], "skipped");
+  EXPECT_TRUE(contains(report["verification"]["reason"], "NaN")) << report["verification"];
+}
+
+TEST_F(Optimize, ComparesOnTheUsersInputs) {
+  const std::string image = kDigitsCase + "/test_data_set_1/input_0.pb";
+  const auto report = run_json({"onnx-optimize", kDigits, "--input", "image=" + image});
+  EXPECT_EQ(report["verification"]["samples"], 1);
+  EXPECT_EQ(report["verification"]["inputs"], "image float32[450, 1, 8, 8]");
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "--input", "imgae=" + image}, 2), "it has \"image\""));
+}
+
+TEST_F(Optimize, PassesCanBeChosen) {
+  const Finished list = run({"onnx-optimize", "--list-passes"});
+  EXPECT_EQ(list.code, 0);
+  EXPECT_TRUE(contains(list.out, "fold_batch_norm "));
+  EXPECT_EQ(run_json({"onnx-optimize", kDigits, "--disable", "fold_batch_norm"})["batch_norms"]["folded"], 0);
+  EXPECT_EQ(run_json({"onnx-optimize", kDigits, "--only", "fold_constants,eliminate_nop"})["batch_norms"]["folded"], 0);
+  EXPECT_EQ(run_json({"onnx-optimize", kDigits, "--only", "fold_batch_norm"})["batch_norms"]["folded"], 10);
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "--stop-after", "fold_batch_norm"}).code, 0);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "--disable", "fold_bach_norm"}, 2), "fold_batch_norm"));
+  refused({"onnx-optimize", kDigits, "--stop-after", "everything"}, 2);
+}
+
+TEST_F(Optimize, WeightsGoIntoASecondFileOnDemand) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-o", "two.onnx", "--external-data", "always"}).code, 0);
+  EXPECT_EQ(folder_.names(), (std::vector<std::string>{"two.onnx", "two.onnx.data"}));
+  EXPECT_EQ(run({"onnx-test", "--model", "two.onnx", "--atol-rms", "1e-3", kDigitsCase}).code, 0);
+  const auto report = run_json({"onnx-optimize", "two.onnx", "-o", "still_two.onnx"});
+  EXPECT_EQ(report["input"]["bytes"],
+            std::filesystem::file_size(folder_ / "two.onnx") + std::filesystem::file_size(folder_ / "two.onnx.data"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "still_two.onnx.data"));
+  EXPECT_EQ(run({"onnx-optimize", "two.onnx", "-o", "one.onnx", "--external-data", "never"}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "one.onnx.data"));
+  refused({"onnx-optimize", kDigits, "--external-data", "sometimes"}, 2);
+}
+
+TEST_F(Optimize, RefusesToWriteWhereItCanNotOrMustNot) {
+  refused({"onnx-optimize", kDigits, "-o", "no/such/folder/out.onnx"}, 3);
+  refused({"onnx-optimize", kDigits, "--report", "no/such/folder/report.json"}, 3);
+  std::filesystem::create_directory(folder_ / "folder");
+  refused({"onnx-optimize", kDigits, "-q", "-o", "folder"}, 3);
+  write_file(folder_ / "real.onnx", "precious");
+  std::filesystem::create_symlink("real.onnx", folder_ / "link.onnx");
+  refused({"onnx-optimize", kDigits, "-q", "-o", "link.onnx"}, 3);
+  EXPECT_EQ(read_file(folder_ / "real.onnx"), "precious");
+}
+
+TEST_F(Optimize, LeavesTheOldFileWhenTheDiskIsFull) {
+  write_file(folder_ / "out.onnx", "precious");
+  const std::string program = PLI_BINARY_DIR "/bin/onnx-optimize";
+  // 16 blocks of 512 bytes may be written to a file.
+  const Finished finished = run_program(
+      {"/bin/sh", "-c", "ulimit -f 16; '" + program + "' '" + kDigits + "' -q -o out.onnx"}, folder_.path());
+  EXPECT_EQ(finished.code, 3) << finished.err;
+  EXPECT_EQ(lines_of(finished.err).size(), 1u) << finished.err;
+  EXPECT_EQ(read_file(folder_ / "out.onnx"), "precious");
+  EXPECT_EQ(folder_.names(), std::vector<std::string>{"out.onnx"});
+}
+
+}  // namespace
+}  // namespace pli::test
