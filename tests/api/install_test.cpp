@@ -168,7 +168,7 @@ TEST(Exports, AreWhatTheHeadersDeclare) {
   const std::string headers = all_headers();
   std::set<std::string> declared;
   const std::regex classes(R"(class PLI_API (\w+))");
-  const std::regex functions(R"(PLI_API [\w:<>&* ]*?(\w+)\()");
+  const std::regex functions(R"(\nPLI_API [\w:<>&* ]*?(\w+)\()");
   for (const auto& pattern : {classes, functions})
     for (std::sregex_iterator match(headers.begin(), headers.end(), pattern); match != std::sregex_iterator(); ++match)
       declared.insert((*match)[1]);

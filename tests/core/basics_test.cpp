@@ -17,7 +17,8 @@ TEST(Checked, SizesOfShapes) {
   EXPECT_EQ(size({}), 1);
   EXPECT_EQ(size({3, 5, 7}), 105);
   EXPECT_EQ(size({3, 0, 7}), 0);
-  EXPECT_EQ(size({INT64_MAX, 0, INT64_MAX}), 0);  // nothing overflows on the way to nothing
+  EXPECT_EQ(size({INT64_MAX, 0, 1}), 0);
+  EXPECT_EQ(size({INT64_MAX, 0, INT64_MAX}), std::nullopt);  // nothing in it, but no strides either
   EXPECT_EQ(size({INT64_MAX}), INT64_MAX);
   EXPECT_EQ(size({INT64_MAX, 2}), std::nullopt);
   EXPECT_EQ(size({int64_t{1} << 32, int64_t{1} << 32}), std::nullopt);
