@@ -55,7 +55,7 @@ class Worker {
   }
 
   Json compile(const Model& model, const Json& request) {
-    InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims")});
+    InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims"), {1}});
     SessionOptions options;
     options.threads = request.at("threads");
     options.optimize = request.at("optimize");

@@ -16,7 +16,6 @@ namespace pli::tools {
 
 namespace {
 
-constexpr int64_t kBatches[] = {2, 1};
 constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299};
 
 int64_t parse_count(const std::string& text) {
@@ -127,7 +126,7 @@ Shape parse_shape(const std::string& text) {
   }
 }
 
-InputMaker::InputMaker(const Model& model, const InputOptions& options) {
+InputMaker::InputMaker(const Model& model, const InputOptions& options) : batches_(options.batches) {
   const ir::Graph& graph = model.ir()->graph;
   for (const ir::ValueId id : graph.inputs()) {
     if (graph.value(id).has_default()) continue;  // has a default
@@ -272,7 +271,7 @@ void InputMaker::choose(int64_t batch, int64_t size) {
 
 void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) {
   std::optional<Error> first;
-  for (const int64_t batch : kBatches) {
+  for (const int64_t batch : batches_) {
     for (const int64_t size : kSizes) {
       choose(batch, size);
       try {

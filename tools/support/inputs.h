@@ -21,6 +21,7 @@ struct InputOptions {
   std::vector<std::string> files;   // NAME=FILE
   std::vector<std::string> shapes;  // NAME:1,3,224,224
   std::vector<std::string> dims;    // batch=4
+  std::vector<int64_t> batches = {2, 1};  // tried in turn for a first dimension that is symbolic
 };
 
 /// --input, --shape and --dim; the first only with `files`.
@@ -33,7 +34,7 @@ Shape parse_shape(const std::string& text);
 ///
 /// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
 /// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
-/// accepts it; then the same with a batch of 1.
+/// accepts it; then the same with the next of InputOptions::batches.
 class InputMaker {
  public:
   /// Reads the files. kInvalidArgument, with a suggestion, for a name that the model does not have, and for a shape
@@ -76,6 +77,7 @@ class InputMaker {
   void choose(int64_t batch, int64_t size);
 
   std::vector<Input> inputs_;
+  std::vector<int64_t> batches_;
   Symbols symbols_;            // set by the user, or by the shape of what the user gave
   std::vector<Shape> shapes_;  // settled, parallel to inputs_
 };
