@@ -47,7 +47,7 @@ for name in "${names[@]}"; do
   before=pass
   after=pass
   "${test[@]}" "$out/$name" || before=FAIL
-  "$bin/onnx-optimize" "$out/$name/model.onnx" -o "$optimized/$name.onnx" --report "$optimized/$name.json" &&
+  "$bin/onnx-optimize" --quiet "$out/$name/model.onnx" -o "$optimized/$name.onnx" --report "$optimized/$name.json" &&
     "${test[@]}" --model "$optimized/$name.onnx" "$out/$name" || after=FAIL
   results+=("$name $before $after")
 done
