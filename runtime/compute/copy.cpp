@@ -1,6 +1,7 @@
 #include "runtime/compute/copy.h"
 
 #include "runtime/compute/parallel.h"
+#include "runtime/compute/simd.h"
 #include "runtime/core/error.h"
 
 #include <algorithm>
@@ -15,16 +16,13 @@ namespace {
 using Loop = StridedCopy::Loop;
 using Block = StridedCopy::Block;
 
-constexpr int64_t kTileBytes = 16 * 1024;    // of a block of rows
-constexpr int64_t kTileElements = 32 * 32;   // of a block of a transposition
+constexpr int64_t kTileBytes = 16 * 1024;  // of a block of rows
+constexpr int64_t kTileSide = 32;          // of a block of a transposition
+constexpr int64_t kTileElements = kTileSide * kTileSide;
 constexpr int64_t kThreadBytes = 64 * 1024;  // the least that is worth a thread
 
-// Elements are moved as integers of their width, whatever type the memory holds.
-using Bits8 [[gnu::may_alias]] = uint8_t;
-using Bits16 [[gnu::may_alias]] = uint16_t;
-using Bits32 [[gnu::may_alias]] = uint32_t;
-using Bits64 [[gnu::may_alias]] = uint64_t;
-struct [[gnu::may_alias]] Bits128 {
+// Elements are moved as integers of their width; whatever else the memory holds is never seen in this file.
+struct Bits128 {
   uint64_t low, high;
 };
 
@@ -43,16 +41,43 @@ void copy_row(const T* from, T* to, int64_t count, int64_t from_stride, int64_t 
   }
 }
 
+/// Rows of a few columns that stand side by side in the destination, row after row: the columns interleaved.
+template <int64_t columns>
+[[gnu::always_inline]] inline void interleave(const uint32_t* from, uint32_t* to, int64_t rows, int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t column = 0; column < columns; ++column) to[row * columns + column] = from[row + column * stride];
+}
+
+PLI_SIMD_CLONES
+void interleave(const uint32_t* from, uint32_t* to, const Block& block) {
+  const int64_t rows = block.rows.count, stride = block.columns.from;
+  if (block.columns.count == 2)
+    interleave<2>(from, to, rows, stride);
+  else if (block.columns.count == 3)
+    interleave<3>(from, to, rows, stride);
+  else
+    interleave<4>(from, to, rows, stride);
+}
+
 template <class T>
-void copy_block(const std::byte* from_bytes, std::byte* to_bytes, const Block& block) {
-  const T* from = reinterpret_cast<const T*>(from_bytes);
-  T* to = reinterpret_cast<T*>(to_bytes);
-  const auto& [rows, columns] = block;
+void copy_plane(const T* from, T* to, const Block& block) {
+  const auto& [planes, rows, columns] = block;
+  if constexpr (std::is_same_v<T, uint32_t>) {
+    const bool few = columns.count >= 2 && columns.count <= 4;
+    if (few && rows.from == 1 && columns.to == 1 && rows.to == columns.count) return interleave(from, to, block);
+  }
   const bool by_rows = columns.from == 1 || columns.from == 0 || columns.count >= rows.count;
   const Loop& outer = by_rows ? rows : columns;
   const Loop& inner = by_rows ? columns : rows;
   for (int64_t i = 0; i < outer.count; ++i)
     copy_row(from + i * outer.from, to + i * outer.to, inner.count, inner.from, inner.to);
+}
+
+template <class T>
+void copy_block(const std::byte* from, std::byte* to, const Block& block) {
+  for (int64_t i = 0; i < block.planes.count; ++i)
+    copy_plane(reinterpret_cast<const T*>(from) + i * block.planes.from, reinterpret_cast<T*>(to) + i * block.planes.to,
+               block);
 }
 
 /// The loops in the order in which the destination lies in memory, outermost first, merged where both sides allow it.
@@ -93,16 +118,16 @@ StridedCopy::StridedCopy(DataType dtype, std::span<const int64_t> dims, std::spa
   const int64_t bytes = bit_width(dtype) / 8;
   switch (bytes) {
     case 1:
-      copy_block_ = copy_block<Bits8>;
+      copy_block_ = copy_block<uint8_t>;
       break;
     case 2:
-      copy_block_ = copy_block<Bits16>;
+      copy_block_ = copy_block<uint16_t>;
       break;
     case 4:
-      copy_block_ = copy_block<Bits32>;
+      copy_block_ = copy_block<uint32_t>;
       break;
     case 8:
-      copy_block_ = copy_block<Bits64>;
+      copy_block_ = copy_block<uint64_t>;
       break;
     case 16:
       copy_block_ = copy_block<Bits128>;
@@ -119,56 +144,81 @@ StridedCopy::StridedCopy(DataType dtype, std::span<const int64_t> dims, std::spa
     loops.pop_back();
     whole_.rows = take_rows(loops, whole_.columns);
   }
-  const auto& [rows, columns] = whole_;
+  if (!loops.empty()) {
+    whole_.planes = loops.back();
+    loops.pop_back();
+  }
+  const auto& [planes, rows, columns] = whole_;
   const bool transposes = columns.count > 1 && std::abs(columns.from) > 1 && rows.count > 1;
-  const int64_t tile = transposes ? kTileElements : std::max<int64_t>(kTileBytes / bytes, 1);
-  const int64_t side = transposes && rows.count >= 32 ? 32 : tile;
-  tile_columns_ = std::min(columns.count, side);
-  tile_rows_ = std::clamp<int64_t>(tile / tile_columns_, 1, rows.count);
+  const int64_t elements = transposes ? kTileElements : std::max<int64_t>(kTileBytes / bytes, 1);
+  const auto part = [](const Loop& loop, int64_t most) { return std::clamp<int64_t>(most, 1, loop.count); };
+  part_.columns.count = part(columns, transposes && rows.count >= kTileSide ? kTileSide : elements);
+  part_.rows.count = part(rows, elements / part_.columns.count);
+  part_.planes.count = part(planes, elements / (part_.columns.count * part_.rows.count));
 
   for (const Loop& loop : loops) outer_.push_back({loop.count, loop.from * bytes, loop.to * bytes});
   const auto step = [&](const Loop& loop, int64_t size) {
     outer_.push_back({(loop.count + size - 1) / size, loop.from * size * bytes, loop.to * size * bytes});
   };
-  step(rows, tile_rows_);
-  step(columns, tile_columns_);
+  step(planes, part_.planes.count);
+  step(rows, part_.rows.count);
+  step(columns, part_.columns.count);
   blocks_ = 1;
   for (const Loop& loop : outer_) blocks_ *= loop.count;
-  grain_ = std::max<int64_t>(1, kThreadBytes / (tile_rows_ * tile_columns_ * bytes));
+  grain_ = std::max<int64_t>(1, kThreadBytes / (part_.planes.count * part_.rows.count * part_.columns.count * bytes));
 }
 
 void StridedCopy::run(const void* from, void* to) const {
-  parallel_for(blocks_, grain_, [&](int64_t begin, int64_t end) {
-    run_blocks(static_cast<const std::byte*>(from), static_cast<std::byte*>(to), begin, end);
-  });
+  parallel_for(blocks_, grain_, [&](int64_t begin, int64_t end) { run_blocks(from, to, begin, end); });
 }
 
-void StridedCopy::run_blocks(const std::byte* from, std::byte* to, int64_t begin, int64_t end) const {
-  std::array<int64_t, kMaxLoops + 2> index{};
-  int64_t from_offset = 0;
-  int64_t to_offset = 0;
+void StridedCopy::run_blocks(const void* from_origin, void* to_origin, int64_t begin, int64_t end) const {
+  const auto* from = static_cast<const std::byte*>(from_origin);
+  auto* to = static_cast<std::byte*>(to_origin);
+  std::array<int64_t, kMaxLoops + 3> index{};
   int64_t rest = begin;
   for (size_t i = outer_.size(); i-- > 0;) {
     index[i] = rest % outer_[i].count;
     rest /= outer_[i].count;
-    from_offset += index[i] * outer_[i].from;
-    to_offset += index[i] * outer_[i].to;
+    from += index[i] * outer_[i].from;
+    to += index[i] * outer_[i].to;
   }
-  const size_t last = outer_.size() - 1;
+  const int64_t* const last = index.data() + outer_.size() - 3;
   Block block = whole_;
   for (int64_t done = begin; done < end; ++done) {
-    block.rows.count = std::min(tile_rows_, whole_.rows.count - index[last - 1] * tile_rows_);
-    block.columns.count = std::min(tile_columns_, whole_.columns.count - index[last] * tile_columns_);
-    copy_block_(from + from_offset, to + to_offset, block);
+    block.planes.count = std::min(part_.planes.count, whole_.planes.count - last[0] * part_.planes.count);
+    block.rows.count = std::min(part_.rows.count, whole_.rows.count - last[1] * part_.rows.count);
+    block.columns.count = std::min(part_.columns.count, whole_.columns.count - last[2] * part_.columns.count);
+    copy_block_(from, to, block);
     for (size_t i = outer_.size(); i-- > 0;) {
-      from_offset += outer_[i].from;
-      to_offset += outer_[i].to;
+      from += outer_[i].from;
+      to += outer_[i].to;
       if (++index[i] < outer_[i].count) break;
-      from_offset -= outer_[i].from * index[i];
-      to_offset -= outer_[i].to * index[i];
+      from -= outer_[i].from * index[i];
+      to -= outer_[i].to * index[i];
       index[i] = 0;
     }
   }
+}
+
+std::unique_ptr<Kernel> make_copies(std::vector<CopyPiece> pieces) {
+  int64_t blocks = 0, grain = 1;
+  for (const CopyPiece& piece : pieces) {
+    blocks += piece.copy.blocks();
+    grain = std::max(grain, piece.copy.grain());
+  }
+  return make_kernel([pieces = std::move(pieces), blocks, grain](const RunArgs& args) {
+    parallel_for(blocks, grain, [&](int64_t begin, int64_t end) {
+      int64_t first = 0;  // block of the piece
+      for (const CopyPiece& piece : pieces) {
+        const int64_t from = std::max(begin - first, int64_t{0}), to = std::min(end - first, piece.copy.blocks());
+        if (from < to)
+          piece.copy.run_blocks(args.input<std::byte>(piece.from) + piece.from_offset,
+                                args.output<std::byte>(piece.to) + piece.to_offset, from, to);
+        first += piece.copy.blocks();
+      }
+    });
+  });
 }
 
 std::unique_ptr<Kernel> make_copy(const TensorDesc& from, const TensorDesc& to) {

@@ -10,25 +10,9 @@ namespace pli::ops {
 
 namespace {
 
-using compute::RunArgs;
+using compute::CopyPiece;
+using compute::make_copies;
 using compute::StridedCopy;
-
-/// A copy of a part: from input `from` at an offset to output `to` at another, in bytes.
-struct Piece {
-  StridedCopy copy;
-  size_t from = 0;
-  size_t to = 0;
-  int64_t from_offset = 0;
-  int64_t to_offset = 0;
-};
-
-std::unique_ptr<Kernel> copy_pieces(std::vector<Piece> pieces) {
-  return compute::make_kernel([pieces = std::move(pieces)](const RunArgs& args) {
-    for (const Piece& piece : pieces)
-      piece.copy.run(args.input<std::byte>(piece.from) + piece.from_offset,
-                     args.output<std::byte>(piece.to) + piece.to_offset);
-  });
-}
 
 int64_t width(const TensorDesc& desc) { return bit_width(desc.dtype) / 8; }
 
@@ -101,7 +85,7 @@ std::vector<ir::Type> infer_concat(const InferContext& context) {
 std::unique_ptr<Kernel> prepare_concat(const PrepareContext& context) {
   const TensorDesc& output = context.outputs[0];
   const auto axis = static_cast<size_t>(concat_axis(context.graph, context.node, output.rank()));
-  std::vector<Piece> pieces;
+  std::vector<CopyPiece> pieces;
   int64_t offset = 0;
   for (size_t i = 0; i < context.inputs.size(); ++i) {
     const TensorDesc& input = context.inputs[i];
@@ -110,7 +94,7 @@ std::unique_ptr<Kernel> prepare_concat(const PrepareContext& context) {
           {StridedCopy(input.dtype, input.dims, input.strides, output.strides), i, 0, 0, offset * width(output)});
     offset += input.dims[axis] * output.strides[axis];
   }
-  return copy_pieces(std::move(pieces));
+  return make_copies(std::move(pieces));
 }
 
 // --- Split -----------------------------------------------------------------------------------------------------------
@@ -182,7 +166,7 @@ std::vector<View> split_parts(const PrepareContext& context) {
 std::optional<std::vector<View>> view_split(const PrepareContext& context) { return split_parts(context); }
 
 std::unique_ptr<Kernel> prepare_split(const PrepareContext& context) {
-  std::vector<Piece> pieces;
+  std::vector<CopyPiece> pieces;
   const std::vector<View> parts = split_parts(context);
   for (size_t i = 0; i < parts.size(); ++i) {
     const auto& [desc, offset] = parts[i];
@@ -190,7 +174,7 @@ std::unique_ptr<Kernel> prepare_split(const PrepareContext& context) {
       pieces.push_back({StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[i].strides), 0, i,
                         offset * width(desc), 0});
   }
-  return copy_pieces(std::move(pieces));
+  return make_copies(std::move(pieces));
 }
 
 // --- Slice -----------------------------------------------------------------------------------------------------------
@@ -246,7 +230,7 @@ std::optional<std::vector<View>> view_slice(const PrepareContext& context) {
 
 std::unique_ptr<Kernel> prepare_slice(const PrepareContext& context) {
   const auto [desc, offset] = sliced(context);
-  return copy_pieces(
+  return make_copies(
       {{StridedCopy(desc.dtype, desc.dims, desc.strides, context.outputs[0].strides), 0, 0, offset * width(desc), 0}});
 }
 
@@ -274,7 +258,7 @@ std::unique_ptr<Kernel> prepare_expand(const PrepareContext& context) {
   std::vector<int64_t> strides(output.dims.size());  // 0 where the input is repeated
   const size_t shift = output.dims.size() - input.dims.size();
   for (size_t d = 0; d < input.dims.size(); ++d) strides[d + shift] = input.dims[d] == 1 ? 0 : input.strides[d];
-  return copy_pieces({{StridedCopy(output.dtype, output.dims, strides, output.strides)}});
+  return make_copies({{StridedCopy(output.dtype, output.dims, strides, output.strides)}});
 }
 
 std::vector<ir::Type> infer_tile(const InferContext& context) {
@@ -298,7 +282,7 @@ std::vector<ir::Type> infer_tile(const InferContext& context) {
 /// A copy with a dimension of repetitions before each dimension.
 std::unique_ptr<Kernel> prepare_tile(const PrepareContext& context) {
   const auto& [input, output] = std::pair(context.inputs[0], context.outputs[0]);
-  if (output.size() == 0) return copy_pieces({});
+  if (output.size() == 0) return make_copies({});
   Shape dims;
   std::vector<int64_t> from, to;
   for (size_t d = 0; d < input.dims.size(); ++d) {
@@ -306,7 +290,7 @@ std::unique_ptr<Kernel> prepare_tile(const PrepareContext& context) {
     from.insert(from.end(), {0, input.strides[d]});
     to.insert(to.end(), {input.dims[d] * output.strides[d], output.strides[d]});
   }
-  return copy_pieces({{StridedCopy(output.dtype, dims, from, to)}});
+  return make_copies({{StridedCopy(output.dtype, dims, from, to)}});
 }
 
 constexpr Operator kOperators[] = {

@@ -106,6 +106,18 @@ TEST(StridedCopy, AgreesOnArraysThatTakeManyTilesAndThreads) {
     }
 }
 
+TEST(StridedCopy, InterleavesAFewChannels) {
+  std::mt19937 rng(20);
+  for (int64_t channels = 1; channels <= 6; ++channels) {
+    const Strided planes{{channels * 700, 700, 1}, 0, 3 * channels * 700};
+    const Strided pixels{{channels * 700, 1, channels}, 0, 3 * channels * 700};
+    for (const DataType dtype : {DataType::kFloat32, DataType::kUint8}) {
+      expect_copy(dtype, {3, channels, 700}, planes, pixels, rng);
+      expect_copy(dtype, {3, channels, 700}, pixels, planes, rng);
+    }
+  }
+}
+
 TEST(StridedCopy, TakesRank12) {
   std::mt19937 rng(19);
   const Shape dims{2, 1, 3, 2, 1, 2, 2, 3, 1, 2, 2, 2};
@@ -137,6 +149,33 @@ TEST(MakeCopy, ConvertsBetweenPlainAndChannelsLast) {
   EXPECT_EQ(middle[60 + 4], 60 + 48.0f);  // channel 4 of the second image
   run(*make_copy(last, rows), middle, back);
   EXPECT_EQ(source, back);
+}
+
+TEST(MakeCopies, JoinsPiecesOfEverySizeOnManyThreads) {
+  const ThreadScope threads(3);
+  const Shape whole{5000, 12};
+  std::vector<CopyPiece> pieces;
+  std::vector<std::vector<float>> parts;
+  std::vector<float> expected(60000, -1), found(60000, -1);
+  int64_t column = 0;
+  for (const int64_t width : {1, 4, 0, 5, 2}) {
+    const TensorDesc part = plain(DataType::kFloat32, {5000, width});
+    pieces.push_back(
+        {StridedCopy(part.dtype, part.dims, part.strides, plain_strides(whole)), parts.size(), 0, 0, column * 4});
+    parts.emplace_back(static_cast<size_t>(part.size()));
+    for (int64_t row = 0; row < 5000; ++row)
+      for (int64_t i = 0; i < width; ++i) {
+        const auto value = static_cast<float>(row * 16 + column + i);
+        parts.back()[static_cast<size_t>(row * width + i)] = value;
+        expected[static_cast<size_t>(row * 12 + column + i)] = value;
+      }
+    column += width;
+  }
+  std::vector<const void*> in;
+  for (const auto& part : parts) in.push_back(part.data());
+  void* out = found.data();
+  make_copies(std::move(pieces))->run({in, {&out, 1}});
+  EXPECT_EQ(expected, found);
 }
 
 TEST(MakeCopy, RefusesOtherDimensionsAndTypes) {
