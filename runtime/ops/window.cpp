@@ -66,15 +66,13 @@ ir::Dim Window::output_dim(size_t axis, const ir::Dim& input) const {
   if (size < 1 || size > INT64_MAX / 2)
     fail(ErrorCode::kInvalidModel, "a window can't slide over spatial dimension {} of size {}", axis, size);
   if (same) return (size - 1) / stride + 1;
-  // The spec defines VALID without regard to ceil_mode.
-  const bool round_up = ceil_mode && auto_pad == AutoPad::kNotSet;
-  const int64_t room = size + padding - extent(axis) + (round_up ? stride - 1 : 0);
+  const int64_t room = size + padding - extent(axis) + (ceil_mode ? stride - 1 : 0);
   if (room < 0)
     fail(ErrorCode::kInvalidModel,
          "kernel {} with dilation {} does not fit into spatial dimension {} of size {} with pads {} and {}",
          kernel[axis], dilations[axis], axis, size, pads_begin[axis], pads_end[axis]);
   const int64_t count = room / stride + 1;
-  const bool last_starts_outside = round_up && (count - 1) * stride >= size + pads_begin[axis];
+  const bool last_starts_outside = ceil_mode && (count - 1) * stride >= size + pads_begin[axis];
   return last_starts_outside ? count - 1 : count;
 }
 
@@ -90,9 +88,8 @@ ir::Dims Window::output_dims(const ir::Dims& spatial) const {
 Window Window::resolved(std::span<const int64_t> spatial) const {
   Window window = *this;
   window.auto_pad = AutoPad::kNotSet;
-  if (auto_pad == AutoPad::kNotSet) return window;
+  if (auto_pad != AutoPad::kSameUpper && auto_pad != AutoPad::kSameLower) return window;
   window.ceil_mode = false;
-  if (auto_pad == AutoPad::kValid) return window;
   for (size_t i = 0; i < rank(); ++i) {
     const int64_t output = output_dim(i, spatial[i]).value();
     const int64_t total = std::max<int64_t>((output - 1) * strides[i] + extent(i) - spatial[i], 0);

@@ -18,8 +18,8 @@ struct Window {
   Shape pads_begin;  // zero while auto_pad is a SAME form: they depend on the size
   Shape pads_end;
   AutoPad auto_pad = AutoPad::kNotSet;
-  /// Of pools: a last window may reach beyond the padding, but starts in the tensor or in the padding before it. Not
-  /// set by of().
+  /// Of pools, without effect where auto_pad is a SAME form: a last window may reach beyond the padding, but starts in
+  /// the tensor or in the padding before it. Not set by of().
   bool ceil_mode = false;
 
   /// Reads strides, dilations, pads and auto_pad of a node. Explicit pads beside another auto_pad are ignored.
@@ -38,8 +38,7 @@ struct Window {
   /// The same for all of them. kInvalidModel also when `spatial` has another length than the kernel.
   ir::Dims output_dims(const ir::Dims& spatial) const;
 
-  /// The same window with the pads that auto_pad means for an input of these sizes, and auto_pad kNotSet (ceil_mode
-  /// stays).
+  /// The same window with the pads that auto_pad means for an input of these sizes, and auto_pad kNotSet.
   Window resolved(std::span<const int64_t> spatial) const;
 };
 

@@ -69,6 +69,12 @@ TEST(Window, SameFormsDivideRoundingUp) {
   }
 }
 
+TEST(Window, SameFormsIgnoreCeilMode) {
+  const Window w = window({1}, {attribute("auto_pad", "SAME_UPPER"), ints("strides", {3})}, true);
+  EXPECT_EQ(w.output_dims({12}), Dims{4});
+  EXPECT_EQ(w.resolved(Shape{12}).output_dims({12}), Dims{4});
+}
+
 TEST(Window, ResolvingDoesNotChangeTheOutput) {
   for (const char* form : {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}) {
     const Window w = window({3, 2}, {attribute("auto_pad", form), ints("strides", {2, 3}), ints("dilations", {1, 2})});
@@ -82,10 +88,14 @@ TEST(Window, ResolvingDoesNotChangeTheOutput) {
   }
 }
 
-TEST(Window, ValidIgnoresPadsAndCeilMode) {
-  const Window w = window({3}, {attribute("auto_pad", "VALID"), ints("pads", {1, 1}), ints("strides", {2})}, true);
-  EXPECT_EQ(w.output_dims({4}), Dims{1});
-  EXPECT_EQ(w.resolved(Shape{4}).output_dims({4}), Dims{1});
+TEST(Window, ValidIgnoresPadsButRoundsUpInCeilMode) {
+  const std::vector<ir::Attribute> attributes{attribute("auto_pad", "VALID"), ints("pads", {1, 1}),
+                                              ints("strides", {2})};
+  for (const bool ceil_mode : {false, true}) {
+    const Window w = window({3}, attributes, ceil_mode);
+    EXPECT_EQ(w.output_dims({4}), Dims{ceil_mode ? 2 : 1});
+    EXPECT_EQ(w.resolved(Shape{4}).output_dims({4}), Dims{ceil_mode ? 2 : 1});
+  }
 }
 
 TEST(Window, KeepsASymbolThatStaysTheSame) {
