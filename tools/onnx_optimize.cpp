@@ -1,4 +1,5 @@
 #include "tools/support/cli.h"
+#include "tools/support/fix_shapes.h"
 #include "tools/support/optimize_report.h"
 #include "tools/support/progress.h"
 #include "tools/support/stopwatch.h"
@@ -53,6 +54,12 @@ void add_flags(CommandLine& line, Options& options) {
       ->check(not_negative());
   line.add_repeatable("--input", options.verify.inputs.files, "compare on this input, a .npy or TensorProto (.pb) file")
       ->type_name("NAME=FILE");
+  line.add_repeatable("--shape", options.verify.inputs.shapes,
+                      "give an input this shape for good, such as x:1,3,224,224")
+      ->type_name("NAME:DIMS");
+  line.add_repeatable("--dim", options.verify.inputs.dims,
+                      "give a symbolic dimension this value for good, such as batch=4")
+      ->type_name("NAME=N");
   app.add_flag("--keep-going", options.keep_going, "undo just the folds that break the comparison, and report them");
   line.add_repeatable("--only", options.optimize.only, "run just these passes")->type_name("P,...")->delimiter(',');
   line.add_repeatable("--disable", options.optimize.disable, "run all but these passes")
@@ -83,6 +90,8 @@ Json options_json(const CommandLine& line, const Options& options) {
           {"freeze_initializers", options.optimize.freeze_initializers},
           {"external_data", options.external},
           {"inputs", options.verify.inputs.files},
+          {"shapes", options.verify.inputs.shapes},
+          {"dims", options.verify.inputs.dims},
           {"threads", line.threads()}};
 }
 
@@ -108,8 +117,8 @@ void check_target(const std::string& path) {
 }
 
 /// Optimizes `model` again with just those folds undone that break the comparison.
-Verification undo_what_breaks(const Model& original, Model& model, const OptimizeOptions& wanted,
-                              const Verifier& verifier, Report& report, const Verification& failed) {
+Verification undo_what_breaks(const Model& start, Model& model, const OptimizeOptions& wanted, const Verifier& verifier,
+                              Report& report, const Verification& failed) {
   std::vector<std::string> candidates;
   for (const auto* folds : {&report.batch_norms, &report.affines})
     for (const Fold& fold : *folds)
@@ -117,7 +126,7 @@ Verification undo_what_breaks(const Model& original, Model& model, const Optimiz
   const auto optimize_keeping = [&](const std::vector<std::string>& keep) {
     OptimizeOptions options = wanted;
     options.keep.insert(options.keep.end(), keep.begin(), keep.end());
-    model = original;
+    model = start;
     report = pli::optimize(model, options);
     return verifier.check(model);
   };
@@ -152,7 +161,8 @@ int optimize_file(const CommandLine& line, Options& options) {
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
-  Model model = original;
+  const Model start = fix_shapes(original, options.verify.inputs);
+  Model model = start;
   outcome.report = with_context(options.model, [&] { return pli::optimize(model, options.optimize); });
   outcome.optimize_ms = watch.lap();
 
@@ -164,7 +174,7 @@ int optimize_file(const CommandLine& line, Options& options) {
     outcome.verification = verifier.check(model);
     if (outcome.verification.status == Verification::Status::kFailed && options.keep_going)
       outcome.verification =
-          undo_what_breaks(original, model, options.optimize, verifier, outcome.report, outcome.verification);
+          undo_what_breaks(start, model, options.optimize, verifier, outcome.report, outcome.verification);
   }
   outcome.verify_ms = watch.lap();
 

@@ -212,6 +212,8 @@ class Graph {
   /// Gives a value another name. kInvalidModel when it is taken.
   void rename(ValueId id, std::string name);
   void set_type(ValueId id, Type type);
+  /// Declares output `index` to be of another type.
+  void set_output_type(size_t index, Type type) { outputs_.at(index).type = std::move(type); }
   /// Treats the value as this constant from now on (a bound input, a folded result).
   void set_constant(ValueId id, Tensor tensor);
   /// Makes initializers that are also inputs constant and no inputs any more. Returns their names.

@@ -130,6 +130,20 @@ TEST_F(Optimize, ComparesOnTheUsersInputs) {
   EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "--input", "imgae=" + image}, 2), "it has \"image\""));
 }
 
+TEST_F(Optimize, ShapesCanBeFixed) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-o", "four.onnx", "--dim", "batch=4"}).code, 0);
+  const auto four = run_json({"onnx-inspect", "four.onnx"})["models"][0];
+  EXPECT_EQ(four["inputs"][0]["type"], "float32[4, 1, 8, 8]");
+  EXPECT_EQ(four["outputs"][0]["type"], "float32[4, 10]");
+  const auto report = run_json({"onnx-optimize", kDigits, "-o", "five.onnx", "--shape", "image:5,1,8,8"});
+  EXPECT_EQ(report["verification"]["status"], "passed");
+  EXPECT_EQ(report["verification"]["inputs"], "image float32[5, 1, 8, 8]");
+  EXPECT_EQ(run_json({"onnx-inspect", "five.onnx"})["models"][0]["outputs"][0]["type"], "float32[5, 10]");
+  refused({"onnx-run", "five.onnx", "--dim", "batch=2"}, 2);
+  refused({"onnx-optimize", kDigits, "--dim", "batches=4"}, 2);
+  refused({"onnx-optimize", kDigits, "--shape", "image:5,1,8,9"}, 2);
+}
+
 TEST_F(Optimize, PassesCanBeChosen) {
   const Finished list = run({"onnx-optimize", "--list-passes"});
   EXPECT_EQ(list.code, 0);

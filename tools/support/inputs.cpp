@@ -300,6 +300,13 @@ bool InputMaker::has_random() const {
   return std::ranges::any_of(inputs_, [](const Input& input) { return !input.given; });
 }
 
+std::map<std::string, Shape> InputMaker::shapes_given() const {
+  std::map<std::string, Shape> shapes;
+  for (const Input& input : inputs_)
+    if (input.fixed) shapes.emplace(input.name, *input.fixed);
+  return shapes;
+}
+
 std::string InputMaker::describe() const {
   std::string text;
   for (size_t i = 0; i < inputs_.size(); ++i) {

@@ -51,6 +51,10 @@ class InputMaker {
   /// Some input is random: another seed makes a difference.
   bool has_random() const;
 
+  /// What is known of symbolic dimensions, and the shapes that --shape gave, before anything is settled.
+  const std::map<std::string, int64_t>& symbols() const { return symbols_; }
+  std::map<std::string, Shape> shapes_given() const;
+
   /// "image float32[2, 1, 8, 8], mask bool[2]".
   std::string describe() const;
 
