@@ -12,8 +12,8 @@ using ops::Epilogue;
 
 /// The node that alone reads `value`; none when there are several, or when the value is an output of the graph.
 ir::NodeId only_reader(const ir::Graph& graph, ir::ValueId value) {
-  if (!graph.has_single_use(value) || graph.uses(value)[0].index < 0) return {};
-  return graph.uses(value)[0].node;
+  if (!graph.has_single_use(value) || graph.uses(value).begin()->index < 0) return {};
+  return graph.uses(value).begin()->node;
 }
 
 /// The other operand of an Add whose operands have the same type, so that no broadcasting is needed; none when it is not so.

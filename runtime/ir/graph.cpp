@@ -225,20 +225,18 @@ void Graph::link_before(NodeId id, NodeId before) {
 void Graph::add_uses(NodeId id) {
   const Node& node = record(id).node;
   for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i]) edit(node.inputs[i]).uses.push_back({id, static_cast<int>(i)});
+    if (node.inputs[i]) edit(node.inputs[i]).uses.insert({id, static_cast<int>(i)});
   for_each_subgraph(node, [&](const Subgraph& subgraph) {
-    for (const ValueId captured : subgraph.captures) edit(captured).uses.push_back({id, -1});
+    for (const ValueId captured : subgraph.captures) edit(captured).uses.insert({id, -1});
   });
 }
 
 void Graph::remove_uses(NodeId id) {
-  const auto remove = [&](ValueId used) {
-    if (used) std::erase_if(edit(used).uses, [&](const Use& use) { return use.node == id; });
-  };
   const Node& node = record(id).node;
-  for (const ValueId input : node.inputs) remove(input);
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (node.inputs[i]) edit(node.inputs[i]).uses.erase({id, static_cast<int>(i)});
   for_each_subgraph(node, [&](const Subgraph& subgraph) {
-    for (const ValueId captured : subgraph.captures) remove(captured);
+    for (const ValueId captured : subgraph.captures) edit(captured).uses.erase({id, -1});
   });
 }
 
@@ -300,7 +298,7 @@ void Graph::bind_output(size_t index, ValueId id) {
 
 void Graph::replace_all_uses(ValueId from, ValueId to) {
   if (from == to) return;
-  std::vector<Use> moved = std::exchange(edit(from).uses, {});
+  const std::set<Use> moved = std::exchange(edit(from).uses, {});
   for (const Use& use : moved) {
     Node& node = record(use.node).node;
     if (use.index >= 0) {
@@ -315,8 +313,7 @@ void Graph::replace_all_uses(ValueId from, ValueId to) {
         std::ranges::for_each(*many, rebind);
     }
   }
-  auto& uses = edit(to).uses;
-  uses.insert(uses.end(), moved.begin(), moved.end());
+  edit(to).uses.insert(moved.begin(), moved.end());
   if (value(from).output_uses == 0) return;
   for (size_t i = 0; i < outputs_.size(); ++i)
     if (outputs_[i].value == from) bind_output(i, to);

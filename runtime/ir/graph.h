@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,7 +77,7 @@ std::string describe(const Graph& graph, const Node& node);
 
 enum class ValueKind { kInput, kInitializer, kNodeOutput, kCapture, kErased };
 
-/// A place where a value is used: input `index` of `node`, or -1 when a graph nested in `node` captures it.
+/// A place where a value is used: input `index` of `node`, or -1 when graphs nested in `node` capture it.
 struct Use {
   NodeId node;
   int index = 0;
@@ -91,7 +92,7 @@ struct ValueRecord {
   std::optional<Tensor> payload;  // of an initializer, or the default of an input
   /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one.
   std::optional<Tensor> constant;
-  std::vector<Use> uses;
+  std::set<Use> uses;
   int output_uses = 0;       // graph outputs bound to it
   std::string extra;         // serialized ValueInfoProto as declared, or empty
   std::string tensor_extra;  // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
@@ -163,7 +164,7 @@ class Graph {
   const Type& type(ValueId id) const { return value(id).type; }
   /// The node that makes the value; none for inputs, initializers and captures.
   NodeId producer(ValueId id) const { return value(id).producer; }
-  const std::vector<Use>& uses(ValueId id) const { return value(id).uses; }
+  const std::set<Use>& uses(ValueId id) const { return value(id).uses; }
   /// Bound to at least one graph output.
   bool is_output(ValueId id) const { return value(id).output_uses > 0; }
   /// Has exactly one use and is no graph output.

@@ -24,7 +24,7 @@ void Graph::verify() const {
       broken("\"" + record.name + "\" has a wrong producer");
   }
 
-  std::vector<std::vector<Use>> uses(values_.size());
+  std::vector<std::set<Use>> uses(values_.size());
   size_t count = 0;
   for (const NodeId id : nodes()) {
     const Node& node = this->node(id);
@@ -34,7 +34,7 @@ void Graph::verify() const {
       (void)value(used);
       if (!defined[static_cast<size_t>(used.index)])
         broken(describe(*this, node) + " uses \"" + name(used) + "\" before it is made");
-      uses[static_cast<size_t>(used.index)].push_back({id, index});
+      uses[static_cast<size_t>(used.index)].insert({id, index});
     };
     for (size_t i = 0; i < node.inputs.size(); ++i) use(node.inputs[i], static_cast<int>(i));
     for_each_subgraph(node, [&](const Subgraph& subgraph) {
@@ -63,10 +63,7 @@ void Graph::verify() const {
   }
   for (size_t i = 0; i < values_.size(); ++i) {
     if (values_[i].kind == ValueKind::kErased) continue;
-    std::vector<Use> recorded = values_[i].uses;
-    std::ranges::sort(recorded);
-    std::ranges::sort(uses[i]);
-    if (recorded != uses[i] || output_uses[i] != values_[i].output_uses)
+    if (values_[i].uses != uses[i] || output_uses[i] != values_[i].output_uses)
       broken("the uses of \"" + values_[i].name + "\" are wrong");
   }
 }

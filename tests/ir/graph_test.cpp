@@ -54,7 +54,7 @@ TEST(Graph, KnowsWhatIsInIt) {
   EXPECT_FALSE(graph.find("nothing"));
   EXPECT_EQ(graph.node(graph.producer(small.y)).op_type, "Relu");
   EXPECT_FALSE(graph.producer(small.x));
-  EXPECT_EQ(graph.uses(small.x), (std::vector<Use>{{graph.producer(small.sum), 0}}));
+  EXPECT_EQ(graph.uses(small.x), (std::set<Use>{{graph.producer(small.sum), 0}}));
   EXPECT_TRUE(graph.has_single_use(small.sum));
   EXPECT_TRUE(graph.is_output(small.y));
   EXPECT_FALSE(graph.has_single_use(small.y));
@@ -282,8 +282,8 @@ TEST(NestedGraphs, CapturesAreUses) {
   const NodeId choice = add_if(graph, small.x, small.sum, "chosen");
   graph.add_output({"chosen", graph.node(choice).outputs[0], {}, {}});
   graph.verify();
-  EXPECT_EQ(graph.uses(small.sum).size(), 3u);
-  EXPECT_EQ(graph.uses(small.sum)[1], (Use{choice, -1}));
+  EXPECT_EQ(graph.uses(small.sum).size(), 2u);  // both graphs of the If are one use
+  EXPECT_TRUE(graph.uses(small.sum).contains(Use{choice, -1}));
   graph.replace_all_uses(small.sum, small.w);
   graph.verify();
   EXPECT_EQ(std::get<Subgraph>(graph.node(choice).attribute("then_branch")->value).captures[0], small.w);
