@@ -130,8 +130,15 @@ bool all(const std::vector<double>& values, double value) {
 struct NewConstants {
   std::optional<Tensor> weight;  // nothing: as it was
   std::optional<Tensor> bias;    // nothing: there is none
+  int64_t growth = 0;            // bytes beside those that are replaced
   int64_t cleared = 0;
 };
+
+/// The old weight stays beside the new one: somebody else uses it, or it is the result of a Constant or Identity, which
+/// may share it.
+bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
+  return !graph.has_single_use(weight) || graph.value(weight).kind != ir::ValueKind::kInitializer;
+}
 
 std::optional<NewConstants> fold_numbers(const Context& context, const AffineNode& node, const LinearNode& linear,
                                          Refusal& why) {
@@ -141,6 +148,10 @@ std::optional<NewConstants> fold_numbers(const Context& context, const AffineNod
   const std::string name = ir::describe(graph, graph.node(linear.node));
   NewConstants made;
   if (!all(affine.scale, 1)) {
+    made.growth = weight_stays(graph, linear.weight) ? static_cast<int64_t>(weight.bytes().size()) : 0;
+    if (made.growth > context.growth_left)
+      return why.because(code::kTooLarge, "a copy of the weight \"{}\" of {} would make the model too large",
+                         graph.name(linear.weight), name);
     Folded folded = scaled(weight, linear.map, affine.scale);
     if (!folded.tensor)
       return why.because(code::kNonFinite, "the folded weight of {} would hold numbers that are not finite", name);
@@ -232,6 +243,7 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
   const std::string into = node_name.empty() ? context.graph.name(affine.y) : node_name;
 
   context.subnormals_cleared += made->cleared;
+  context.growth_left -= made->growth;
   ir::ValueId weight = linear.weight;
   ir::ValueId bias;
   if (made->weight) weight = context.names.replace(linear.weight, std::move(*made->weight));

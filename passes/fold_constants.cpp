@@ -2,6 +2,9 @@
 
 #include "runtime/ops/evaluate.h"
 
+#include <algorithm>
+#include <array>
+
 namespace pli::passes {
 
 namespace {
@@ -9,11 +12,22 @@ namespace {
 /// Weights that are stored in few bits would lose that.
 bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
 
-/// The results are as large as what they are made of, or small.
-bool may_be_stored(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
-  int64_t operands = 0;
+struct Cost {
+  int64_t bytes = 0;  // of the results
+  int64_t work = 0;   // multiply-adds, an upper bound
+};
+
+/// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
+/// limits.folded_bytes, or when the sizes of the results are not known.
+std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  int64_t operand_bytes = 0;
+  int64_t largest_operand = 1;
   for (const ir::ValueId input : node.inputs)
-    if (const Tensor* tensor = graph.constant_of(input)) operands += static_cast<int64_t>(tensor->bytes().size());
+    if (const Tensor* tensor = graph.constant_of(input)) {
+      operand_bytes += static_cast<int64_t>(tensor->bytes().size());
+      largest_operand = std::max(largest_operand, static_cast<int64_t>(tensor->size()));
+    }
+  Cost cost;
   int64_t results = 0;
   for (const ir::ValueId output : node.outputs) {
     if (!output) continue;
@@ -21,10 +35,17 @@ bool may_be_stored(const ir::Graph& graph, const ir::Node& node, const Limits& l
     const auto shape = type.shape();
     const auto elements = shape ? checked_size(*shape) : std::nullopt;
     const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-    if (!bytes || *bytes > limits.tensor_bytes) return false;
-    results += *bytes;
+    if (!bytes || *bytes > limits.tensor_bytes) return std::nullopt;
+    cost.bytes += *bytes;
+    results += *elements;
   }
-  return results <= std::max(operands, limits.folded_bytes);
+  if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
+  static constexpr std::array kSums{"Conv", "ConvTranspose", "MatMul", "Gemm", "MaxPool", "AveragePool", "LpPool"};
+  const bool sums = std::ranges::any_of(kSums, [&](const char* type) { return node.is(type); });
+  const auto work = checked_mul(results, sums ? largest_operand : 1);
+  if (!work) return std::nullopt;
+  cost.work = *work;
+  return cost;
 }
 
 /// Nothing when the node can't be computed now: what it needs is not known, or Pli can't run it.
@@ -50,9 +71,13 @@ int64_t fold_constants(Context& context) {
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
-    if (!may_be_stored(graph, node, context.options.limits)) continue;
+    const auto cost = cost_of(graph, node, context.options.limits);
+    if (!cost || cost->bytes > context.growth_left || cost->work > context.work_left) continue;
+    if (context.log.kept_by_user(id)) continue;
     const auto results = results_of(graph, node, context.options.limits);
     if (!results) continue;
+    context.growth_left -= cost->bytes;
+    context.work_left -= cost->work;
 
     const std::vector<ir::ValueId> outputs = node.outputs;
     if (node.is("BatchNormalization")) context.log.folded(id, graph.name(outputs[0]), "computed_from_constants");

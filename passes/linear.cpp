@@ -105,7 +105,7 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
     return false;
   }
   for (const ir::Use& use : graph.uses(value)) {
-    if (use.node == user && use.index == graph.uses(value).front().index) continue;
+    if (use.node == user && use == *graph.uses(value).begin()) continue;
     why.because(code::kOtherConsumer, "the result \"{}\" of {} is used by {} too", graph.name(value), maker,
                 ir::describe(graph, graph.node(use.node)));
     return false;
@@ -116,46 +116,13 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
 /// The nearest linear node before `node`, along the one path of data through nodes that reshape it or work element by
 /// element.
 ir::NodeId linear_before(const ir::Graph& graph, const ir::Node& node) {
-  static constexpr std::array kOnePath{"Relu",
-                                       "LeakyRelu",
-                                       "PRelu",
-                                       "Elu",
-                                       "Selu",
-                                       "Celu",
-                                       "Clip",
-                                       "Sigmoid",
-                                       "HardSigmoid",
-                                       "HardSwish",
-                                       "Tanh",
-                                       "Softplus",
-                                       "Softsign",
-                                       "Gelu",
-                                       "Mish",
-                                       "Erf",
-                                       "ThresholdedRelu",
-                                       "Dropout",
-                                       "Identity",
-                                       "Cast",
-                                       "MaxPool",
-                                       "AveragePool",
-                                       "GlobalMaxPool",
-                                       "GlobalAveragePool",
-                                       "LpPool",
-                                       "Pad",
-                                       "Reshape",
-                                       "Flatten",
-                                       "Squeeze",
-                                       "Unsqueeze",
-                                       "Transpose",
-                                       "Resize",
-                                       "Upsample",
-                                       "DepthToSpace",
-                                       "SpaceToDepth",
-                                       "Slice",
-                                       "BatchNormalization",
-                                       "InstanceNormalization",
-                                       "LRN",
-                                       "Softmax"};
+  // clang-format off
+  static constexpr std::array kOnePath{
+      "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
+      "Softplus", "Softsign", "Gelu", "Mish", "Erf", "Softmax", "LRN", "BatchNormalization", "InstanceNormalization", "Dropout",
+      "Identity", "Cast", "MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "Pad", "Slice", "Resize",
+      "Upsample", "DepthToSpace", "SpaceToDepth", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"};
+  // clang-format on
   constexpr int kMostSteps = 16;
   const ir::Node* at = &node;
   for (int step = 0; step < kMostSteps; ++step) {
@@ -182,7 +149,8 @@ std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, Refusal& wh
                      graph.name(value), ir::describe(graph, node));
 }
 
-/// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes from.
+/// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes
+/// from.
 ir::ValueId before_transposes(const ir::Graph& graph, ir::ValueId value, std::vector<ir::NodeId>& transposes,
                               int64_t& axis) {
   for (;;) {

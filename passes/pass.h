@@ -16,6 +16,10 @@ struct Context {
   const OptimizeOptions& options;
   FoldLog& log;  // what becomes of each BatchNormalization and affine
   Names& names;  // that new constants shall have
+  /// Bytes that new constants may take beside those that they replace, and multiply-adds that may be spent on folding
+  /// constants, over the whole run: a small file must not ask for much.
+  int64_t growth_left;
+  int64_t work_left;
   int64_t subnormals_cleared = 0;
 };
 

@@ -21,8 +21,24 @@ constexpr std::array kPasses = std::to_array<Pass>({
      fold_batch_norm},
 });
 
+/// The first IR version in which an initializer need not be an input.
+constexpr int64_t kFreeInitializers = 4;
+
 /// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
 constexpr int kMostRounds = 64;
+
+/// Multiply-adds that folding constants may take: some seconds.
+constexpr int64_t kMostWork = int64_t{1} << 34;
+
+/// Twice the model's weights, which is what a model whose weights are all shared or rearranged once needs, and some
+/// small results.
+int64_t allowed_growth(const ir::Graph& graph, const Limits& limits) {
+  constexpr int64_t kSmallResults = 64;
+  int64_t bytes = kSmallResults * std::clamp<int64_t>(limits.folded_bytes, 0, INT64_MAX / (2 * kSmallResults));
+  for (const ir::ValueId id : graph.initializers())
+    if (const auto& payload = graph.value(id).payload) bytes += 2 * static_cast<int64_t>(payload->bytes().size());
+  return bytes;
+}
 
 void check_names(const std::vector<std::string>& names) {
   std::vector<std::string> known;
@@ -65,7 +81,6 @@ int64_t run_pass(const Pass& pass, Context& context, double& ms) {
 /// Before IR version 4 every initializer is an input as well. A constant that a pass made is not, so that the model has
 /// to become one of version 4, its old initializers no inputs any more.
 void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Report& report) {
-  constexpr int64_t kFreeInitializers = 4;
   const auto made = [&](ir::ValueId id) { return static_cast<size_t>(id.index) >= values_before; };
   if (model.ir_version >= kFreeInitializers || std::ranges::none_of(model.graph.initializers(), made)) return;
   const std::vector<std::string> frozen = model.graph.freeze_defaults();
@@ -90,18 +105,21 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   Report report;
   if (!knows_opset(graph)) {
     chosen.clear();
-    report.notes.push_back(fmt::format("the model's operator set {} is not one of 1 to {}, so its nodes are left as they are",
-                                       graph.opset(""), ops::kNewestOpset));
+    report.notes.push_back(
+        fmt::format("the model's operator set {} is not one of 1 to {}, so its nodes are left as they are",
+                    graph.opset(""), ops::kNewestOpset));
   }
   report.nodes_before = static_cast<int64_t>(graph.node_count());
   if (options.freeze_initializers)
-    if (const auto frozen = graph.freeze_defaults(); !frozen.empty())
+    if (const auto frozen = graph.freeze_defaults(); !frozen.empty()) {
       report.notes.push_back(fmt::format("{} initializers are no inputs any more, as asked for", frozen.size()));
+      model.ir_version = std::max(model.ir_version, kFreeInitializers);
+    }
 
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Context context{graph, options, log, names};
+  Context context{graph, options, log, names, allowed_growth(graph, options.limits), kMostWork};
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   graph.erase_dead();

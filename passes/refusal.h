@@ -39,7 +39,7 @@ inline constexpr std::string_view kTooLarge = "too_large";                  // t
 inline constexpr std::string_view kDisabled = "disabled";                   // by the options
 inline constexpr std::string_view kDead = "dead";                           // nothing needed its result
 inline constexpr std::string_view kNestedGraph = "nested_graph";            // in the body of If, Loop or Scan
-inline constexpr std::string_view kUnknownOpset = "unknown_opset";  // newer than what Pli knows
+inline constexpr std::string_view kUnknownOpset = "unknown_opset";          // newer than what Pli knows
 inline constexpr std::string_view kFunction = "function";                   // in a local function of the model
 }  // namespace code
 

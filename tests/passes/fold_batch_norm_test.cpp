@@ -447,6 +447,9 @@ TEST(FoldBatchNorm, InitializersThatMayBeOverridden) {
   EXPECT_EQ(result.model.graph.inputs().size(), 1u);
   EXPECT_EQ(result.report.notes.size(), 1u);
   expect_equal_results(net.model(), result.model);
+  Net old(9, 3);
+  old.output(old.node("Conv", {old.input("x", {-1, 3, 8, 9}), old.default_input("w", old.random({5, 3, 3, 2}))}));
+  EXPECT_EQ(optimize(old.model(), {.freeze_initializers = true}).model.ir_version, 4);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "passes/pipeline.h"
 #include "runtime/core/tensor.h"
 #include "tests/passes/reference.h"
 
@@ -59,6 +60,24 @@ TEST(FoldConstants, NothingLargerThanItsOperandsBeyondTheLimit) {
   EXPECT_EQ(optimize(net.model(), options).count("MatMul"), 1);
   options.limits.folded_bytes = 480000;
   EXPECT_EQ(optimize(net.model(), options).count("MatMul"), 0);
+}
+
+TEST(FoldConstants, ManySmallResultsDoNotMakeALargeModel) {
+  Net net;  // each [300, 300] sum is 360 kB out of 2.4 kB
+  const ValueId column = net.weight("column", {300, 1});
+  const ValueId row = net.weight("row", {1, 300});
+  for (int i = 0; i < 300; ++i) net.output(net.node("Add", {column, row}, {}, "y" + std::to_string(i)));
+  Optimized result{net.model(), {}};
+  result.report = passes::run(result.model, {});
+  EXPECT_GT(result.count("Add"), 50);
+  EXPECT_LT(result.count("Add"), 250);
+}
+
+TEST(FoldConstants, NotWhatTakesLong) {
+  Net net;  // 1025 x 1025 x 512 x 512 multiply-adds
+  const ValueId image = net.weight("image", {1, 1, 512, 512});
+  net.output(net.node("Conv", {image, net.weight("w", {1, 1, 512, 512})}, {ints("pads", {512, 512, 512, 512})}, "y"));
+  EXPECT_EQ(optimize(net.model()).count("Conv"), 1);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "passes/pipeline.h"
 #include "runtime/core/tensor.h"
 #include "tests/passes/reference.h"
 
@@ -172,6 +173,23 @@ TEST(KeepBatchNorm, OfAnOperatorSetToCome) {
   c.net.output(c.net.batch_norm(c.conv, 5, "y"));
   const Optimized result = expect_kept(c.net, "y", "unknown_opset", "operator set 1000");
   EXPECT_EQ(result.report.notes.size(), 1u);
+}
+
+TEST(KeepBatchNorm, SharedWeightIsNotCopiedWithoutBounds) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 64, 3, 3});
+  const ValueId w = net.weight("w", {128, 64, 3, 3});  // 288 kB
+  for (int i = 0; i < 40; ++i) {
+    const std::string n = std::to_string(i);
+    net.output(net.batch_norm(net.node("Conv", {x, w}, {}, "c" + n), 128, "y" + n));
+  }
+  OptimizeOptions options;
+  options.limits.folded_bytes = 1024;
+  Optimized result{net.model(), {}};
+  result.report = passes::run(result.model, options);
+  EXPECT_TRUE(result.fold("y0").folded);
+  EXPECT_EQ(result.fold("y20").code, "too_large");
+  EXPECT_LT(result.model.graph.initializers().size(), 220u);
 }
 
 TEST(KeepBatchNorm, DeadCode) {
