@@ -3,7 +3,6 @@
 #include "runtime/ops/evaluate.h"
 
 #include <algorithm>
-#include <array>
 
 namespace pli::passes {
 
@@ -17,16 +16,25 @@ struct Cost {
   int64_t work = 0;   // multiply-adds, an upper bound
 };
 
+/// Multiply-adds, at most, for each element of the node's results.
+int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
+  const auto operand = [&](size_t index) {
+    return index < node.inputs.size() ? graph.constant_of(node.inputs[index]) : nullptr;
+  };
+  if (node.is("MatMul") || node.is("Gemm"))  // some dimension is what the sum runs over
+    return operand(0) && !operand(0)->shape().empty() ? std::ranges::max(operand(0)->shape()) : 1;
+  if (node.is("Conv") || node.is("ConvTranspose")) return operand(1) ? static_cast<int64_t>(operand(1)->size()) : 1;
+  if (node.is("MaxPool") || node.is("AveragePool") || node.is("LpPool"))  // a window does not pass its input
+    return operand(0) ? static_cast<int64_t>(operand(0)->size()) : 1;
+  return 1;
+}
+
 /// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
 /// limits.folded_bytes, or when the sizes of the results are not known.
 std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
   int64_t operand_bytes = 0;
-  int64_t largest_operand = 1;
   for (const ir::ValueId input : node.inputs)
-    if (const Tensor* tensor = graph.constant_of(input)) {
-      operand_bytes += static_cast<int64_t>(tensor->bytes().size());
-      largest_operand = std::max(largest_operand, static_cast<int64_t>(tensor->size()));
-    }
+    if (const Tensor* tensor = graph.constant_of(input)) operand_bytes += static_cast<int64_t>(tensor->bytes().size());
   Cost cost;
   int64_t results = 0;
   for (const ir::ValueId output : node.outputs) {
@@ -40,9 +48,7 @@ std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const 
     results += *elements;
   }
   if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
-  static constexpr std::array kSums{"Conv", "ConvTranspose", "MatMul", "Gemm", "MaxPool", "AveragePool", "LpPool"};
-  const bool sums = std::ranges::any_of(kSums, [&](const char* type) { return node.is(type); });
-  const auto work = checked_mul(results, sums ? largest_operand : 1);
+  const auto work = checked_mul(results, work_for_each(graph, node));
   if (!work) return std::nullopt;
   cost.work = *work;
   return cost;

@@ -118,10 +118,11 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
 ir::NodeId linear_before(const ir::Graph& graph, const ir::Node& node) {
   // clang-format off
   static constexpr std::array kOnePath{
-      "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
-      "Softplus", "Softsign", "Gelu", "Mish", "Erf", "Softmax", "LRN", "BatchNormalization", "InstanceNormalization", "Dropout",
-      "Identity", "Cast", "MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "Pad", "Slice", "Resize",
-      "Upsample", "DepthToSpace", "SpaceToDepth", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"};
+      "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid",
+      "HardSwish", "Tanh", "Softplus", "Softsign", "Gelu", "Mish", "Erf", "Softmax", "LRN", "BatchNormalization",
+      "InstanceNormalization", "Dropout", "Identity", "Cast", "MaxPool", "AveragePool", "LpPool", "GlobalMaxPool",
+      "GlobalAveragePool", "Pad", "Slice", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "Reshape", "Flatten",
+      "Squeeze", "Unsqueeze", "Transpose"};
   // clang-format on
   constexpr int kMostSteps = 16;
   const ir::Node* at = &node;

@@ -23,14 +23,16 @@ void refuse_functions(const ir::Model& model) {
     const bool called = std::ranges::any_of(model.functions, [&](const ir::Function& function) {
       return function.name == node.op_type && function.domain == node.domain;
     });
-    if (called) fail(ErrorCode::kUnsupported, "not supported: {} calls a function of the model", ir::describe(model.graph, node));
+    if (called)
+      fail(ErrorCode::kUnsupported, "not supported: {} calls a function of the model", ir::describe(model.graph, node));
   }
 }
 
 }  // namespace
 
 struct Session::Impl {
-  Impl(const ir::Model& model, Report r, const SessionOptions& options) : executor(model.graph, options), report(std::move(r)) {
+  Impl(const ir::Model& model, Report r, const SessionOptions& options)
+      : executor(model.graph, options), report(std::move(r)) {
     const ir::Graph& graph = model.graph;
     for (const ir::ValueId id : graph.inputs()) inputs.push_back(describe(graph.name(id), graph.type(id)));
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
@@ -88,7 +90,11 @@ int Session::threads() const { return impl_->executor.threads(); }
 
 NamedValues Session::run(const NamedValues& inputs) const { return impl_->executor.run(inputs); }
 void Session::compile(const NamedValues& inputs) const { (void)impl_->executor.plan(inputs); }
-std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const { return impl_->executor.profile(inputs, runs); }
-std::string Session::describe_plan(const NamedValues& inputs) const { return exec::describe(*impl_->executor.plan(inputs)); }
+std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const {
+  return impl_->executor.profile(inputs, runs);
+}
+std::string Session::describe_plan(const NamedValues& inputs) const {
+  return exec::describe(*impl_->executor.plan(inputs));
+}
 
 }  // namespace pli

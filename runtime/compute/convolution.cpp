@@ -9,13 +9,15 @@ using dnnl::prop_kind;
 
 namespace {
 
-/// oneDNN's form of the problem: 1-D as 2-D, weights with an explicit group dimension where there is more than one group.
+/// oneDNN's form of the problem: 1-D as 2-D, weights with an explicit group dimension where there is more than one
+/// group.
 struct Form {
   TensorDesc source, result, weight;
   memory::dims strides, dilations, pads_begin, pads_end;
 };
 
-/// The weight's elements as oneDNN orders them, [groups,] M / groups, C / groups, kernel: strides over ONNX's row-major array.
+/// The weight's elements as oneDNN orders them, [groups,] M / groups, C / groups, kernel: strides over ONNX's row-major
+/// array.
 TensorDesc weight_form(const ConvolutionProblem& problem) {
   const auto row_major = plain_strides(problem.weight_dims);
   Shape kernel(problem.weight_dims.begin() + 2, problem.weight_dims.end());
@@ -49,7 +51,8 @@ TensorDesc weight_form(const ConvolutionProblem& problem) {
 }
 
 Form form_of(const ConvolutionProblem& problem) {
-  Form form{problem.source, problem.result, weight_form(problem), problem.strides, problem.dilations, problem.pads_begin, problem.pads_end};
+  Form form{problem.source,    problem.result,     weight_form(problem), problem.strides,
+            problem.dilations, problem.pads_begin, problem.pads_end};
   if (problem.strides.size() == 1) {
     form.source = with_height(form.source);
     form.result = with_height(form.result);
@@ -74,10 +77,12 @@ Primitive make_primitive(const ConvolutionProblem& problem, const Form& form, co
   const auto source = to_onednn(form.source);
   const auto result = to_onednn(form.result);
   const auto weight = any_layout(form.weight);
-  const auto bias = problem.has_bias ? memory::desc({form.result.dims[1]}, memory::data_type::f32, memory::format_tag::x) : memory::desc();
+  const auto bias = problem.has_bias
+                        ? memory::desc({form.result.dims[1]}, memory::data_type::f32, memory::format_tag::x)
+                        : memory::desc();
   const auto make = [&]<class Algorithm>(Algorithm, dnnl::algorithm algorithm) {
-    const typename Algorithm::desc operation(prop_kind::forward_inference, algorithm, source, weight, bias, result, form.strides,
-                                             form.dilations, form.pads_begin, form.pads_end);
+    const typename Algorithm::desc operation(prop_kind::forward_inference, algorithm, source, weight, bias, result,
+                                             form.strides, form.dilations, form.pads_begin, form.pads_end);
     auto descriptor = std::make_shared<typename Algorithm::primitive_desc>(operation, attributes, cpu_engine());
     const auto packed_weight = descriptor->weights_desc();
     return Primitive{Algorithm(*descriptor), descriptor, packed_weight};
@@ -143,13 +148,19 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
     const auto given = to_onednn(form.weight);
     Primitive made = make_primitive(problem, form, make_attributes(problem.post_ops, result));
 
-    std::vector<Argument> arguments{{DNNL_ARG_SRC, source, Source::kInput, 0, {}}, {DNNL_ARG_DST, result, Source::kOutput, 0, {}}};
-    if (problem.weight) arguments.push_back({DNNL_ARG_WEIGHTS, made.weight, Source::kOwned, 0, packed(*problem.weight, given, made.weight, problem.cache)});
-    else arguments.push_back({DNNL_ARG_WEIGHTS, made.weight, Source::kInput, 1, {}});
+    std::vector<Argument> arguments{{DNNL_ARG_SRC, source, Source::kInput, 0, {}},
+                                    {DNNL_ARG_DST, result, Source::kOutput, 0, {}}};
+    if (problem.weight)
+      arguments.push_back({DNNL_ARG_WEIGHTS, made.weight, Source::kOwned, 0,
+                           packed(*problem.weight, given, made.weight, problem.cache)});
+    else
+      arguments.push_back({DNNL_ARG_WEIGHTS, made.weight, Source::kInput, 1, {}});
     if (problem.has_bias) {
       const memory::desc bias({form.result.dims[1]}, memory::data_type::f32, memory::format_tag::x);
-      if (problem.bias) arguments.push_back({DNNL_ARG_BIAS, bias, Source::kOwned, 0, packed(*problem.bias, bias, bias, nullptr)});
-      else arguments.push_back({DNNL_ARG_BIAS, bias, Source::kInput, 2, {}});
+      if (problem.bias)
+        arguments.push_back({DNNL_ARG_BIAS, bias, Source::kOwned, 0, packed(*problem.bias, bias, bias, nullptr)});
+      else
+        arguments.push_back({DNNL_ARG_BIAS, bias, Source::kInput, 2, {}});
     }
     add_post_op_arguments(problem.post_ops, result, arguments);
     auto kernel = make_primitive_kernel(std::move(made.primitive), made.descriptor->get(), std::move(arguments));

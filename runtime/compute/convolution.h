@@ -10,16 +10,16 @@ namespace pli::compute {
 /// 1 weight, 2 bias (where present), then what post-ops name; output 0: the result. Source and result channels-last.
 struct ConvolutionProblem {
   bool transposed = false;
-  TensorDesc source;          // [N, C, spatial...]
-  TensorDesc result;          // [N, M, spatial...]
-  Shape weight_dims;          // [M, C / groups, kernel...]; transposed: [C, M / groups, kernel...]; row-major
+  TensorDesc source;               // [N, C, spatial...]
+  TensorDesc result;               // [N, M, spatial...]
+  Shape weight_dims;               // [M, C / groups, kernel...]; transposed: [C, M / groups, kernel...]; row-major
   const Tensor* weight = nullptr;  // constant: packed once; null: read at each call
   bool has_bias = false;           // [M]
   const Tensor* bias = nullptr;    // likewise
   int64_t groups = 1;
   Shape strides, dilations, pads_begin, pads_end;  // one for each spatial dimension; dilations start at 1
   PostOps post_ops;
-  WeightCache* cache = nullptr;    // where packed weights are shared; may be null
+  WeightCache* cache = nullptr;  // where packed weights are shared; may be null
 };
 
 /// kUnsupported where oneDNN has no implementation. The constant weight and bias have to outlive the kernel.

@@ -31,8 +31,8 @@ struct RunArgs {
   }
 };
 
-/// A computation on memory, prepared for concrete shapes, layouts and a number of threads. Immutable, so that many threads
-/// may run it at once, each with its own arguments.
+/// A computation on memory, prepared for concrete shapes, layouts and a number of threads. Immutable, so that many
+/// threads may run it at once, each with its own arguments.
 class Kernel {
  public:
   virtual ~Kernel() = default;

@@ -18,19 +18,45 @@ memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
 void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   using Kind = PostOp::Kind;
   switch (op.kind) {
-    case Kind::kRelu: ops.append_eltwise(1, algorithm::eltwise_relu, op.alpha, 0); return;
-    case Kind::kClip: ops.append_eltwise(1, algorithm::eltwise_clip, op.alpha, op.beta); return;
-    case Kind::kSigmoid: ops.append_eltwise(1, algorithm::eltwise_logistic, 0, 0); return;
-    case Kind::kTanh: ops.append_eltwise(1, algorithm::eltwise_tanh, 0, 0); return;
-    case Kind::kElu: ops.append_eltwise(1, algorithm::eltwise_elu, op.alpha, 0); return;
-    case Kind::kHardSwish: ops.append_eltwise(1, algorithm::eltwise_hardswish, 0, 0); return;
-    case Kind::kSwish: ops.append_eltwise(1, algorithm::eltwise_swish, op.alpha, 0); return;
-    case Kind::kGeluErf: ops.append_eltwise(1, algorithm::eltwise_gelu_erf, 0, 0); return;
-    case Kind::kGeluTanh: ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0); return;
-    case Kind::kLinear: ops.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta); return;
-    case Kind::kAddInPlace: ops.append_sum(1); return;
-    case Kind::kAdd: ops.append_binary(algorithm::binary_add, operand_desc(op, result)); return;
-    case Kind::kMul: ops.append_binary(algorithm::binary_mul, operand_desc(op, result)); return;
+    case Kind::kRelu:
+      ops.append_eltwise(1, algorithm::eltwise_relu, op.alpha, 0);
+      return;
+    case Kind::kClip:
+      ops.append_eltwise(1, algorithm::eltwise_clip, op.alpha, op.beta);
+      return;
+    case Kind::kSigmoid:
+      ops.append_eltwise(1, algorithm::eltwise_logistic, 0, 0);
+      return;
+    case Kind::kTanh:
+      ops.append_eltwise(1, algorithm::eltwise_tanh, 0, 0);
+      return;
+    case Kind::kElu:
+      ops.append_eltwise(1, algorithm::eltwise_elu, op.alpha, 0);
+      return;
+    case Kind::kHardSwish:
+      ops.append_eltwise(1, algorithm::eltwise_hardswish, 0, 0);
+      return;
+    case Kind::kSwish:
+      ops.append_eltwise(1, algorithm::eltwise_swish, op.alpha, 0);
+      return;
+    case Kind::kGeluErf:
+      ops.append_eltwise(1, algorithm::eltwise_gelu_erf, 0, 0);
+      return;
+    case Kind::kGeluTanh:
+      ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0);
+      return;
+    case Kind::kLinear:
+      ops.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta);
+      return;
+    case Kind::kAddInPlace:
+      ops.append_sum(1);
+      return;
+    case Kind::kAdd:
+      ops.append_binary(algorithm::binary_add, operand_desc(op, result));
+      return;
+    case Kind::kMul:
+      ops.append_binary(algorithm::binary_mul, operand_desc(op, result));
+      return;
   }
 }
 
@@ -73,11 +99,13 @@ class PrimitiveKernel final : public Kernel {
                                                                : args.outputs[argument.index];
       dnnl_memory_set_data_handle(state.memories[i].get(), data);
     }
-    if (state.memories.size() > arguments_.size()) dnnl_memory_set_data_handle(state.memories.back().get(), args.scratch);
-    const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), state.stream.get(),
-                                                        static_cast<int>(state.arguments.size()), state.arguments.data());
+    if (state.memories.size() > arguments_.size())
+      dnnl_memory_set_data_handle(state.memories.back().get(), args.scratch);
+    const dnnl_status_t status = dnnl_primitive_execute(
+        primitive_.get(), state.stream.get(), static_cast<int>(state.arguments.size()), state.arguments.data());
     if (status == dnnl_out_of_memory) throw std::bad_alloc();
-    if (status != dnnl_success) fail(ErrorCode::kInternal, "oneDNN: {} failed with status {}", implementation_, static_cast<int>(status));
+    if (status != dnnl_success)
+      fail(ErrorCode::kInternal, "oneDNN: {} failed with status {}", implementation_, static_cast<int>(status));
   }
 
  private:
@@ -104,18 +132,26 @@ const dnnl::engine& cpu_engine() {
 
 memory::data_type to_onednn(DataType dtype) {
   switch (dtype) {
-    case DataType::kFloat32: return memory::data_type::f32;
-    case DataType::kInt32: return memory::data_type::s32;
-    case DataType::kInt8: return memory::data_type::s8;
-    case DataType::kUint8: return memory::data_type::u8;
-    case DataType::kBfloat16: return memory::data_type::bf16;
-    case DataType::kFloat16: return memory::data_type::f16;
-    default: fail(ErrorCode::kUnsupported, "oneDNN has no {}", to_string(dtype));
+    case DataType::kFloat32:
+      return memory::data_type::f32;
+    case DataType::kInt32:
+      return memory::data_type::s32;
+    case DataType::kInt8:
+      return memory::data_type::s8;
+    case DataType::kUint8:
+      return memory::data_type::u8;
+    case DataType::kBfloat16:
+      return memory::data_type::bf16;
+    case DataType::kFloat16:
+      return memory::data_type::f16;
+    default:
+      fail(ErrorCode::kUnsupported, "oneDNN has no {}", to_string(dtype));
   }
 }
 
 memory::desc to_onednn(const TensorDesc& desc) {
-  if (desc.rank() > DNNL_MAX_NDIMS) fail(ErrorCode::kUnsupported, "rank {} is beyond oneDNN's {}", desc.rank(), DNNL_MAX_NDIMS);
+  if (desc.rank() > DNNL_MAX_NDIMS)
+    fail(ErrorCode::kUnsupported, "rank {} is beyond oneDNN's {}", desc.rank(), DNNL_MAX_NDIMS);
   return {desc.dims, to_onednn(desc.dtype), desc.strides};
 }
 
@@ -141,7 +177,10 @@ void add_post_op_arguments(const PostOps& post_ops, const memory::desc& result, 
   for (size_t i = 0; i < post_ops.size(); ++i)
     if (has_operand(post_ops[i]))
       arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
-                           operand_desc(post_ops[i], result), Argument::Source::kInput, post_ops[i].operand, {}});
+                           operand_desc(post_ops[i], result),
+                           Argument::Source::kInput,
+                           post_ops[i].operand,
+                           {}});
 }
 
 std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor,

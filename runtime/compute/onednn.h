@@ -36,7 +36,8 @@ dnnl::memory::desc to_onednn(const TensorDesc& desc);
 /// The same elements with dimensions of size 1 put in front of the spatial ones: a 1-D image as a 2-D one.
 TensorDesc with_height(const TensorDesc& desc);
 
-/// Scratchpad from the caller, and the post-ops; those with an operand are put into `arguments` by add_post_op_arguments.
+/// Scratchpad from the caller, and the post-ops; those with an operand are put into `arguments` by
+/// add_post_op_arguments.
 dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory::desc& result);
 
 /// Results times `scale`, before the post-ops.
@@ -66,7 +67,8 @@ class WeightCache {
   dnnl::memory get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to, Pack&& pack) {
     const std::scoped_lock lock(mutex_);
     for (const Entry& entry : entries_)
-      if (entry.tensor.bytes().data() == tensor.bytes().data() && entry.from == from && entry.to == to) return entry.memory;
+      if (entry.tensor.bytes().data() == tensor.bytes().data() && entry.from == from && entry.to == to)
+        return entry.memory;
     entries_.push_back({tensor, from, to, pack()});
     return entries_.back().memory;
   }
@@ -81,8 +83,9 @@ class WeightCache {
   std::vector<Entry> entries_;
 };
 
-/// `tensor`, described by `from`, in the layout `to`; owned, or from `cache` where there is one. The payload itself, without a
-/// copy, when the layouts are equal. `tensor` has to outlive the result.
-dnnl::memory packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to, WeightCache* cache);
+/// `tensor`, described by `from`, in the layout `to`; owned, or from `cache` where there is one. The payload itself,
+/// without a copy, when the layouts are equal. `tensor` has to outlive the result.
+dnnl::memory packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                    WeightCache* cache);
 
 }  // namespace pli::compute

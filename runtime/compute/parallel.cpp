@@ -19,7 +19,8 @@ std::optional<int> affinity_count() {
   return CPU_COUNT(&set);
 }
 
-/// The processors that the cgroup's quota amounts to, rounded up; nothing when there is none. Version 2, then version 1.
+/// The processors that the cgroup's quota amounts to, rounded up; nothing when there is none. Version 2, then
+/// version 1.
 std::optional<int> quota_count() {
   double quota = 0;
   double period = 0;

@@ -27,8 +27,8 @@ class ThreadScope {
   int before_;
 };
 
-/// Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel when that is worth it: `grain` is the least
-/// count a thread should get. The body must not throw.
+/// Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel when that is worth it: `grain` is the
+/// least count a thread should get. The body must not throw.
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, Body&& body) {
   const int64_t most = omp_in_parallel() ? 1 : omp_get_max_threads();
@@ -37,7 +37,7 @@ void parallel_for(int64_t count, int64_t grain, Body&& body) {
     if (count > 0) body(int64_t{0}, count);
     return;
   }
-#pragma omp parallel num_threads(static_cast<int>(parts))
+#pragma omp parallel num_threads(static_cast <int>(parts))
   {
     const int64_t team = omp_get_num_threads();
     const int64_t part = omp_get_thread_num();

@@ -10,19 +10,19 @@ namespace pli::compute {
 /// One thing that a kernel does to its result before it stores it. Several apply in order.
 struct PostOp {
   enum class Kind {
-    kRelu,         // x < 0 ? alpha x : x
-    kClip,         // min(max(x, alpha), beta)
+    kRelu,  // x < 0 ? alpha x : x
+    kClip,  // min(max(x, alpha), beta)
     kSigmoid,
     kTanh,
-    kElu,          // x < 0 ? alpha (exp(x) - 1) : x
-    kHardSwish,    // x min(max(x + 3, 0), 6) / 6
-    kSwish,        // x sigmoid(alpha x)
+    kElu,        // x < 0 ? alpha (exp(x) - 1) : x
+    kHardSwish,  // x min(max(x + 3, 0), 6) / 6
+    kSwish,      // x sigmoid(alpha x)
     kGeluErf,
     kGeluTanh,
-    kLinear,       // alpha x + beta
-    kAdd,          // + input `operand`
-    kMul,          // * input `operand`
-    kAddInPlace,   // + what the result's memory holds before the call
+    kLinear,      // alpha x + beta
+    kAdd,         // + input `operand`
+    kMul,         // * input `operand`
+    kAddInPlace,  // + what the result's memory holds before the call
   };
   Kind kind = Kind::kRelu;
   float alpha = 0;

@@ -208,7 +208,8 @@ std::vector<int64_t> to_int64s(const Tensor& tensor) {
       widen(tensor.data<uint64_t>());
       break;
     case DataType::kBool:
-      widen(tensor.data<bool>());
+      // A file may fill the bytes with more than 0 and 1, which is no `bool`.
+      std::ranges::transform(tensor.bytes(), values.begin(), [](std::byte v) { return v != std::byte{0} ? 1 : 0; });
       break;
     default:
       fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(tensor.dtype()));

@@ -75,7 +75,8 @@ class Compiler {
   Operand allocate(ir::ValueId id, TensorDesc desc) {
     const int64_t bytes = compute::span_bytes(desc);
     if (bytes > options_.limits.tensor_bytes)
-      fail(ErrorCode::kResourceLimit, "a value of {} bytes passes the limit of {}", bytes, options_.limits.tensor_bytes);
+      fail(ErrorCode::kResourceLimit, "a value of {} bytes passes the limit of {}", bytes,
+           options_.limits.tensor_bytes);
     return add_operand(id, {.kind = Buffer::Kind::kArena, .bytes = bytes}, std::move(desc));
   }
 
@@ -91,7 +92,10 @@ class Compiler {
   const Operand& place_constant(ir::ValueId id) {
     if (places(id).empty()) {
       const Tensor& tensor = plan_.constants.emplace_back(*graph_.constant_of(id));
-      add_operand(id, {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(tensor.bytes().size()), .constant = &tensor}, plain_desc(id));
+      add_operand(
+          id,
+          {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(tensor.bytes().size()), .constant = &tensor},
+          plain_desc(id));
     }
     return places(id).front();
   }
@@ -127,25 +131,31 @@ class Compiler {
   }
 
   Operand constant_copy(ir::ValueId id, const Tensor& constant, const Operand& from, const TensorDesc& wanted) {
-    Tensor& copied = plan_.constants.emplace_back(constant.dtype(), Shape(constant.shape().begin(), constant.shape().end()));
+    Tensor& copied =
+        plan_.constants.emplace_back(constant.dtype(), Shape(constant.shape().begin(), constant.shape().end()));
     const void* in[] = {constant.bytes().data()};
     void* out[] = {copied.mutable_raw()};
     const auto kernel = compute::make_copy(from.desc, wanted);
     const auto state = kernel->make_state();
     kernel->run({in, out, nullptr, state.get()});
-    return add_operand(id, {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(copied.bytes().size()), .constant = &copied}, wanted);
+    return add_operand(
+        id,
+        {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(copied.bytes().size()), .constant = &copied},
+        wanted);
   }
 
   /// Nobody reads what lies in the buffer any more, so that its memory may be written to.
   bool is_free(const Operand& operand) const {
     const auto index = static_cast<size_t>(operand.buffer);
     if (plan_.buffers[index].kind != Buffer::Kind::kArena) return false;
-    return std::ranges::all_of(residents_[index], [&](ir::ValueId id) { return readers_[static_cast<size_t>(id.index)] == 0; });
+    return std::ranges::all_of(residents_[index],
+                               [&](ir::ValueId id) { return readers_[static_cast<size_t>(id.index)] == 0; });
   }
 
   ops::PrepareContext context_of(const Group& group) {
     const ir::Node& root = graph_.node(group.root);
-    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {}, {}, {}, group.epilogues, options_.threads, options_.weights.get()};
+    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {},
+                                {},     {},   group.epilogues, options_.threads, options_.weights.get()};
     for (const ir::ValueId id : operands_of(group)) {
       if (!id) {
         context.inputs.emplace_back();
@@ -155,7 +165,8 @@ class Compiler {
       const bool constant = graph_.constant_of(id) != nullptr;
       if (constant) place_constant(id);
       context.inputs.push_back(places(id).front().desc);
-      context.constants.push_back(constant ? plan_.buffers[static_cast<size_t>(places(id).front().buffer)].constant : nullptr);
+      context.constants.push_back(constant ? plan_.buffers[static_cast<size_t>(places(id).front().buffer)].constant
+                                           : nullptr);
     }
     for (ops::Epilogue& epilogue : context.epilogues) epilogue.operand += root.inputs.size();
     for (const ir::ValueId id : outputs_of(group))
@@ -195,14 +206,18 @@ class Compiler {
   }
 
   /// Residual operands come in the result's layout; one that dies here lends the result its memory.
-  void settle_epilogues(const Group& group, const Layouts& layouts, ops::PrepareContext& context, Step& step, Operand& in_place) {
+  void settle_epilogues(const Group& group, const Layouts& layouts, ops::PrepareContext& context, Step& step,
+                        Operand& in_place) {
     for (size_t i = 0; i < group.epilogues.size(); ++i) {
       ops::Epilogue& epilogue = context.epilogues[i];
       if (epilogue.kind != ops::Epilogue::Kind::kAdd) continue;
       const Operand& operand = step.inputs[epilogue.operand];
-      const bool root_reads_it = std::ranges::any_of(std::span(step.inputs).first(epilogue.operand), [&](const Operand& other) { return other.buffer == operand.buffer; });
+      const bool root_reads_it =
+          std::ranges::any_of(std::span(step.inputs).first(epilogue.operand),
+                              [&](const Operand& other) { return other.buffer == operand.buffer; });
       if (in_place.buffer >= 0 || root_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
-          plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) || graph_.is_output(group.result))
+          plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) ||
+          graph_.is_output(group.result))
         continue;
       epilogue.kind = ops::Epilogue::Kind::kAddInPlace;
       in_place = operand;
@@ -237,7 +252,8 @@ class Compiler {
       const std::vector<ir::ValueId> outputs = outputs_of(group);
       for (size_t i = 0; i < outputs.size(); ++i) {
         const bool wanted = outputs[i] && layouts.outputs[i].present();
-        step.outputs.push_back(!wanted ? Operand{} : place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{}));
+        step.outputs.push_back(!wanted ? Operand{}
+                                       : place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{}));
       }
       add_step(std::move(step));
     } catch (const Error& e) {
@@ -262,7 +278,11 @@ class Compiler {
     }
     if (graph_.is_output(id) && compute::is_plain(desc)) {
       const auto bound = std::ranges::find(graph_.outputs(), id, &ir::Output::value);
-      return add_operand(id, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = static_cast<size_t>(bound - graph_.outputs().begin())}, desc);
+      return add_operand(id,
+                         {.kind = Buffer::Kind::kOutput,
+                          .bytes = compute::span_bytes(desc),
+                          .index = static_cast<size_t>(bound - graph_.outputs().begin())},
+                         desc);
     }
     return allocate(id, desc);
   }
@@ -279,15 +299,18 @@ class Compiler {
       }
       const auto direct = std::ranges::find_if(places(id), [&](const Operand& place) {
         const Buffer& buffer = plan_.buffers[static_cast<size_t>(place.buffer)];
-        const bool whole = place.byte_offset == 0 && compute::is_plain(place.desc) && buffer.bytes == compute::span_bytes(desc);
-        return whole && (buffer.kind == Buffer::Kind::kInput || (buffer.kind == Buffer::Kind::kOutput && buffer.index == i));
+        const bool whole =
+            place.byte_offset == 0 && compute::is_plain(place.desc) && buffer.bytes == compute::span_bytes(desc);
+        return whole &&
+               (buffer.kind == Buffer::Kind::kInput || (buffer.kind == Buffer::Kind::kOutput && buffer.index == i));
       });
       if (direct != places(id).end()) {
         plan_.output_buffers.push_back(direct->buffer);
         continue;
       }
       const Operand from = places(id).front();
-      const Operand to = add_operand({}, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = i}, desc);
+      const Operand to =
+          add_operand({}, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = i}, desc);
       copy(from, to, id);
       plan_.output_buffers.push_back(to.buffer);
     }
@@ -305,16 +328,17 @@ class Compiler {
     for (size_t i = 0; i < which.size(); ++i) plan_.buffers[which[i]].offset = memory.offsets[i];
     plan_.arena_bytes = memory.bytes;
     if (plan_.scratch_bytes > options_.limits.arena_bytes)
-      fail(ErrorCode::kResourceLimit, "scratch memory of {} bytes passes the limit of {}", plan_.scratch_bytes, options_.limits.arena_bytes);
+      fail(ErrorCode::kResourceLimit, "scratch memory of {} bytes passes the limit of {}", plan_.scratch_bytes,
+           options_.limits.arena_bytes);
   }
 
   const ir::Graph& graph_;
   const CompileOptions& options_;
   Plan plan_;
-  std::vector<Places> places_;                      // by value: the first is where it was made, others are copies
-  std::vector<int> readers_;                        // by value: groups and outputs that have yet to read it
-  std::vector<Interval> intervals_;                 // by buffer
-  std::vector<std::vector<ir::ValueId>> residents_; // by buffer: the values that lie in it
+  std::vector<Places> places_;                       // by value: the first is where it was made, others are copies
+  std::vector<int> readers_;                         // by value: groups and outputs that have yet to read it
+  std::vector<Interval> intervals_;                  // by buffer
+  std::vector<std::vector<ir::ValueId>> residents_;  // by buffer: the values that lie in it
   std::string unsupported_;
 };
 

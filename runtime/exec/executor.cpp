@@ -12,9 +12,11 @@ namespace pli::exec {
 namespace {
 
 /// The given tensor against the declared type; `symbols` carries what earlier inputs made of each symbol.
-void check_input(const std::string& name, const ir::Type& declared, const Tensor& given, std::map<std::string, int64_t>& symbols) {
+void check_input(const std::string& name, const ir::Type& declared, const Tensor& given,
+                 std::map<std::string, int64_t>& symbols) {
   const auto refuse = [&] {
-    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}{}, expected {}", name, to_string(given.dtype()), to_string(given.shape()), ir::to_string(declared));
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}{}, expected {}", name, to_string(given.dtype()),
+         to_string(given.shape()), ir::to_string(declared));
   };
   if (declared.dtype != DataType::kUndefined && given.dtype() != declared.dtype) refuse();
   if (!declared.dims) return;
@@ -25,7 +27,8 @@ void check_input(const std::string& name, const ir::Type& declared, const Tensor
     if (!dim.symbolic()) continue;
     const auto [known, first] = symbols.emplace(dim.symbol(), given.shape()[i]);
     if (!first && known->second != given.shape()[i])
-      fail(ErrorCode::kInvalidArgument, "input \"{}\": dimension {} is {}, but \"{}\" was {} in an input before", name, i, given.shape()[i], dim.symbol(), known->second);
+      fail(ErrorCode::kInvalidArgument, "input \"{}\": dimension {} is {}, but \"{}\" was {} in an input before", name,
+           i, given.shape()[i], dim.symbol(), known->second);
   }
 }
 
@@ -39,7 +42,8 @@ std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
 
 Executor::Executor(ir::Graph graph, const SessionOptions& options)
     : graph_(std::move(graph)), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
-  if (options.threads < 0) fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
+  if (options.threads < 0)
+    fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
   compile_options_.threads = options.threads == 0 ? compute::available_threads().threads : options.threads;
   compile_options_.fuse = options.fuse;
   compile_options_.limits = options.limits;
@@ -66,8 +70,10 @@ std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
   std::map<std::string, int64_t> symbols;
   for (size_t i = 0; i < names.size(); ++i) {
     const ir::ValueRecord& record = graph_.value(graph_.inputs()[i]);
-    if (matched[i]) check_input(names[i], record.type, *matched[i], symbols);
-    else if (!record.payload) fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", names[i], ir::to_string(record.type));
+    if (matched[i])
+      check_input(names[i], record.type, *matched[i], symbols);
+    else if (!record.payload)
+      fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", names[i], ir::to_string(record.type));
   }
   return matched;
 }
@@ -87,7 +93,8 @@ Executor::Key Executor::key_of(std::span<const Tensor* const> inputs) const {
     constexpr size_t kMostBytes = 65536;
     const auto bytes = tensor.bytes();
     if (bytes.size() > kMostBytes)
-      fail(ErrorCode::kUnsupported, "input \"{}\" of {} bytes decides a shape; at most {} are supported", graph_.name(graph_.inputs()[i]), bytes.size(), kMostBytes);
+      fail(ErrorCode::kUnsupported, "input \"{}\" of {} bytes decides a shape; at most {} are supported",
+           graph_.name(graph_.inputs()[i]), bytes.size(), kMostBytes);
     key.push_back(static_cast<int64_t>(bytes.size()));
     const size_t start = key.size();
     key.resize(start + (bytes.size() + 7) / 8, 0);
@@ -166,7 +173,8 @@ std::vector<StepTime> Executor::profile(const NamedValues& inputs, int runs) con
     std::vector<double> of_step;
     for (const std::vector<double>& sample : samples) of_step.push_back(sample[i]);
     std::ranges::nth_element(of_step, of_step.begin() + runs / 2);
-    times.push_back({steps[i].group, steps[i].name, steps[i].kernel->implementation(), of_step[static_cast<size_t>(runs) / 2]});
+    times.push_back(
+        {steps[i].group, steps[i].name, steps[i].kernel->implementation(), of_step[static_cast<size_t>(runs) / 2]});
   }
   return times;
 }

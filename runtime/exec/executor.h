@@ -10,8 +10,8 @@
 
 namespace pli::exec {
 
-/// A graph made ready to run for any input shapes: compiles a plan for each new set of shapes, keeps the most recently used
-/// ones, and lends each call an execution of its own. Thread-safe.
+/// A graph made ready to run for any input shapes: compiles a plan for each new set of shapes, keeps the most recently
+/// used ones, and lends each call an execution of its own. Thread-safe.
 class Executor {
  public:
   /// `graph`: as it will be run. kUnsupported: lists every operator that Pli can't run.
@@ -52,8 +52,8 @@ class Executor {
   std::set<ir::ValueId> value_inputs_;
   CompileOptions compile_options_;
   size_t most_plans_;
-  mutable std::mutex cache_mutex_;    // guards the list
-  mutable std::mutex compile_mutex_;  // one compilation at a time; runs of other plans go on
+  mutable std::mutex cache_mutex_;                   // guards the list
+  mutable std::mutex compile_mutex_;                 // one compilation at a time; runs of other plans go on
   mutable std::list<std::shared_ptr<Entry>> cache_;  // most recently used first
 };
 

@@ -16,7 +16,8 @@ ir::NodeId only_reader(const ir::Graph& graph, ir::ValueId value) {
   return graph.uses(value).begin()->node;
 }
 
-/// The other operand of an Add whose operands have the same type, so that no broadcasting is needed; none when it is not so.
+/// The other operand of an Add whose operands have the same type, so that no broadcasting is needed; none when it is
+/// not so.
 ir::ValueId residual(const ir::Graph& graph, const ir::Node& node, ir::ValueId value) {
   if (!node.is("Add") || node.inputs.size() != 2) return {};
   const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
@@ -30,8 +31,10 @@ ir::ValueId row(const ir::Graph& graph, const ir::Node& node, ir::ValueId value)
   const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
   const Tensor* constant = graph.constant_of(other);
   const auto shape = graph.type(value).shape();
-  if (!constant || !shape || shape->empty() || constant->shape().empty() || constant->shape().size() > shape->size()) return {};
-  const bool one_row = constant->shape().back() == shape->back() && static_cast<int64_t>(constant->size()) == shape->back();
+  if (!constant || !shape || shape->empty() || constant->shape().empty() || constant->shape().size() > shape->size())
+    return {};
+  const bool one_row =
+      constant->shape().back() == shape->back() && static_cast<int64_t>(constant->size()) == shape->back();
   return one_row ? other : ir::ValueId{};
 }
 
@@ -41,8 +44,8 @@ bool carries(uint32_t carried, const ops::Activation& activation) {
   return (carried & (linear ? ops::kTakesLinear : ops::kTakesActivation)) != 0;
 }
 
-/// Takes the reader of the group's result into the group when the root's kernel can carry it. `taken`: the nodes that are in
-/// a group already, as an Add of two fusible results is in the first one's.
+/// Takes the reader of the group's result into the group when the root's kernel can carry it. `taken`: the nodes that
+/// are in a group already, as an Add of two fusible results is in the first one's.
 bool extend(const ir::Graph& graph, uint32_t carried, const std::vector<bool>& taken, Group& group) {
   const ir::NodeId reader = only_reader(graph, group.result);
   if (!reader || taken[static_cast<size_t>(reader.index)]) return false;

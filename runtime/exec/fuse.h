@@ -14,7 +14,7 @@ struct Group {
   std::vector<ir::NodeId> nodes;         // the root first
   std::vector<ops::Epilogue> epilogues;  // their operands index `operands`
   std::vector<ir::ValueId> operands;
-  ir::ValueId result;                    // takes the place of the root's first output
+  ir::ValueId result;  // takes the place of the root's first output
 };
 
 /// Groups for all of `nodes`, each where its last node stands, so that everything that it reads is there.

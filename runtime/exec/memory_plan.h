@@ -18,7 +18,8 @@ struct MemoryPlan {
   int64_t bytes = 0;             // of the arena
 };
 
-/// Places blocks so that two that are needed at the same time never overlap: the largest first, each at the lowest gap that fits
+/// Places blocks so that two that are needed at the same time never overlap: the largest first, each at the lowest gap
+/// that fits
 /// ("greedy by size", Pisarchyk and Lee, arXiv:2001.03288). kResourceLimit when the arena passes `limit` bytes.
 MemoryPlan plan_memory(std::span<const Interval> intervals, int64_t limit);
 

@@ -26,8 +26,8 @@ std::string operand_text(const Operand& operand) {
 }  // namespace
 
 std::string describe(const Plan& plan) {
-  std::string text =
-      fmt::format("{} steps, arena {} bytes, scratch {} bytes\n", plan.steps.size(), plan.arena_bytes, plan.scratch_bytes);
+  std::string text = fmt::format("{} steps, arena {} bytes, scratch {} bytes\n", plan.steps.size(), plan.arena_bytes,
+                                 plan.scratch_bytes);
   const auto varies = [&](const Operand& operand) {
     return operand.buffer >= 0 && plan.buffers[static_cast<size_t>(operand.buffer)].kind != Buffer::Kind::kConstant;
   };
@@ -60,12 +60,18 @@ void Execution::place(const Operand& operand) {
   if (operand.buffer < 0) return;
   const Buffer& buffer = plan_->buffers[static_cast<size_t>(operand.buffer)];
   switch (buffer.kind) {
-    case Buffer::Kind::kArena: pointers_[pointer] = arena_.get() + buffer.offset + operand.byte_offset; break;
+    case Buffer::Kind::kArena:
+      pointers_[pointer] = arena_.get() + buffer.offset + operand.byte_offset;
+      break;
     case Buffer::Kind::kConstant:
       pointers_[pointer] = const_cast<std::byte*>(buffer.constant->bytes().data()) + operand.byte_offset;
       break;
-    case Buffer::Kind::kInput: input_patches_.push_back({pointer, operand.byte_offset, buffer.index}); break;
-    case Buffer::Kind::kOutput: output_patches_.push_back({pointer, operand.byte_offset, buffer.index}); break;
+    case Buffer::Kind::kInput:
+      input_patches_.push_back({pointer, operand.byte_offset, buffer.index});
+      break;
+    case Buffer::Kind::kOutput:
+      output_patches_.push_back({pointer, operand.byte_offset, buffer.index});
+      break;
   }
 }
 

@@ -14,8 +14,8 @@ struct Buffer {
   enum class Kind { kArena, kInput, kOutput, kConstant };
   Kind kind = Kind::kArena;
   int64_t bytes = 0;
-  int64_t offset = 0;  // kArena: from the arena's start
-  size_t index = 0;    // kInput, kOutput: of the graph's input or output
+  int64_t offset = 0;                // kArena: from the arena's start
+  size_t index = 0;                  // kInput, kOutput: of the graph's input or output
   const Tensor* constant = nullptr;  // kConstant: one of the plan's constants
 };
 
@@ -49,7 +49,8 @@ struct Plan {
 /// A plan as text, one line a step: group, implementation, shapes and layouts.
 std::string describe(const Plan& plan);
 
-/// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session keeps a pool.
+/// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session
+/// keeps a pool.
 class Execution {
  public:
   explicit Execution(std::shared_ptr<const Plan> plan);

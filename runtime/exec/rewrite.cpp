@@ -18,11 +18,14 @@ using ir::ValueId;
 /// The single float32 element of a constant; nothing otherwise.
 std::optional<float> scalar(const Graph& graph, ValueId id) {
   const Tensor* constant = graph.constant_of(id);
-  if (!constant || constant->dtype() != DataType::kFloat32 || constant->size() != 1 || constant->shape().size() > 1) return std::nullopt;
+  if (!constant || constant->dtype() != DataType::kFloat32 || constant->size() != 1 || constant->shape().size() > 1)
+    return std::nullopt;
   return constant->data<float>()[0];
 }
 
-bool is_near(std::optional<float> value, double wanted) { return value && std::fabs(*value - wanted) <= 1e-6 * std::fabs(wanted); }
+bool is_near(std::optional<float> value, double wanted) {
+  return value && std::fabs(*value - wanted) <= 1e-6 * std::fabs(wanted);
+}
 
 /// The producer of `id` when it is of this type and nothing else reads it; null otherwise.
 const Node* inner(const Graph& graph, ValueId id, std::string_view type) {
@@ -50,7 +53,9 @@ ValueId match_swish(const Graph& graph, const Node& node) {
 /// Whether `id` is x + 3 clipped to [0, 6], read by nothing else.
 bool is_clipped_shift(const Graph& graph, ValueId id, ValueId x) {
   const Node* clip = inner(graph, id, "Clip");
-  if (!clip || clip->inputs.size() != 3 || scalar(graph, clip->input(1)) != 0.0f || scalar(graph, clip->input(2)) != 6.0f) return false;
+  if (!clip || clip->inputs.size() != 3 || scalar(graph, clip->input(1)) != 0.0f ||
+      scalar(graph, clip->input(2)) != 6.0f)
+    return false;
   const Node* add = inner(graph, clip->input(0), "Add");
   return add && add->input(0) == x && scalar(graph, add->input(1)) == 3.0f;
 }
@@ -60,13 +65,15 @@ ValueId match_hard_swish(const Graph& graph, const Node& node) {
   if (node.is("Mul"))
     return either_order(node, [&](ValueId x, ValueId gate) {
       const Node* hard = inner(graph, gate, "HardSigmoid");
-      const bool fits = hard && hard->input(0) == x && is_near(hard->float_or("alpha", 0.2f), 1.0 / 6) && hard->float_or("beta", 0.5f) == 0.5f;
+      const bool fits = hard && hard->input(0) == x && is_near(hard->float_or("alpha", 0.2f), 1.0 / 6) &&
+                        hard->float_or("beta", 0.5f) == 0.5f;
       return fits ? x : ValueId{};
     });
   if (!node.is("Div") || scalar(graph, node.input(1)) != 6.0f) return {};
   const Node* product = inner(graph, node.input(0), "Mul");
   if (!product) return {};
-  return either_order(*product, [&](ValueId x, ValueId gate) { return is_clipped_shift(graph, gate, x) ? x : ValueId{}; });
+  return either_order(*product,
+                      [&](ValueId x, ValueId gate) { return is_clipped_shift(graph, gate, x) ? x : ValueId{}; });
 }
 
 /// Whether `id` is 1 + Erf(x / sqrt(2)), read by nothing else.
@@ -91,7 +98,8 @@ ValueId match_gelu(const Graph& graph, const Node& node) {
     if (scalar(graph, right) == 0.5f) {
       const Node* product = inner(graph, left, "Mul");
       if (!product) return {};
-      return either_order(*product, [&](ValueId x, ValueId gate) { return is_erf_gate(graph, gate, x) ? x : ValueId{}; });
+      return either_order(*product,
+                          [&](ValueId x, ValueId gate) { return is_erf_gate(graph, gate, x) ? x : ValueId{}; });
     }
     const Node* half = inner(graph, left, "Mul");
     if (!half) return {};

@@ -23,9 +23,10 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
   }
 }
 
-/// Small results are made while compiling; large ones are left to run unless they take the place of operands as large, since
-/// the plan holds them for good.
-bool worth_folding(const ir::Graph& graph, const ir::Node& node, const std::vector<ir::Type>& types, const Limits& limits) {
+/// Small results are made while compiling; large ones are left to run unless they take the place of operands as large,
+/// since the plan holds them for good.
+bool worth_folding(const ir::Graph& graph, const ir::Node& node, const std::vector<ir::Type>& types,
+                   const Limits& limits) {
   int64_t made = 0;
   int64_t taken = 0;
   for (const ir::Type& type : types) {

@@ -10,12 +10,12 @@
 
 namespace pli::exec {
 
-/// Graph inputs whose values decide shapes or how kernels are made, such as the shape that Reshape takes. Their values are part
-/// of a plan's key.
+/// Graph inputs whose values decide shapes or how kernels are made, such as the shape that Reshape takes. Their values
+/// are part of a plan's key.
 std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph);
 
-/// What a plan is compiled for: one tensor for each graph input, of which only shape and type count unless the input is one of
-/// `value_inputs`. Null: an input that takes its default.
+/// What a plan is compiled for: one tensor for each graph input, of which only shape and type count unless the input is
+/// one of `value_inputs`. Null: an input that takes its default.
 struct Binding {
   std::vector<const Tensor*> inputs;  // parallel to graph.inputs()
   const std::set<ir::ValueId>* value_inputs = nullptr;
@@ -24,8 +24,8 @@ struct Binding {
 /// Infers every type and makes constant what follows from constants and known dimensions, as far as that goes.
 void fold_constants(ir::Graph& graph, const Limits& limits);
 
-/// Makes every type of `graph` concrete for these inputs and every value constant that follows from constants and shapes.
-/// Returns the nodes that are left to run, in order: those that an output needs and that are not constant.
+/// Makes every type of `graph` concrete for these inputs and every value constant that follows from constants and
+/// shapes. Returns the nodes that are left to run, in order: those that an output needs and that are not constant.
 /// kUnsupported: lists every operator that can't be run, or names the value whose shape depends on data.
 std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits);
 

@@ -17,8 +17,8 @@ struct ChannelAffine {
 struct BatchNormView {
   ir::ValueId x, scale, bias, mean, variance;
   double epsilon = 1e-5;
-  /// Normalizes by the statistics of its own input. Opset 14 and later: training_mode; 7 to 13: more than one output is there;
-  /// before: is_test is 0.
+  /// Normalizes by the statistics of its own input. Opset 14 and later: training_mode; 7 to 13: more than one output is
+  /// there; before: is_test is 0.
   bool training = false;
   /// One number for each channel (dimension 1). Otherwise, before opset 9 only, one for each element of a sample.
   bool spatial = true;
@@ -26,8 +26,8 @@ struct BatchNormView {
   /// kInvalidModel when attributes and operands contradict each other.
   static BatchNormView of(const ir::Graph& graph, const ir::Node& node);
 
-  /// What the four vectors come to: scale / sqrt(variance + epsilon), bias - mean * that. In double, nothing rounded. The vectors
-  /// must be of equal size.
+  /// What the four vectors come to: scale / sqrt(variance + epsilon), bias - mean * that. In double, nothing rounded.
+  /// The vectors must be of equal size.
   ChannelAffine affine(const Tensor& gamma, const Tensor& beta, const Tensor& mu, const Tensor& sigma_squared) const;
 };
 

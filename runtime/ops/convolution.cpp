@@ -30,8 +30,8 @@ int64_t known(const ir::Type& type, size_t axis) {
 size_t spatial_rank_of(const ir::Node& node, const ir::Type& x, const ir::Type& weight) {
   for (const ir::Type* type : {&x, &weight})
     if (type->dims && type->dims->size() < 3)
-      fail(ErrorCode::kInvalidModel, "{} has rank {}, where at least 3 is expected", type == &x ? "the input" : "the weight",
-           type->rank());
+      fail(ErrorCode::kInvalidModel, "{} has rank {}, where at least 3 is expected",
+           type == &x ? "the input" : "the weight", type->rank());
   if (x.dims && weight.dims && x.rank() != weight.rank())
     fail(ErrorCode::kInvalidModel, "the weight has rank {}, the input rank {}", weight.rank(), x.rank());
   if (x.dims) return x.dims->size() - 2;
@@ -56,8 +56,8 @@ void read_channels(ConvView& view, const ir::Graph& graph) {
   if (view.channels >= 0 && view.channels % view.group != 0)
     fail(ErrorCode::kInvalidModel, "group {} does not divide {} input channels", view.group, view.channels);
   if (view.channels >= 0 && of_all >= 0 && view.channels != of_all)
-    fail(ErrorCode::kInvalidModel, "the weight is for {} input channels in {} groups, the input has {}", of_all, view.group,
-         view.channels);
+    fail(ErrorCode::kInvalidModel, "the weight is for {} input channels in {} groups, the input has {}", of_all,
+         view.group, view.channels);
   if (view.channels < 0) view.channels = of_all;
   if (view.transposed && view.channels >= 0 && view.channels % view.group != 0)
     fail(ErrorCode::kInvalidModel, "group {} does not divide {} input channels", view.group, view.channels);
@@ -79,7 +79,8 @@ void read_channels(ConvView& view, const ir::Graph& graph) {
 /// The sizes of the kernel, from kernel_shape and the weight; nothing while one is not known.
 std::optional<Shape> kernel_of(const ConvView& view, const ir::Node& node, const ir::Type& weight) {
   Shape kernel = node.ints_or("kernel_shape", {});
-  if (kernel.empty()) kernel.assign(view.spatial_rank, -1);
+  if (kernel.empty())
+    kernel.assign(view.spatial_rank, -1);
   else if (std::ranges::any_of(kernel, [](int64_t size) { return size < 1; }))
     fail(ErrorCode::kInvalidModel, "kernel_shape {} has a dimension below 1", to_string(kernel));
   if (kernel.size() != view.spatial_rank)
@@ -88,7 +89,8 @@ std::optional<Shape> kernel_of(const ConvView& view, const ir::Node& node, const
     const int64_t size = known(weight, i + 2);
     if (size < 0) continue;
     if (kernel[i] >= 0 && kernel[i] != size)
-      fail(ErrorCode::kInvalidModel, "kernel_shape {} differs from the weight's {} in dimension {}", to_string(kernel), size, i);
+      fail(ErrorCode::kInvalidModel, "kernel_shape {} differs from the weight's {} in dimension {}", to_string(kernel),
+           size, i);
     kernel[i] = size;
   }
   if (std::ranges::find(kernel, -1) != kernel.end()) return std::nullopt;
@@ -101,7 +103,8 @@ void read_output_form(ConvView& view, const ir::Node& node) {
   if (view.output_padding.size() != rank)
     fail(ErrorCode::kInvalidModel, "output_padding has {} elements, not {}", view.output_padding.size(), rank);
   for (const int64_t padding : view.output_padding)
-    if (padding < 0 || padding > kLargest) fail(ErrorCode::kInvalidModel, "output_padding {} where 0 to {} is expected", padding, kLargest);
+    if (padding < 0 || padding > kLargest)
+      fail(ErrorCode::kInvalidModel, "output_padding {} where 0 to {} is expected", padding, kLargest);
   Shape& shape = view.output_shape;
   shape = node.ints_or("output_shape", {});
   if (shape.empty()) return;
@@ -109,15 +112,16 @@ void read_output_form(ConvView& view, const ir::Node& node) {
   if (shape.size() == rank + 2) shape.erase(shape.begin(), shape.begin() + 2);
   if (shape.size() != rank) fail(ErrorCode::kInvalidModel, "output_shape has {} elements, not {}", shape.size(), rank);
   for (const int64_t size : shape)
-    if (size < 1 || size > kLargest) fail(ErrorCode::kInvalidModel, "output_shape {} where 1 to {} is expected", size, kLargest);
+    if (size < 1 || size > kLargest)
+      fail(ErrorCode::kInvalidModel, "output_shape {} where 1 to {} is expected", size, kLargest);
 }
 
 struct TransposeSizes {
   int64_t output, pad_begin, pad_end;
 };
 
-/// One spatial dimension of a ConvTranspose. Where the output's size is given, by output_shape or as a multiple of the input's by
-/// auto_pad, the pads follow: the larger half at the end for SAME_UPPER, at the begin otherwise.
+/// One spatial dimension of a ConvTranspose. Where the output's size is given, by output_shape or as a multiple of the
+/// input's by auto_pad, the pads follow: the larger half at the end for SAME_UPPER, at the begin otherwise.
 TransposeSizes transpose_sizes(const ConvView& view, size_t i, int64_t size) {
   const Window& window = *view.window;
   if (size < 1) fail(ErrorCode::kInvalidModel, "spatial dimension {} is empty", i);
@@ -140,7 +144,8 @@ TransposeSizes transpose_sizes(const ConvView& view, size_t i, int64_t size) {
 
 std::vector<ir::Type> infer_conv(const InferContext& context) {
   context.check_inputs(2, 3);
-  if (context.node.outputs.size() != 1) fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
+  if (context.node.outputs.size() != 1)
+    fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
   const ConvView view = ConvView::of(context.graph, context.node);
   const ir::Type& x = context.type(0);
   if (view.spatial_rank == 0) return {ir::Type::tensor(x.dtype)};
@@ -148,7 +153,8 @@ std::vector<ir::Type> infer_conv(const InferContext& context) {
   if (x.dims) dims[0] = (*x.dims)[0];
   if (view.filters >= 0) dims[1] = view.filters;
   for (size_t i = 0; i < view.spatial_rank; ++i)
-    if (view.window || !view.output_shape.empty()) dims[i + 2] = view.output_dim(i, x.dims ? (*x.dims)[i + 2] : ir::Dim{});
+    if (view.window || !view.output_shape.empty())
+      dims[i + 2] = view.output_dim(i, x.dims ? (*x.dims)[i + 2] : ir::Dim{});
   return {ir::Type::tensor(x.dtype, std::move(dims))};
 }
 
@@ -203,10 +209,21 @@ ir::NodeSpec ConvView::with_weights(const ir::Node& node, ir::ValueId new_weight
 
 Family convolution_family() {
   static constexpr std::array<Operator, 2> kOperators{{
-      {.type = "Conv", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_conv, .prepare = prepare_convolution,
-       .layout = layout_convolution, .epilogues = kTakesActivation | kTakesLinear | kTakesAdd},
-      {.type = "ConvTranspose", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_conv,
-       .prepare = prepare_conv_transpose, .layout = layout_conv_transpose},
+      {.type = "Conv",
+       .since = 1,
+       .until = kNewestOpset,
+       .types = kF32,
+       .infer = infer_conv,
+       .prepare = prepare_convolution,
+       .layout = layout_convolution,
+       .epilogues = kTakesActivation | kTakesLinear | kTakesAdd},
+      {.type = "ConvTranspose",
+       .since = 1,
+       .until = kNewestOpset,
+       .types = kF32,
+       .infer = infer_conv,
+       .prepare = prepare_conv_transpose,
+       .layout = layout_conv_transpose},
   }};
   return kOperators;
 }

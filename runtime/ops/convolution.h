@@ -5,16 +5,18 @@
 
 namespace pli::ops {
 
-/// Conv or ConvTranspose with every default filled in, checked against the shapes of its operands as far as they are known.
+/// Conv or ConvTranspose with every default filled in, checked against the shapes of its operands as far as they are
+/// known.
 ///
-/// Weights are [filters, channels / group, kernel...] in a Conv and [channels, filters / group, kernel...] in a ConvTranspose.
+/// Weights are [filters, channels / group, kernel...] in a Conv and [channels, filters / group, kernel...] in a
+/// ConvTranspose.
 struct ConvView {
   bool transposed = false;
   ir::ValueId x, weight, bias;  // bias: none when omitted
   size_t spatial_rank = 0;      // 1 to 3 in what Pli runs; 0: not even the rank is known yet
   int64_t group = 1;
-  int64_t channels = -1;        // of the input; -1: not known
-  int64_t filters = -1;         // channels of the output
+  int64_t channels = -1;         // of the input; -1: not known
+  int64_t filters = -1;          // channels of the output
   std::optional<Window> window;  // strides, dilations and pads; none while the kernel's size is not known
   Shape output_padding;          // ConvTranspose only
   Shape output_shape;            // likewise; empty when not given
@@ -32,7 +34,8 @@ struct ConvView {
 
   bool depthwise() const { return group > 1 && group == channels; }
 
-  /// `node` once more with other weights and bias; its name, attributes and all else stay. The outputs are left to be named.
+  /// `node` once more with other weights and bias; its name, attributes and all else stay. The outputs are left to be
+  /// named.
   ir::NodeSpec with_weights(const ir::Node& node, ir::ValueId new_weight, ir::ValueId new_bias) const;
 };
 

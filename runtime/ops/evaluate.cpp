@@ -67,7 +67,8 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
     if (const auto views = op.view(context)) {
       bool same = views->size() == outputs.size();
       for (size_t i = 0; same && i < views->size(); ++i)
-        same = (*views)[i].offset == 0 && compute::is_plain((*views)[i].desc) && (*views)[i].desc.size() == context.inputs[0].size();
+        same = (*views)[i].offset == 0 && compute::is_plain((*views)[i].desc) &&
+               (*views)[i].desc.size() == context.inputs[0].size();
       if (same) {
         for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = reshaped(*inputs[0], (*views)[i].desc.dims);
         return outputs;
@@ -96,9 +97,12 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
     in.push_back(data);
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (!plain_outputs[i].present()) out.push_back(nullptr);
-    else if (same_layout(plain_outputs[i], layouts.outputs[i])) out.push_back(outputs[i].mutable_raw());
-    else out.push_back(copies.emplace_back(outputs[i].dtype(), plain_outputs[i].dims).mutable_raw());
+    if (!plain_outputs[i].present())
+      out.push_back(nullptr);
+    else if (same_layout(plain_outputs[i], layouts.outputs[i]))
+      out.push_back(outputs[i].mutable_raw());
+    else
+      out.push_back(copies.emplace_back(outputs[i].dtype(), plain_outputs[i].dims).mutable_raw());
   }
   Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
   const std::unique_ptr<compute::KernelState> state = kernel->make_state();
@@ -109,7 +113,8 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   return outputs;
 }
 
-std::optional<std::vector<Tensor>> evaluate_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+std::optional<std::vector<Tensor>> evaluate_constant(const ir::Graph& graph, const ir::Node& node,
+                                                     const Limits& limits) {
   if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return std::nullopt;
   std::vector<Tensor> stand_ins;
   std::vector<const Tensor*> inputs;

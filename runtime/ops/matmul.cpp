@@ -50,7 +50,8 @@ void check_c(const GemmView& view, const ir::Type& c, bool broadcasts) {
 
 std::vector<ir::Type> infer_gemm(const InferContext& context) {
   context.check_inputs(context.opset >= 11 ? 2 : 3, 3);
-  if (context.node.outputs.size() != 1) fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
+  if (context.node.outputs.size() != 1)
+    fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
   const GemmView view = GemmView::of(context.graph, context.node);
   const auto dim = [&](const ir::Type& type, size_t axis, int64_t size) {
     if (type.dims) return (*type.dims)[axis];
@@ -63,7 +64,8 @@ std::vector<ir::Type> infer_gemm(const InferContext& context) {
 
 std::vector<ir::Type> infer_matmul(const InferContext& context) {
   context.check_inputs(2, 2);
-  if (context.node.outputs.size() != 1) fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
+  if (context.node.outputs.size() != 1)
+    fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
   return {ir::Type::tensor(common_dtype(context.graph, context.node),
                            matmul_dims(context.type(0).dims, context.type(1).dims))};
 }
@@ -91,7 +93,8 @@ GemmView GemmView::of(const ir::Graph& graph, const ir::Node& node) {
   return view;
 }
 
-ir::NodeSpec GemmView::with_weights(const ir::Graph& graph, const ir::Node& node, ir::ValueId new_b, ir::ValueId new_c) const {
+ir::NodeSpec GemmView::with_weights(const ir::Graph& graph, const ir::Node& node, ir::ValueId new_b,
+                                    ir::ValueId new_c) const {
   ir::NodeSpec spec = ir::spec_like(node);
   spec.inputs = {a, new_b};
   if (!new_c) return spec;
@@ -123,10 +126,22 @@ std::optional<ir::Dims> matmul_dims(const std::optional<ir::Dims>& a, const std:
 
 Family matmul_family() {
   static constexpr std::array<Operator, 2> kOperators{{
-      {.type = "Gemm", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_gemm, .prepare = prepare_gemm,
-       .layout = layout_gemm, .epilogues = kTakesActivation},
-      {.type = "MatMul", .since = 1, .until = kNewestOpset, .types = kF32, .infer = infer_matmul, .prepare = prepare_matmul,
-       .layout = layout_matmul, .epilogues = kTakesActivation | kTakesRow},
+      {.type = "Gemm",
+       .since = 1,
+       .until = kNewestOpset,
+       .types = kF32,
+       .infer = infer_gemm,
+       .prepare = prepare_gemm,
+       .layout = layout_gemm,
+       .epilogues = kTakesActivation},
+      {.type = "MatMul",
+       .since = 1,
+       .until = kNewestOpset,
+       .types = kF32,
+       .infer = infer_matmul,
+       .prepare = prepare_matmul,
+       .layout = layout_matmul,
+       .epilogues = kTakesActivation | kTakesRow},
   }};
   return kOperators;
 }

@@ -20,8 +20,8 @@ struct GemmView {
   ir::NodeSpec with_weights(const ir::Graph& graph, const ir::Node& node, ir::ValueId new_b, ir::ValueId new_c) const;
 };
 
-/// The type of NumPy's matmul for two operand shapes, the batch dimensions broadcast; no dimensions where a rank is not known.
-/// kInvalidModel when they do not fit.
+/// The type of NumPy's matmul for two operand shapes, the batch dimensions broadcast; no dimensions where a rank is not
+/// known. kInvalidModel when they do not fit.
 std::optional<ir::Dims> matmul_dims(const std::optional<ir::Dims>& a, const std::optional<ir::Dims>& b);
 
 Family matmul_family();

@@ -22,7 +22,9 @@ TensorDesc widened(const TensorDesc& desc, size_t rank) {
   return compute::plain(desc.dtype, std::move(dims));
 }
 
-bool is_row(const TensorDesc& desc, int64_t columns) { return !desc.dims.empty() && desc.dims.back() == columns && desc.size() == columns; }
+bool is_row(const TensorDesc& desc, int64_t columns) {
+  return !desc.dims.empty() && desc.dims.back() == columns && desc.size() == columns;
+}
 
 Layouts row_major(const PrepareContext& context) {
   Layouts layouts{context.inputs, context.outputs};
@@ -46,7 +48,8 @@ std::unique_ptr<Kernel> make(const compute::MatMulProblem& problem) {
 /// Multiplies the kernel's input 2 by beta before the product is made.
 class ScaledC final : public Kernel {
  public:
-  ScaledC(std::unique_ptr<Kernel> product, int64_t size, float beta) : product_(std::move(product)), size_(size), beta_(beta) {}
+  ScaledC(std::unique_ptr<Kernel> product, int64_t size, float beta)
+      : product_(std::move(product)), size_(size), beta_(beta) {}
 
   size_t scratch_bytes() const override { return own_bytes() + product_->scratch_bytes(); }
   std::string implementation() const override { return product_->implementation(); }

@@ -37,13 +37,13 @@ Layouts channels_last_layouts(const PrepareContext& context) {
     const bool weight = i != 0 && i < context.node.inputs.size();
     layouts.inputs.push_back(desc.present() && !weight ? spatial(desc) : plain(desc.dtype, desc.dims));
   }
-  for (const TensorDesc& desc : context.outputs)
-    layouts.outputs.push_back(desc.present() ? spatial(desc) : desc);
+  for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(desc.present() ? spatial(desc) : desc);
   return layouts;
 }
 
 int64_t normalize_axis(int64_t axis, int64_t rank) {
-  if (axis < -rank || axis >= rank) fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
+  if (axis < -rank || axis >= rank)
+    fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -59,8 +59,8 @@ std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::o
     if (dim.known() && dim.value() == 1) {
       dim = other;
     } else if (dim.known() && other.known()) {
-      fail(ErrorCode::kInvalidModel, "shapes can't be broadcast: {} against {} in dimension {} from the end", dim.value(),
-           other.value(), i + 1);
+      fail(ErrorCode::kInvalidModel, "shapes can't be broadcast: {} against {} in dimension {} from the end",
+           dim.value(), other.value(), i + 1);
     } else if (other.known()) {
       dim = other;  // an unknown dimension has to be 1 or this
     } else if (!dim.known()) {

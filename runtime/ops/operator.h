@@ -32,15 +32,17 @@ constexpr DataTypes types(std::initializer_list<DataType> list) {
   return set;
 }
 inline constexpr DataTypes kF32 = types({DataType::kFloat32});
-inline constexpr DataTypes kIntegers = types({DataType::kInt8, DataType::kInt16, DataType::kInt32, DataType::kInt64,
-                                              DataType::kUint8, DataType::kUint16, DataType::kUint32, DataType::kUint64});
+inline constexpr DataTypes kIntegers =
+    types({DataType::kInt8, DataType::kInt16, DataType::kInt32, DataType::kInt64, DataType::kUint8, DataType::kUint16,
+           DataType::kUint32, DataType::kUint64});
 inline constexpr DataTypes kBools = types({DataType::kBool});
 inline constexpr DataTypes kF64 = types({DataType::kFloat64});
 /// What moves without being computed with: every type of a whole number of bytes but strings and complex numbers.
-inline constexpr DataTypes kMovable = kF32 | kF64 | kIntegers | kBools | types({DataType::kFloat16, DataType::kBfloat16});
+inline constexpr DataTypes kMovable =
+    kF32 | kF64 | kIntegers | kBools | types({DataType::kFloat16, DataType::kBfloat16});
 
-/// What type inference sees of a node. Types and constants are those that the graph holds at the moment: symbolic or unknown
-/// while optimizing, concrete while compiling.
+/// What type inference sees of a node. Types and constants are those that the graph holds at the moment: symbolic or
+/// unknown while optimizing, concrete while compiling.
 struct InferContext {
   const ir::Graph& graph;
   const ir::Node& node;
@@ -61,9 +63,9 @@ struct InferContext {
 /// An activation that a kernel before it can apply to its results.
 struct Activation {
   enum class Kind {
-    kRelu,         // max(x, 0)
-    kLeakyRelu,    // x < 0 ? alpha x : x
-    kClip,         // min(max(x, alpha), beta)
+    kRelu,       // max(x, 0)
+    kLeakyRelu,  // x < 0 ? alpha x : x
+    kClip,       // min(max(x, alpha), beta)
     kSigmoid,
     kTanh,
     kElu,          // x < 0 ? alpha (exp(x) - 1) : x
@@ -72,7 +74,7 @@ struct Activation {
     kSwish,        // x sigmoid(alpha x)
     kGeluErf,
     kGeluTanh,
-    kLinear,       // alpha x + beta
+    kLinear,  // alpha x + beta
   };
   Kind kind = Kind::kRelu;
   float alpha = 0;
@@ -115,7 +117,7 @@ struct PrepareContext {
 
 /// The layouts that a kernel takes and gives, chosen from those that its inputs come in. Inputs that differ are copied.
 struct Layouts {
-  std::vector<TensorDesc> inputs;   // as many as the context has
+  std::vector<TensorDesc> inputs;  // as many as the context has
   std::vector<TensorDesc> outputs;
 };
 
@@ -133,11 +135,11 @@ using ViewFn = std::optional<std::vector<View>> (*)(const PrepareContext&);
 /// An operator as Pli runs it: what is outside of this claim is unsupported, and said so.
 struct Operator {
   std::string_view type;
-  int64_t since;        // first and last version of ONNX's operator set that it is right for
+  int64_t since;  // first and last version of ONNX's operator set that it is right for
   int64_t until;
-  DataTypes types;      // element types of input 0
-  /// The output types from the input types, one for each output of the node. Checks arity, ranks, attributes and sizes against
-  /// each other. kInvalidModel when they contradict; an unknown type or dimension where it can't be told.
+  DataTypes types;  // element types of input 0
+  /// The output types from the input types, one for each output of the node. Checks arity, ranks, attributes and sizes
+  /// against each other. kInvalidModel when they contradict; an unknown type or dimension where it can't be told.
   InferFn infer;
   /// Makes the kernel. kUnsupported for modes outside of the claim. Null: a view always works.
   PrepareFn prepare;
@@ -145,7 +147,8 @@ struct Operator {
   LayoutFn layout = nullptr;
   /// Null, or gives nothing: the kernel has to run.
   ViewFn view = nullptr;
-  /// Bit i: the value of input i decides the output's shape or how the kernel is made, so it has to be known when compiling.
+  /// Bit i: the value of input i decides the output's shape or how the kernel is made, so it has to be known when
+  /// compiling.
   uint32_t value_inputs = 0;
   uint32_t epilogues = kNoEpilogue;
   /// kInternalDomain: made by the executor's rewriting only, never in a file that Pli writes.
@@ -155,23 +158,26 @@ struct Operator {
 /// The operator for a node of this model; null when Pli does not know it at this opset.
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);
 
-/// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as fitting.
+/// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as
+/// fitting.
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node);
 
 /// Every operator that Pli knows, by family.
 std::vector<Operator> list_operators();
 
-// --- for the families --------------------------------------------------------------------------------------------------
+// --- for the families
+// --------------------------------------------------------------------------------------------------
 
 /// The table of a family, one line an operator; registry.cpp joins them.
 using Family = std::span<const Operator>;
 
-/// Input and output 0 channels-last where their rank is 3 to 5 (the kernels of spatial operators), everything else row-major.
+/// Input and output 0 channels-last where their rank is 3 to 5 (the kernels of spatial operators), everything else
+/// row-major.
 Layouts channels_last_layouts(const PrepareContext& context);
 
-/// For operators that work element by element, with broadcasting: the output is dense in the order of axes of an input of its
-/// shape (channels-last before others). Inputs whose strides follow that order stay as they come, gaps and repetition
-/// included; the others are made dense in it.
+/// For operators that work element by element, with broadcasting: the output is dense in the order of axes of an input
+/// of its shape (channels-last before others). Inputs whose strides follow that order stay as they come, gaps and
+/// repetition included; the others are made dense in it.
 Layouts elementwise_layouts(const PrepareContext& context);
 
 /// `axis` counted from the end when negative. kInvalidModel when it is outside of [-rank, rank).

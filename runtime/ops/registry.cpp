@@ -32,28 +32,12 @@ namespace {
 
 // One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
-    activation_family,
-    batch_normalization_family,
-    binary_family,
-    cast_family,
-    comparison_family,
-    convolution_family,
-    gather_family,
-    matmul_family,
-    movement_family,
-    normalization_family,
-    pad_family,
-    pooling_family,
-    rearrange_family,
-    reduction_family,
-    reshape_family,
-    resize_family,
-    scatter_family,
-    selection_family,
-    shape_family,
-    softmax_family,
-    unary_family,
-    unpooling_family,
+    activation_family, batch_normalization_family, binary_family,  cast_family,
+    comparison_family, convolution_family,         gather_family,  matmul_family,
+    movement_family,   normalization_family,       pad_family,     pooling_family,
+    rearrange_family,  reduction_family,           reshape_family, resize_family,
+    scatter_family,    selection_family,           shape_family,   softmax_family,
+    unary_family,      unpooling_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;
@@ -91,7 +75,8 @@ const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
 }
 
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node) {
-  if (!node.is_onnx() && node.domain != kInternalDomain) return fmt::format("operator {}.{}", node.domain, node.op_type);
+  if (!node.is_onnx() && node.domain != kInternalDomain)
+    return fmt::format("operator {}.{}", node.domain, node.op_type);
   const Operator* op = find_operator(graph, node);
   if (!op) {
     if (!table().contains(node.op_type)) return fmt::format("operator {}", node.op_type);
@@ -100,7 +85,8 @@ std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Nod
   if (!takes(*op, graph, node)) {
     const ir::Type& type = graph.type(node.input(0));
     const bool tensor = type.kind == ir::Type::Kind::kTensor;
-    return fmt::format("operator {} on {}", node.op_type, tensor ? to_string(type.dtype) : "values that are no tensors");
+    return fmt::format("operator {} on {}", node.op_type,
+                       tensor ? to_string(type.dtype) : "values that are no tensors");
   }
   return std::nullopt;
 }

@@ -103,15 +103,18 @@ TEST(Executor, JoinsTheNodesOfAnActivation) {
   const auto conv = net.conv(x, 8, 8, 1);
   const auto swish = net.node("Mul", {conv, net.node("Sigmoid", {conv})});
   const auto conv2 = net.conv(swish, 8, 8, 1);
-  const auto hard = net.node("Mul", {net.node("HardSigmoid", {conv2}, {{"alpha", 1.0f / 6, {}}, {"beta", 0.5f, {}}}), conv2});
+  const auto hard =
+      net.node("Mul", {net.node("HardSigmoid", {conv2}, {{"alpha", 1.0f / 6, {}}, {"beta", 0.5f, {}}}), conv2});
   const auto conv3 = net.conv(hard, 8, 8, 1);
   const auto erf = net.node("Erf", {net.node("Div", {conv3, net.scalar(std::sqrt(2.0f))})});
-  const auto gelu = net.node("Mul", {net.node("Mul", {conv3, net.node("Add", {erf, net.scalar(1)})}), net.scalar(0.5f)});
+  const auto gelu =
+      net.node("Mul", {net.node("Mul", {conv3, net.node("Add", {erf, net.scalar(1)})}), net.scalar(0.5f)});
   net.output("y", net.conv(gelu, 8, 4, 1));
   const NamedValues inputs{{"x", net.tensor({2, 8, 5, 6})}};
   const Executor fused(net.graph, options(true));
   const std::string plan = describe(*fused.plan(inputs));
-  for (const char* group : {"Conv + Swish", "Conv + HardSwish", "Conv + Gelu"}) EXPECT_NE(plan.find(group), std::string::npos) << group << "\n" << plan;
+  for (const char* group : {"Conv + Swish", "Conv + HardSwish", "Conv + Gelu"})
+    EXPECT_NE(plan.find(group), std::string::npos) << group << "\n" << plan;
   expect_equal(fused.run(inputs), Executor(net.graph, options(false)).run(inputs));
 }
 
@@ -190,7 +193,10 @@ TEST(Executor, AnInputThatDecidesAShapeIsPartOfThePlan) {
     EXPECT_EQ(outputs.at("y").shape()[0], wanted[0]);
     EXPECT_TRUE(std::ranges::equal(outputs.at("y").data<float>(), data.data<float>()));
   }
-  EXPECT_EQ(code_of([&] { executor.run({{"x", data}, {"shape", int64_tensor(std::vector<int64_t>{5, 5})}}); }), ErrorCode::kInvalidModel);
+  EXPECT_EQ(code_of([&] {
+              executor.run({{"x", data}, {"shape", int64_tensor(std::vector<int64_t>{5, 5})}});
+            }),
+            ErrorCode::kInvalidModel);
 }
 
 TEST(Executor, RefusesInputsThatDoNotFit) {
@@ -202,7 +208,10 @@ TEST(Executor, RefusesInputsThatDoNotFit) {
   EXPECT_EQ(code_of([&] { executor.run({{"y", net.tensor({1, 3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({1, 3, 16, 13})}}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of([&] { executor.run({{"x", Tensor(DataType::kInt64, {1, 3, 16, 12})}}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] {
+              executor.run({{"x", Tensor(DataType::kInt64, {1, 3, 16, 12})}});
+            }),
+            ErrorCode::kInvalidArgument);
   const NamedValues twice{{"x", net.tensor({1, 3, 16, 12})}, {"x", net.tensor({1, 3, 16, 12})}};
   EXPECT_EQ(code_of([&] { executor.run(twice); }), ErrorCode::kInvalidArgument);
   SessionOptions negative = options(true);
@@ -224,15 +233,20 @@ TEST(Executor, StopsAtItsLimits) {
   Network net = residual_network();
   SessionOptions small = options(true);
   small.limits.arena_bytes = 1000;
-  EXPECT_EQ(code_of([&] { Executor(net.graph, small).run({{"x", net.tensor({1, 3, 16, 12})}}); }), ErrorCode::kResourceLimit);
+  EXPECT_EQ(code_of([&] {
+              Executor(net.graph, small).run({{"x", net.tensor({1, 3, 16, 12})}});
+            }),
+            ErrorCode::kResourceLimit);
 }
 
 TEST(Executor, ChannelsLastFromTheFirstConvolutionToTheLast) {
   Network net;
   const auto x = net.input("x", {1, 3, 16, 12});
   auto y = net.node("Relu", {net.conv(x, 3, 16, 3)});
-  for (int i = 0; i < 3; ++i) y = net.node("Relu", {net.node("Add", {net.conv(net.node("Relu", {net.conv(y, 16, 16, 3)}), 16, 16, 1), y})});
-  y = net.node("MaxPool", {y}, {{"kernel_shape", std::vector<int64_t>{2, 2}, {}}, {"strides", std::vector<int64_t>{2, 2}, {}}});
+  for (int i = 0; i < 3; ++i)
+    y = net.node("Relu", {net.node("Add", {net.conv(net.node("Relu", {net.conv(y, 16, 16, 3)}), 16, 16, 1), y})});
+  y = net.node("MaxPool", {y},
+               {{"kernel_shape", std::vector<int64_t>{2, 2}, {}}, {"strides", std::vector<int64_t>{2, 2}, {}}});
   net.output("y", net.node("Flatten", {net.node("GlobalAveragePool", {net.conv(y, 16, 16, 1)})}));
   const Executor executor(net.graph, options(true));
   const auto plan = executor.plan({{"x", net.tensor({1, 3, 16, 12})}});

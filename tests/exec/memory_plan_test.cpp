@@ -24,7 +24,8 @@ TEST(MemoryPlan, BlocksThatLiveTogetherNeverOverlap) {
       EXPECT_LE(plan.offsets[i] + intervals[i].bytes, plan.bytes);
       for (size_t j = 0; j < i; ++j) {
         const bool together = intervals[i].first <= intervals[j].last && intervals[j].first <= intervals[i].last;
-        const bool overlap = plan.offsets[i] < plan.offsets[j] + intervals[j].bytes && plan.offsets[j] < plan.offsets[i] + intervals[i].bytes;
+        const bool overlap = plan.offsets[i] < plan.offsets[j] + intervals[j].bytes &&
+                             plan.offsets[j] < plan.offsets[i] + intervals[i].bytes;
         EXPECT_FALSE(together && overlap) << "round " << round << ": blocks " << i << " and " << j;
       }
     }

@@ -25,15 +25,19 @@ class Network {
 
   ir::ValueId weight(Shape shape) { return graph.add_constant(tensor(std::move(shape)), "weight"); }
   ir::ValueId ints(std::vector<int64_t> values) { return graph.add_constant(int64_tensor(values), "ints"); }
-  ir::ValueId scalar(float value) { return graph.add_constant(Tensor::copy<float>({}, std::span<const float>(&value, 1)), "scalar"); }
+  ir::ValueId scalar(float value) {
+    return graph.add_constant(Tensor::copy<float>({}, std::span<const float>(&value, 1)), "scalar");
+  }
 
   ir::ValueId node(std::string type, std::vector<ir::ValueId> inputs, std::vector<ir::Attribute> attributes = {}) {
-    const ir::NodeId id = graph.add_node({type, "", "", std::move(inputs), {{graph.unique_name(type), {}, {}}}, std::move(attributes), {}});
+    const ir::NodeId id = graph.add_node(
+        {type, "", "", std::move(inputs), {{graph.unique_name(type), {}, {}}}, std::move(attributes), {}});
     return graph.node(id).outputs[0];
   }
 
   /// A 2-D convolution whose output has the input's size (stride 1) or half of it (stride 2).
-  ir::ValueId conv(ir::ValueId x, int64_t channels, int64_t filters, int64_t kernel, int64_t stride = 1, int64_t group = 1) {
+  ir::ValueId conv(ir::ValueId x, int64_t channels, int64_t filters, int64_t kernel, int64_t stride = 1,
+                   int64_t group = 1) {
     const int64_t pad = kernel / 2;
     return node("Conv", {x, weight({filters, channels / group, kernel, kernel}), weight({filters})},
                 {{"strides", std::vector<int64_t>{stride, stride}, {}},

@@ -231,6 +231,19 @@ TEST(AsActivation, ReadsWhatAKernelCanApply) {
   expect_activation({"Clip", 13, {tensor<float>({}, {0})}}, Kind::kRelu);
 }
 
+TEST(AsActivation, ReadsTheNodesThatStandForSeveral) {
+  for (const auto& [type, kind] :
+       {std::pair{"Swish", Kind::kSwish}, {"HardSwish", Kind::kHardSwish}, {"Gelu", Kind::kGeluErf}}) {
+    ir::Graph graph(std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", 13}}));
+    const ir::ValueId x = graph.add_input("x", ir::Type::tensor(DataType::kFloat32, ir::Dims{2}));
+    const auto id = graph.add_node({type, std::string(ops::kInternalDomain), "", {x}, {{"y", {}, {}}}, {}, {}});
+    const auto activation = ops::as_activation(graph, graph.node(id));
+    ASSERT_TRUE(activation.has_value()) << type;
+    EXPECT_EQ(activation->kind, kind);
+    EXPECT_NE(ops::find_operator(graph, graph.node(id)), nullptr);
+  }
+}
+
 TEST(AsActivation, LeavesTheRest) {
   EXPECT_FALSE(read({"Relu", 13, {}}, DataType::kInt32));
   EXPECT_FALSE(read({"Relu", 13, {}}, DataType::kUndefined));

@@ -8,7 +8,7 @@ namespace pli::test {
 namespace {
 
 struct Geometry {
-  Shape input;   // [N, C, spatial...]
+  Shape input;  // [N, C, spatial...]
   Shape kernel;
   int64_t filters = 1;
   int64_t group = 1;
@@ -47,7 +47,8 @@ Shape output_shape(const Geometry& g, bool transposed) {
 }
 
 /// The definition, in double: every product of an input with a weight goes to the output it belongs to.
-std::vector<double> reference(const Geometry& g, bool transposed, const Tensor& x, const Tensor& w, const Tensor* b, const Shape& out) {
+std::vector<double> reference(const Geometry& g, bool transposed, const Tensor& x, const Tensor& w, const Tensor* b,
+                              const Shape& out) {
   std::vector<double> y(static_cast<size_t>(*checked_size(out)), 0.0);
   if (b)
     for_each_index(out, [&](const Shape& at) { y[offset(out, at)] = b->data<float>()[static_cast<size_t>(at[1])]; });
@@ -73,8 +74,10 @@ std::vector<double> reference(const Geometry& g, bool transposed, const Tensor& 
         Shape weight_at{window[1], other};
         weight_at.insert(weight_at.end(), tap.begin(), tap.end());
         const double weight = w.data<float>()[offset(w_dims, weight_at)];
-        if (transposed) y[offset(out, image_at)] += weight * x.data<float>()[offset(g.input, window)];
-        else y[offset(out, window)] += weight * x.data<float>()[offset(g.input, image_at)];
+        if (transposed)
+          y[offset(out, image_at)] += weight * x.data<float>()[offset(g.input, window)];
+        else
+          y[offset(out, window)] += weight * x.data<float>()[offset(g.input, image_at)];
       }
     });
   });
@@ -82,8 +85,9 @@ std::vector<double> reference(const Geometry& g, bool transposed, const Tensor& 
 }
 
 void check(const Geometry& g, bool transposed, uint32_t seed) {
-  SCOPED_TRACE(fmt::format("{} input {} kernel {} filters {} group {} strides {} dilations {} pads {} bias {}", transposed ? "ConvTranspose" : "Conv",
-                           to_string(g.input), to_string(g.kernel), g.filters, g.group, to_string(g.strides), to_string(g.dilations), to_string(g.pads), g.bias));
+  SCOPED_TRACE(fmt::format("{} input {} kernel {} filters {} group {} strides {} dilations {} pads {} bias {}",
+                           transposed ? "ConvTranspose" : "Conv", to_string(g.input), to_string(g.kernel), g.filters,
+                           g.group, to_string(g.strides), to_string(g.dilations), to_string(g.pads), g.bias));
   const Tensor x = random_tensor(g.input, seed);
   Shape w_dims = transposed ? Shape{g.input[1], g.filters / g.group} : Shape{g.filters, g.input[1] / g.group};
   w_dims.insert(w_dims.end(), g.kernel.begin(), g.kernel.end());
@@ -91,7 +95,8 @@ void check(const Geometry& g, bool transposed, uint32_t seed) {
   const Tensor b = random_tensor({g.filters}, seed + 2);
   NodeCase node{transposed ? "ConvTranspose" : "Conv", 13, {x, w}};
   if (g.bias) node.inputs.push_back(b);
-  node.attributes = {ints("kernel_shape", g.kernel), ints("strides", g.strides), ints("dilations", g.dilations), ints("pads", g.pads), attribute("group", g.group)};
+  node.attributes = {ints("kernel_shape", g.kernel), ints("strides", g.strides), ints("dilations", g.dilations),
+                     ints("pads", g.pads), attribute("group", g.group)};
   const Shape out = output_shape(g, transposed);
   const auto expected = reference(g, transposed, x, w, g.bias ? &b : nullptr, out);
   expect_near(run(node).at(0), out, expected, 1e-4, 1e-5);
@@ -134,10 +139,17 @@ TEST(Convolution, TakesAWeightThatIsOnlyKnownWhenRunning) {
     const auto bi = graph.add_input("b", ir::Type::of(b));
     const auto id = graph.add_node({"Conv", "", "", {xi, wi, bi}, {{"y", {}, {}}}, {ints("pads", {1, 1, 1, 1})}, {}});
     const Limits limits;
-    ops::PrepareContext context{graph, graph.node(id), limits, 13,
-                                {compute::channels_last(DataType::kFloat32, g.input), compute::plain(DataType::kFloat32, {filters, 16, 3, 3}),
-                                 compute::plain(DataType::kFloat32, {filters})},
-                                {nullptr, nullptr, nullptr}, {compute::channels_last(DataType::kFloat32, out)}, {}, 1};
+    ops::PrepareContext context{
+        graph,
+        graph.node(id),
+        limits,
+        13,
+        {compute::channels_last(DataType::kFloat32, g.input), compute::plain(DataType::kFloat32, {filters, 16, 3, 3}),
+         compute::plain(DataType::kFloat32, {filters})},
+        {nullptr, nullptr, nullptr},
+        {compute::channels_last(DataType::kFloat32, out)},
+        {},
+        1};
     const auto kernel = ops::prepare_convolution(context);
     const auto state = kernel->make_state();
     // A channels-last x: [H, W, C].
@@ -159,28 +171,32 @@ TEST(Convolution, TakesAWeightThatIsOnlyKnownWhenRunning) {
 
 TEST(Convolution, RefusesWhatContradictsItself) {
   const auto infer_conv = [](Shape x, Shape w, std::vector<ir::Attribute> attributes) {
-    return infer("Conv", 13, {ir::Type::of(Tensor(DataType::kFloat32, std::move(x))), ir::Type::of(Tensor(DataType::kFloat32, std::move(w)))}, attributes);
+    return infer("Conv", 13,
+                 {ir::Type::of(Tensor(DataType::kFloat32, std::move(x))),
+                  ir::Type::of(Tensor(DataType::kFloat32, std::move(w)))},
+                 attributes);
   };
   const Shape x{1, 6, 8, 8};
   const Shape w{4, 6, 3, 3};
   EXPECT_NO_THROW(infer_conv(x, w, {}));
   const std::pair<Shape, std::vector<ir::Attribute>> broken[] = {
-      {{4, 5, 3, 3}, {}},                               // channels
-      {{4, 6, 3}, {}},                                  // rank
+      {{4, 5, 3, 3}, {}},  // channels
+      {{4, 6, 3}, {}},     // rank
       {w, {attribute("group", 0)}},
-      {w, {attribute("group", 4)}},                     // does not divide the channels
+      {w, {attribute("group", 4)}},  // does not divide the channels
       {w, {ints("strides", {0, 1})}},
       {w, {ints("strides", {1})}},
       {w, {ints("dilations", {1, -1})}},
       {w, {ints("pads", {1, 1, 1})}},
       {w, {ints("pads", {0, 0, -1, 0})}},
       {w, {ints("kernel_shape", {3, 2})}},
-      {{4, 6, 11, 3}, {}},                              // no window fits
+      {{4, 6, 11, 3}, {}},  // no window fits
       {w, {ints("dilations", {INT64_MAX, 1})}},
       {w, {ints("pads", {INT64_MAX, INT64_MAX, 1, 1})}},
   };
   for (const auto& [weight, attributes] : broken)
-    EXPECT_EQ(error_of([&] { infer_conv(x, weight, attributes); }).code(), ErrorCode::kInvalidModel) << to_string(weight);
+    EXPECT_EQ(error_of([&] { infer_conv(x, weight, attributes); }).code(), ErrorCode::kInvalidModel)
+        << to_string(weight);
 }
 
 }  // namespace

@@ -22,18 +22,22 @@ double broadcast_at(const Tensor& c, int64_t row, int64_t column) {
 
 TEST(Gemm, AgreesWithTheDefinitionInEveryForm) {
   constexpr int64_t m = 5, k = 7, n = 9;
-  const std::vector<std::optional<Shape>> c_shapes = {std::nullopt, Shape{}, Shape{1}, Shape{n}, Shape{1, n}, Shape{m, 1}, Shape{m, n}, Shape{1, 1}};
+  const std::vector<std::optional<Shape>> c_shapes = {std::nullopt, Shape{},     Shape{1},    Shape{n},
+                                                      Shape{1, n},  Shape{m, 1}, Shape{m, n}, Shape{1, 1}};
   uint32_t seed = 0;
   for (const bool trans_a : {false, true})
     for (const bool trans_b : {false, true})
-      for (const auto& [alpha, beta] : {std::pair(1.0f, 1.0f), {0.5f, 1.0f}, {1.0f, -2.0f}, {-1.5f, 0.25f}, {2.0f, 0.0f}})
+      for (const auto& [alpha, beta] :
+           {std::pair(1.0f, 1.0f), {0.5f, 1.0f}, {1.0f, -2.0f}, {-1.5f, 0.25f}, {2.0f, 0.0f}})
         for (const auto& c_shape : c_shapes) {
-          SCOPED_TRACE(fmt::format("transA {} transB {} alpha {} beta {} C {}", trans_a, trans_b, alpha, beta, c_shape ? to_string(*c_shape) : "none"));
+          SCOPED_TRACE(fmt::format("transA {} transB {} alpha {} beta {} C {}", trans_a, trans_b, alpha, beta,
+                                   c_shape ? to_string(*c_shape) : "none"));
           const Tensor a = random_tensor(trans_a ? Shape{k, m} : Shape{m, k}, ++seed);
           const Tensor b = random_tensor(trans_b ? Shape{n, k} : Shape{k, n}, ++seed);
           NodeCase node{"Gemm", 13, {a, b}};
           if (c_shape) node.inputs.push_back(random_tensor(*c_shape, ++seed));
-          node.attributes = {attribute("transA", trans_a ? 1 : 0), attribute("transB", trans_b ? 1 : 0), attribute("alpha", alpha), attribute("beta", beta)};
+          node.attributes = {attribute("transA", trans_a ? 1 : 0), attribute("transB", trans_b ? 1 : 0),
+                             attribute("alpha", alpha), attribute("beta", beta)};
           std::vector<double> expected;
           for (int64_t i = 0; i < m; ++i)
             for (int64_t j = 0; j < n; ++j) {
@@ -50,10 +54,18 @@ TEST(MatMul, AgreesWithTheDefinition) {
     Shape a, b, result;
   };
   const Case cases[] = {
-      {{4, 6}, {6, 5}, {4, 5}},          {{6}, {6, 5}, {5}},          {{4, 6}, {6}, {4}},
-      {{6}, {6}, {}},                    {{2, 3, 4, 6}, {6, 5}, {2, 3, 4, 5}}, {{3, 4, 6}, {3, 6, 5}, {3, 4, 5}},
-      {{2, 1, 4, 6}, {3, 6, 5}, {2, 3, 4, 5}}, {{6}, {3, 6, 5}, {3, 5}}, {{3, 4, 6}, {6}, {3, 4}},
-      {{4, 6}, {3, 6, 5}, {3, 4, 5}},    {{4, 0}, {0, 5}, {4, 5}},    {{0, 6}, {6, 5}, {0, 5}},
+      {{4, 6}, {6, 5}, {4, 5}},
+      {{6}, {6, 5}, {5}},
+      {{4, 6}, {6}, {4}},
+      {{6}, {6}, {}},
+      {{2, 3, 4, 6}, {6, 5}, {2, 3, 4, 5}},
+      {{3, 4, 6}, {3, 6, 5}, {3, 4, 5}},
+      {{2, 1, 4, 6}, {3, 6, 5}, {2, 3, 4, 5}},
+      {{6}, {3, 6, 5}, {3, 5}},
+      {{3, 4, 6}, {6}, {3, 4}},
+      {{4, 6}, {3, 6, 5}, {3, 4, 5}},
+      {{4, 0}, {0, 5}, {4, 5}},
+      {{0, 6}, {6, 5}, {0, 5}},
   };
   uint32_t seed = 900;
   for (const auto& [a_shape, b_shape, result] : cases) {
@@ -96,9 +108,15 @@ TEST(MatMul, RefusesSizesThatDoNotFit) {
   const auto type = [](Shape shape) { return ir::Type::of(Tensor(DataType::kFloat32, std::move(shape))); };
   EXPECT_EQ(error_of([&] { infer("MatMul", 13, {type({2, 3}), type({4, 5})}); }).code(), ErrorCode::kInvalidModel);
   EXPECT_EQ(error_of([&] { infer("MatMul", 13, {type({}), type({4, 5})}); }).code(), ErrorCode::kInvalidModel);
-  EXPECT_EQ(error_of([&] { infer("MatMul", 13, {type({2, 3, 4}), type({3, 4, 5})}); }).code(), ErrorCode::kInvalidModel);
+  EXPECT_EQ(error_of([&] {
+              infer("MatMul", 13, {type({2, 3, 4}), type({3, 4, 5})});
+            }).code(),
+            ErrorCode::kInvalidModel);
   EXPECT_EQ(error_of([&] { infer("Gemm", 13, {type({2, 3}), type({4, 5})}); }).code(), ErrorCode::kInvalidModel);
-  EXPECT_EQ(error_of([&] { infer("Gemm", 13, {type({2, 3}), type({3, 5}), type({4})}); }).code(), ErrorCode::kInvalidModel);
+  EXPECT_EQ(error_of([&] {
+              infer("Gemm", 13, {type({2, 3}), type({3, 5}), type({4})});
+            }).code(),
+            ErrorCode::kInvalidModel);
   EXPECT_EQ(error_of([&] { infer("Gemm", 13, {type({2, 3, 1}), type({3, 5})}); }).code(), ErrorCode::kInvalidModel);
 }
 

@@ -18,9 +18,9 @@ class CommandLine;
 
 /// What the user says about a model's inputs, as it stands on the command line.
 struct InputOptions {
-  std::vector<std::string> files;   // NAME=FILE
-  std::vector<std::string> shapes;  // NAME:1,3,224,224
-  std::vector<std::string> dims;    // batch=4
+  std::vector<std::string> files;         // NAME=FILE
+  std::vector<std::string> shapes;        // NAME:1,3,224,224
+  std::vector<std::string> dims;          // batch=4
   std::vector<int64_t> batches = {2, 1};  // tried in turn for a first dimension that is symbolic
 };
 

@@ -62,21 +62,36 @@ struct Bfloat16 {
 /// The DataType of a C++ element type; kUndefined where there is none.
 template <class T>
 constexpr DataType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DataType::kFloat32;
-  else if constexpr (std::is_same_v<T, double>) return DataType::kFloat64;
-  else if constexpr (std::is_same_v<T, int8_t>) return DataType::kInt8;
-  else if constexpr (std::is_same_v<T, int16_t>) return DataType::kInt16;
-  else if constexpr (std::is_same_v<T, int32_t>) return DataType::kInt32;
-  else if constexpr (std::is_same_v<T, int64_t>) return DataType::kInt64;
-  else if constexpr (std::is_same_v<T, uint8_t>) return DataType::kUint8;
-  else if constexpr (std::is_same_v<T, uint16_t>) return DataType::kUint16;
-  else if constexpr (std::is_same_v<T, uint32_t>) return DataType::kUint32;
-  else if constexpr (std::is_same_v<T, uint64_t>) return DataType::kUint64;
-  else if constexpr (std::is_same_v<T, bool>) return DataType::kBool;
-  else if constexpr (std::is_same_v<T, Float16>) return DataType::kFloat16;
-  else if constexpr (std::is_same_v<T, Bfloat16>) return DataType::kBfloat16;
-  else if constexpr (std::is_same_v<T, std::string>) return DataType::kString;
-  else return DataType::kUndefined;
+  if constexpr (std::is_same_v<T, float>)
+    return DataType::kFloat32;
+  else if constexpr (std::is_same_v<T, double>)
+    return DataType::kFloat64;
+  else if constexpr (std::is_same_v<T, int8_t>)
+    return DataType::kInt8;
+  else if constexpr (std::is_same_v<T, int16_t>)
+    return DataType::kInt16;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return DataType::kInt32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return DataType::kInt64;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return DataType::kUint8;
+  else if constexpr (std::is_same_v<T, uint16_t>)
+    return DataType::kUint16;
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return DataType::kUint32;
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return DataType::kUint64;
+  else if constexpr (std::is_same_v<T, bool>)
+    return DataType::kBool;
+  else if constexpr (std::is_same_v<T, Float16>)
+    return DataType::kFloat16;
+  else if constexpr (std::is_same_v<T, Bfloat16>)
+    return DataType::kBfloat16;
+  else if constexpr (std::is_same_v<T, std::string>)
+    return DataType::kString;
+  else
+    return DataType::kUndefined;
 }
 
 }  // namespace pli

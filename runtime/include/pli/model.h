@@ -34,7 +34,8 @@ class PLI_API Model {
   static Model parse(std::span<const std::byte> bytes, const Limits& limits = {});
 
   /// Writes the model: whole or not at all, also when the process is killed. The same model gives the same bytes.
-  /// kIo when `path` can't be written or is a symbolic link or no regular file; then an old file at `path` is as before.
+  /// kIo when `path` can't be written or is a symbolic link or no regular file; then an old file at `path` is as
+  /// before.
   void save(const std::filesystem::path& path, ExternalData external = ExternalData::kAuto) const;
 
   Model(const Model&);

@@ -36,22 +36,24 @@ struct Report {
   std::vector<PassRun> passes;
   int64_t nodes_before = 0;
   int64_t nodes_after = 0;
-  int64_t subnormals_cleared = 0;          // folded weights that had become subnormal and were made zero
-  std::vector<std::string> notes;          // one line each, such as an IR version that had to be raised
+  int64_t subnormals_cleared = 0;             // folded weights that had become subnormal and were made zero
+  std::vector<std::string> notes;             // one line each, such as an IR version that had to be raised
   std::map<std::string, std::string> origin;  // new tensor or node name -> the name that it came from
 };
 
 struct OptimizeOptions {
-  std::vector<std::string> only;      // run just these passes; empty: all
-  std::vector<std::string> disable;   // all but these
-  std::string stop_after;             // end after the first run of this pass
-  std::vector<std::string> keep;      // outputs of BatchNormalizations and affines that must not be folded
-  bool freeze_initializers = false;   // treat initializers that are also graph inputs as constant (IR version 4 and later)
+  std::vector<std::string> only;     // run just these passes; empty: all
+  std::vector<std::string> disable;  // all but these
+  std::string stop_after;            // end after the first run of this pass
+  std::vector<std::string> keep;     // outputs of BatchNormalizations and affines that must not be folded
+  bool freeze_initializers =
+      false;  // treat initializers that are also graph inputs as constant (IR version 4 and later)
   Limits limits;
 };
 
 /// Rewrites `model` into an equal one that is cheaper to run. Names, order and types of its inputs and outputs stay.
-/// kInvalidArgument: an unknown pass name. kInvalidModel: the model contradicts itself. On an error `model` is as before.
+/// kInvalidArgument: an unknown pass name. kInvalidModel: the model contradicts itself. On an error `model` is as
+/// before.
 PLI_API Report optimize(Model& model, const OptimizeOptions& options = {});
 
 struct PassInfo {

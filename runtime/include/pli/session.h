@@ -1,7 +1,7 @@
 #pragma once
 
-#include <pli/export.h>
 #include <pli/dtype.h>
+#include <pli/export.h>
 #include <pli/limits.h>
 #include <pli/model.h>
 #include <pli/optimize.h>
@@ -15,12 +15,13 @@
 namespace pli {
 
 struct SessionOptions {
-  /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right choice
-  /// for callers that are parallel themselves, since each calling thread otherwise gets a team of its own.
+  /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right
+  /// choice for callers that are parallel themselves, since each calling thread otherwise gets a team of its own.
   int threads = 0;
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
-  /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node (for comparison).
+  /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node (for
+  /// comparison).
   bool fuse = true;
   /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first.
   int plan_cache = 8;
@@ -73,8 +74,8 @@ class PLI_API Session {
   /// The plan for the shapes of `inputs` as text: steps with their fused groups, layouts, implementations and memory.
   std::string describe_plan(const NamedValues& inputs) const;
 
-  /// Runs `runs` times and gives the median time of each step, in order. Their sum is below the time of a run: what lies between
-  /// the steps is not in it.
+  /// Runs `runs` times and gives the median time of each step, in order. Their sum is below the time of a run: what
+  /// lies between the steps is not in it.
   std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
 
   /// What optimizing the model did; empty when options.optimize is off.

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <pli/export.h>
 #include <pli/dtype.h>
+#include <pli/export.h>
 
 #include <cstddef>
 #include <cstdint>

@@ -9,8 +9,8 @@
 namespace pli {
 
 /// Reads a serialized TensorProto, the form in which ONNX test cases keep their inputs and outputs (.pb).
-/// kIo: can't be read, or not a regular file. kInvalidArgument: not such a file. kUnsupported: a data type without a known
-/// width. kResourceLimit: beyond `limits`.
+/// kIo: can't be read, or not a regular file. kInvalidArgument: not such a file. kUnsupported: a data type without a
+/// known width. kResourceLimit: beyond `limits`.
 PLI_API Tensor load_tensor(const std::filesystem::path& path, const Limits& limits = {});
 
 }  // namespace pli
