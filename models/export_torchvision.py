@@ -54,7 +54,7 @@ def random_images(count, size):
     """Images [count, 3, size, size] of mean 0 and deviation 1, each a mix of its own of colour and of structure at all
     scales, as photographs are."""
     images = torch.randn(count, 3, 1, 1).expand(-1, -1, size, size).clone()
-    for cells in (2, 5, 12, 30, 75):
+    for cells in (2, 5, 12, 30, 75, size):
         noise = torch.randn(count, 3, cells, cells)
         layer = nn.functional.interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)
         images += layer * torch.rand(count, 1, 1, 1)
