@@ -22,7 +22,7 @@ names=("${@:2}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/install_packages.sh tools/packages.txt models/packages.txt
 cmake --preset release
-cmake --build --preset release
+cmake --build --preset release --target tools/all
 
 # Debian's own Python, which has Debian's PyTorch; another may come first in the PATH.
 python=/usr/bin/python3

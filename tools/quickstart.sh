@@ -28,7 +28,7 @@ run() {
 heading "Build"
 run tools/install_packages.sh tools/packages.txt
 run cmake --preset release
-run cmake --build --preset release
+run cmake --build --preset release --target tools/all
 
 heading "1. Fold BatchNormalization into the weights"
 mkdir -p build/quickstart

@@ -66,6 +66,8 @@ TEST_P(EveryCommand, FailsWhenItsOutputCanNotBeWritten) {
   const Finished full = run_program({"/bin/sh", "-c", "'" + program + "' --help > /dev/full"}, folder_.path());
   EXPECT_EQ(full.code, 3);
   EXPECT_EQ(full.err, GetParam() + ": standard output can't be written\n");
+  const Finished gone = run_program({"/bin/sh", "-c", "(sleep 0.1; '" + program + "' --help) | true"}, folder_.path());
+  EXPECT_EQ(gone.err, "");  // a reader that has seen enough, such as head
 }
 
 TEST_P(EveryCommand, UsesNoColourAndNoProgressInAFile) {

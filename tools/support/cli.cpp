@@ -12,6 +12,7 @@
 #include <new>
 #include <system_error>
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace pli::tools {
@@ -28,6 +29,12 @@ void bound_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
   ::setenv("GOMP_SPINCOUNT", "10000", 1);
   ::execv("/proc/self/exe", argv);  // comes back only where there is no /proc: then spinning is not bounded
+}
+
+/// Whoever read standard output has seen enough: `head`, a pager.
+bool reader_is_gone() {
+  pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 }  // namespace
@@ -150,6 +157,7 @@ int guarded(const std::string& name, const std::function<int()>& body) {
   try {
     const int result = body();
     if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return result;
+    if (reader_is_gone()) return exit_code(ErrorCode::kIo);  // it needs no message
     message = "standard output can't be written";
     code = exit_code(ErrorCode::kIo);
   } catch (const Error& e) {

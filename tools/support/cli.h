@@ -78,7 +78,8 @@ CLI::Validator between(double least, double most);
 CLI::Validator not_negative();
 
 /// What `main` of every command is: prepares the process, runs `body` and turns whatever it throws into one line on
-/// standard error and the documented exit code. A command whose output can't be written has failed.
+/// standard error and the documented exit code. A command whose output can't be written has failed,
+/// without a word when it is its reader that has gone.
 int run_command(char** argv, const std::string& name, const std::function<int()>& body);
 
 /// A run of `body` whose errors end like those of a command; for child processes.
