@@ -149,7 +149,7 @@ std::optional<NewConstants> fold_numbers(const Context& context, const AffineNod
   NewConstants made;
   if (!all(affine.scale, 1)) {
     made.growth = weight_stays(graph, linear.weight) ? static_cast<int64_t>(weight.bytes().size()) : 0;
-    if (made.growth > context.growth_left)
+    if (made.growth > context.budget.bytes)
       return why.because(code::kTooLarge, "a copy of the weight \"{}\" of {} would make the model too large",
                          graph.name(linear.weight), name);
     Folded folded = scaled(weight, linear.map, affine.scale);
@@ -243,7 +243,7 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
   const std::string into = node_name.empty() ? context.graph.name(affine.y) : node_name;
 
   context.subnormals_cleared += made->cleared;
-  context.growth_left -= made->growth;
+  context.budget.bytes -= made->growth;
   ir::ValueId weight = linear.weight;
   ir::ValueId bias;
   if (made->weight) weight = context.names.replace(linear.weight, std::move(*made->weight));

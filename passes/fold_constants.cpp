@@ -2,8 +2,6 @@
 
 #include "runtime/ops/evaluate.h"
 
-#include <algorithm>
-
 namespace pli::passes {
 
 namespace {
@@ -11,53 +9,10 @@ namespace {
 /// Weights that are stored in few bits would lose that.
 bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
 
-struct Cost {
-  int64_t bytes = 0;  // of the results
-  int64_t work = 0;   // multiply-adds, an upper bound
-};
-
-/// Multiply-adds, at most, for each element of the node's results.
-int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
-  const auto operand = [&](size_t index) {
-    return index < node.inputs.size() ? graph.constant_of(node.inputs[index]) : nullptr;
-  };
-  if (node.is("MatMul") || node.is("Gemm"))  // some dimension is what the sum runs over
-    return operand(0) && !operand(0)->shape().empty() ? std::ranges::max(operand(0)->shape()) : 1;
-  if (node.is("Conv") || node.is("ConvTranspose")) return operand(1) ? static_cast<int64_t>(operand(1)->size()) : 1;
-  if (node.is("MaxPool") || node.is("AveragePool") || node.is("LpPool"))  // a window does not pass its input
-    return operand(0) ? static_cast<int64_t>(operand(0)->size()) : 1;
-  return 1;
-}
-
-/// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
-/// limits.folded_bytes, or when the sizes of the results are not known.
-std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
-  int64_t operand_bytes = 0;
-  for (const ir::ValueId input : node.inputs)
-    if (const Tensor* tensor = graph.constant_of(input)) operand_bytes += static_cast<int64_t>(tensor->bytes().size());
-  Cost cost;
-  int64_t results = 0;
-  for (const ir::ValueId output : node.outputs) {
-    if (!output) continue;
-    const ir::Type& type = graph.type(output);
-    const auto shape = type.shape();
-    const auto elements = shape ? checked_size(*shape) : std::nullopt;
-    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-    if (!bytes || *bytes > limits.tensor_bytes) return std::nullopt;
-    cost.bytes += *bytes;
-    results += *elements;
-  }
-  if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
-  const auto work = checked_mul(results, work_for_each(graph, node));
-  if (!work) return std::nullopt;
-  cost.work = *work;
-  return cost;
-}
-
-/// Nothing when the node can't be computed now: what it needs is not known, or Pli can't run it.
-std::optional<std::vector<Tensor>> results_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+/// Nothing when the node can't be computed now: what it needs is not known, it costs too much, or Pli can't run it.
+std::optional<std::vector<Tensor>> results_of(Context& context, const ir::Node& node) {
   try {
-    return ops::evaluate_constant(graph, node, limits);
+    return ops::fold_constant(context.graph, node, context.options.limits, context.budget);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal) throw;
     return std::nullopt;
@@ -77,13 +32,9 @@ int64_t fold_constants(Context& context) {
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
-    const auto cost = cost_of(graph, node, context.options.limits);
-    if (!cost || cost->bytes > context.growth_left || cost->work > context.work_left) continue;
     if (context.log.kept_by_user(id)) continue;
-    const auto results = results_of(graph, node, context.options.limits);
+    const auto results = results_of(context, node);
     if (!results) continue;
-    context.growth_left -= cost->bytes;
-    context.work_left -= cost->work;
 
     const std::vector<ir::ValueId> outputs = node.outputs;
     if (node.is("BatchNormalization")) context.log.folded(id, graph.name(outputs[0]), "computed_from_constants");

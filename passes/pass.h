@@ -2,6 +2,7 @@
 
 #include "passes/fold_log.h"
 #include "passes/names.h"
+#include "runtime/ops/evaluate.h"
 
 #include <pli/optimize.h>
 
@@ -14,12 +15,9 @@ namespace pli::passes {
 struct Context {
   ir::Graph& graph;
   const OptimizeOptions& options;
-  FoldLog& log;  // what becomes of each BatchNormalization and affine
-  Names& names;  // that new constants shall have
-  /// Bytes that new constants may take beside those that they replace, and multiply-adds that may be spent on folding
-  /// constants, over the whole run: a small file must not ask for much.
-  int64_t growth_left;
-  int64_t work_left;
+  FoldLog& log;               // what becomes of each BatchNormalization and affine
+  Names& names;               // that new constants shall have
+  ops::FoldingBudget budget;  // for the whole run
   int64_t subnormals_cleared = 0;
 };
 

@@ -27,19 +27,6 @@ constexpr int64_t kFreeInitializers = 4;
 /// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
 constexpr int kMostRounds = 64;
 
-/// Multiply-adds that folding constants may take: some seconds.
-constexpr int64_t kMostWork = int64_t{1} << 34;
-
-/// Twice the model's weights, which is what a model whose weights are all shared or rearranged once needs, and some
-/// small results.
-int64_t allowed_growth(const ir::Graph& graph, const Limits& limits) {
-  constexpr int64_t kSmallResults = 64;
-  int64_t bytes = kSmallResults * std::clamp<int64_t>(limits.folded_bytes, 0, INT64_MAX / (2 * kSmallResults));
-  for (const ir::ValueId id : graph.initializers())
-    if (const auto& payload = graph.value(id).payload) bytes += 2 * static_cast<int64_t>(payload->bytes().size());
-  return bytes;
-}
-
 void check_names(const std::vector<std::string>& names) {
   std::vector<std::string> known;
   for (const Pass& pass : kPasses) known.emplace_back(pass.name);
@@ -119,7 +106,7 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Context context{graph, options, log, names, allowed_growth(graph, options.limits), kMostWork};
+  Context context{graph, options, log, names, ops::FoldingBudget::of(graph, options.limits)};
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   graph.erase_dead();

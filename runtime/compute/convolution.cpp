@@ -122,14 +122,15 @@ class RepackingKernel final : public Kernel {
     void* scratch = static_cast<std::byte*>(args.scratch) + weight_bytes_;
     void* wanted[] = {weight};
     reorder_->run({args.inputs, wanted, scratch, state.reorder.get()});
-    std::vector<const void*> inputs(args.inputs.begin(), args.inputs.end());
-    inputs[1] = weight;
-    convolution_->run({inputs, args.outputs, scratch, state.convolution.get()});
+    state.inputs.assign(args.inputs.begin(), args.inputs.end());
+    state.inputs[1] = weight;
+    convolution_->run({state.inputs, args.outputs, scratch, state.convolution.get()});
   }
 
  private:
   struct State final : KernelState {
     std::unique_ptr<KernelState> reorder, convolution;
+    std::vector<const void*> inputs;
   };
   static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 

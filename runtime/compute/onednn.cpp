@@ -7,7 +7,7 @@ using dnnl::memory;
 
 namespace {
 
-bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd || op.kind == PostOp::Kind::kMul; }
+bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd; }
 
 /// The operand's description in the rank of the primitive's result, which differs where a 1-D image runs as a 2-D one.
 memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
@@ -53,9 +53,6 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
       return;
     case Kind::kAdd:
       ops.append_binary(algorithm::binary_add, operand_desc(op, result));
-      return;
-    case Kind::kMul:
-      ops.append_binary(algorithm::binary_mul, operand_desc(op, result));
       return;
   }
 }

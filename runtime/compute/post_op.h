@@ -21,7 +21,6 @@ struct PostOp {
     kGeluTanh,
     kLinear,      // alpha x + beta
     kAdd,         // + input `operand`
-    kMul,         // * input `operand`
     kAddInPlace,  // + what the result's memory holds before the call
   };
   Kind kind = Kind::kRelu;

@@ -5,6 +5,7 @@
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/reduction_f32.h"
 #include "runtime/compute/reduction_operations.h"
+#include "runtime/core/checked.h"
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,15 @@ Total<T> identity() {
     return static_cast<Total<T>>(Operation::kIdentity);
 }
 
+/// The logarithm of nothing is -infinity, which no integer is.
+template <class T>
+T rounded(double value) {
+  if constexpr (std::is_floating_point_v<T>)
+    return static_cast<T>(value);
+  else
+    return saturate<T>(value);
+}
+
 template <class T>
 T finished(Reduction reduction, Total<T> total, int64_t count) {
   switch (reduction) {
@@ -60,7 +70,7 @@ T finished(Reduction reduction, Total<T> total, int64_t count) {
     case Reduction::kL2:
       return static_cast<T>(std::sqrt(static_cast<double>(total)));
     case Reduction::kLogSum:
-      return static_cast<T>(std::log(static_cast<double>(total)));
+      return rounded<T>(std::log(static_cast<double>(total)));
     default:
       return static_cast<T>(total);
   }
@@ -136,10 +146,10 @@ Total<T> reduce_one(Operation op, std::span<const Loop> reduced, const T* in) {
 template <class T>
 T log_sum_exp(std::span<const Loop> reduced, const T* in) {
   const auto most = static_cast<double>(reduce_one<T>(Max{}, reduced, in));
-  if (!std::isfinite(most)) return static_cast<T>(most);
+  if (!std::isfinite(most)) return rounded<T>(most);
   double sum = 0;
   for_each_step(reduced, {}, [&](Offsets step) { sum += std::exp(static_cast<double>(in[step.in]) - most); });
-  return static_cast<T>(most + std::log(sum));
+  return rounded<T>(most + std::log(sum));
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #include <pli/error.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -33,6 +34,17 @@ inline std::optional<int64_t> checked_size(std::span<const int64_t> shape) {
       return std::nullopt;
   }
   return empty ? 0 : size;
+}
+
+/// A float as an integer: truncated, beyond the ends of the range the nearest, 0 for NaN.
+template <class To, class From>
+constexpr To saturate(From x) {
+  // The largest integer may not be a From, the power of two behind it is.
+  constexpr From kEnd = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * From(2);
+  constexpr From kLow = static_cast<From>(std::numeric_limits<To>::lowest());
+  if (x >= kEnd) return std::numeric_limits<To>::max();
+  if (x > kLow) return static_cast<To>(x);
+  return x <= kLow ? std::numeric_limits<To>::lowest() : To(0);
 }
 
 }  // namespace pli

@@ -18,8 +18,15 @@ using ops::Layouts;
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& graph, const CompileOptions& options)
-      : graph_(graph), options_(options), places_(graph.value_limit()), readers_(graph.value_limit(), 0) {}
+  /// `shared`: the values that are constant in every plan of the session.
+  Compiler(const ir::Graph& graph, const CompileOptions& options, std::vector<bool> shared)
+      : graph_(graph),
+        options_(options),
+        shared_(std::move(shared)),
+        places_(graph.value_limit()),
+        readers_(graph.value_limit(), 0) {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) first_output_.emplace(graph_.outputs()[i].value, i);
+  }
 
   Plan compile(std::span<const ir::NodeId> nodes) {
     const std::vector<Group> groups = fuse(graph_, nodes, options_.fuse);
@@ -154,8 +161,11 @@ class Compiler {
 
   ops::PrepareContext context_of(const Group& group) {
     const ir::Node& root = graph_.node(group.root);
-    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {},
-                                {},     {},   group.epilogues, options_.threads, options_.weights.get()};
+    // What follows from the shapes of this plan alone is not kept for others.
+    const bool weight_is_shared = root.input(1) && shared_[static_cast<size_t>(root.input(1).index)];
+    ops::PrepareContext context{
+        graph_, root, options_.limits, graph_.opset(""), {},
+        {},     {},   group.epilogues, options_.threads, weight_is_shared ? options_.weights.get() : nullptr};
     for (const ir::ValueId id : operands_of(group)) {
       if (!id) {
         context.inputs.emplace_back();
@@ -277,12 +287,8 @@ class Compiler {
       return operand;
     }
     if (graph_.is_output(id) && compute::is_plain(desc)) {
-      const auto bound = std::ranges::find(graph_.outputs(), id, &ir::Output::value);
-      return add_operand(id,
-                         {.kind = Buffer::Kind::kOutput,
-                          .bytes = compute::span_bytes(desc),
-                          .index = static_cast<size_t>(bound - graph_.outputs().begin())},
-                         desc);
+      return add_operand(
+          id, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = first_output_.at(id)}, desc);
     }
     return allocate(id, desc);
   }
@@ -334,6 +340,8 @@ class Compiler {
 
   const ir::Graph& graph_;
   const CompileOptions& options_;
+  std::vector<bool> shared_;  // by value
+  std::map<ir::ValueId, size_t> first_output_;
   Plan plan_;
   std::vector<Places> places_;                       // by value: the first is where it was made, others are copies
   std::vector<int> readers_;                         // by value: groups and outputs that have yet to read it
@@ -346,8 +354,12 @@ class Compiler {
 
 Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options) {
   const compute::ThreadScope threads(options.threads);
+  std::vector<bool> shared(graph.value_limit(), false);
+  for (const ir::NodeId id : graph.nodes())
+    for (const ir::ValueId input : graph.node(id).inputs)
+      if (input) shared[static_cast<size_t>(input.index)] = graph.constant_of(input) != nullptr;
   const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
-  return Compiler(graph, options).compile(nodes);
+  return Compiler(graph, options, std::move(shared)).compile(nodes);
 }
 
 }  // namespace pli::exec

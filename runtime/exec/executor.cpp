@@ -3,6 +3,7 @@
 #include "runtime/compute/parallel.h"
 #include "runtime/exec/rewrite.h"
 #include "runtime/exec/specialize.h"
+#include "runtime/ops/operator.h"
 
 #include <algorithm>
 #include <map>
@@ -32,6 +33,14 @@ void check_input(const std::string& name, const ir::Type& declared, const Tensor
   }
 }
 
+/// Nodes of the internal domain are made here only; in a file they mean something else.
+void refuse_internal(const ir::Graph& graph) {
+  for (const ir::NodeId id : graph.nodes())
+    if (graph.node(id).domain == ops::kInternalDomain)
+      fail(ErrorCode::kUnsupported, "not supported: {} is of domain {}", ir::describe(graph, graph.node(id)),
+           ops::kInternalDomain);
+}
+
 std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
   std::vector<const void*> data;
   for (const Tensor* tensor : tensors) data.push_back(tensor ? tensor->bytes().data() : nullptr);
@@ -49,6 +58,7 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.limits = options.limits;
   compile_options_.weights = compute::make_weight_cache();
   fold_constants(graph_, options.limits);
+  refuse_internal(graph_);
   if (options.fuse) join_activations(graph_);
   check_supported(graph_, needed_nodes(graph_));
   value_inputs_ = find_value_inputs(graph_);
@@ -86,6 +96,7 @@ Executor::Key Executor::key_of(std::span<const Tensor* const> inputs) const {
       continue;
     }
     const Tensor& tensor = *inputs[i];
+    key.push_back(static_cast<int64_t>(tensor.dtype()));
     key.push_back(static_cast<int64_t>(tensor.shape().size()));
     key.insert(key.end(), tensor.shape().begin(), tensor.shape().end());
     if (!value_inputs_.contains(graph_.inputs()[i])) continue;

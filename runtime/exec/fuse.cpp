@@ -28,6 +28,8 @@ ir::ValueId residual(const ir::Graph& graph, const ir::Node& node, ir::ValueId v
 /// The constant operand of an Add that holds one element for each place of the result's last dimension; none otherwise.
 ir::ValueId row(const ir::Graph& graph, const ir::Node& node, ir::ValueId value) {
   if (!node.is("Add") || node.inputs.size() != 2) return {};
+  const auto factor = graph.type(graph.node(graph.producer(value)).input(1)).shape();
+  if (!factor || factor->size() < 2) return {};  // the last dimension is one of the other factor
   const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
   const Tensor* constant = graph.constant_of(other);
   const auto shape = graph.type(value).shape();

@@ -120,9 +120,11 @@ constexpr Pattern kPatterns[] = {{"Swish", match_swish}, {"HardSwish", match_har
 void join_activations(Graph& graph) {
   for (const NodeId id : graph.nodes()) {
     for (const auto& [type, match] : kPatterns) {
-      const Node node = graph.node(id);
-      const ValueId x = match(graph, node);
+      const ValueId x = match(graph, graph.node(id));
       if (!x || graph.type(x).dtype != DataType::kFloat32) continue;
+      // The constants may have one dimension, which the result would have as well.
+      if (!graph.type(x).dims || graph.type(x).dims->empty()) continue;
+      const Node node = graph.node(id);
       const ValueId old = node.outputs[0];
       const NodeId joined = graph.add_node({.op_type = std::string(type),
                                             .domain = std::string(ops::kInternalDomain),

@@ -25,31 +25,15 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
 
 /// Small results are made while compiling; large ones are left to run unless they take the place of operands as large,
 /// since the plan holds them for good.
-bool worth_folding(const ir::Graph& graph, const ir::Node& node, const std::vector<ir::Type>& types,
-                   const Limits& limits) {
-  int64_t made = 0;
-  int64_t taken = 0;
-  for (const ir::Type& type : types) {
-    const auto shape = type.shape();
-    const auto elements = shape ? checked_size(*shape) : std::nullopt;
-    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-    if (!bytes || *bytes > limits.tensor_bytes) return false;
-    made += *bytes;
-  }
-  for (const ir::ValueId input : node.inputs)
-    if (const Tensor* constant = graph.constant_of(input)) taken += static_cast<int64_t>(constant->bytes().size());
-  return made <= std::max(limits.folded_bytes, taken);
-}
-
-void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits) {
+void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::FoldingBudget& budget) {
   const ir::Node& node = graph.node(id);
   const ops::Operator* op = ops::find_operator(graph, node);
   if (!op) return;
-  const auto types = op->infer(ops::InferContext{graph, node, limits, graph.opset("")});
+  const auto types = ops::infer(*op, graph, node, limits);
   for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i)
     if (node.outputs[i] && !graph.constant_of(node.outputs[i])) graph.set_type(node.outputs[i], types[i]);
-  if (ops::why_unsupported(graph, node) || !worth_folding(graph, node, types, limits)) return;
-  const auto values = ops::evaluate_constant(graph, node, limits);
+  if (ops::why_unsupported(graph, node)) return;
+  const auto values = ops::fold_constant(graph, node, limits, budget);
   if (!values) return;
   for (size_t i = 0; i < std::min(values->size(), node.outputs.size()); ++i)
     if (node.outputs[i]) graph.set_constant(node.outputs[i], (*values)[i]);
@@ -58,8 +42,9 @@ void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits) {
 }  // namespace
 
 void fold_constants(ir::Graph& graph, const Limits& limits) {
+  ops::FoldingBudget budget = ops::FoldingBudget::of(graph, limits);
   for (const ir::NodeId id : graph.nodes())
-    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits); });
+    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
 }
 
 std::vector<ir::NodeId> needed_nodes(const ir::Graph& graph) {

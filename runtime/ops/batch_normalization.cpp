@@ -171,7 +171,7 @@ std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& contex
 }
 
 Layouts layout_batch_normalization(const PrepareContext& context) {
-  if (BatchNormView::of(context.graph, context.node).spatial) return elementwise_layouts(context);
+  if (BatchNormView::of(context.graph, context.node).spatial) return shared_layouts(context);
   Layouts layouts;
   for (const TensorDesc& desc : context.inputs) layouts.inputs.push_back(compute::plain(desc.dtype, desc.dims));
   for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(compute::plain(desc.dtype, desc.dims));

@@ -215,15 +215,15 @@ Family convolution_family() {
        .types = kF32,
        .infer = infer_conv,
        .prepare = prepare_convolution,
-       .layout = layout_convolution,
+       .layout = channels_last_layouts,
        .epilogues = kTakesActivation | kTakesLinear | kTakesAdd},
       {.type = "ConvTranspose",
        .since = 1,
        .until = kNewestOpset,
        .types = kF32,
        .infer = infer_conv,
-       .prepare = prepare_conv_transpose,
-       .layout = layout_conv_transpose},
+       .prepare = prepare_convolution,
+       .layout = channels_last_layouts},
   }};
   return kOperators;
 }

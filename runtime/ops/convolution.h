@@ -43,8 +43,5 @@ Family convolution_family();
 
 // In convolution_kernel.cpp.
 std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context);
-std::unique_ptr<Kernel> prepare_conv_transpose(const PrepareContext& context);
-Layouts layout_convolution(const PrepareContext& context);
-Layouts layout_conv_transpose(const PrepareContext& context);
 
 }  // namespace pli::ops

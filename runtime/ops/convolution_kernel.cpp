@@ -5,9 +5,7 @@
 
 namespace pli::ops {
 
-namespace {
-
-std::unique_ptr<Kernel> prepare(const PrepareContext& context) {
+std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context) {
   const ConvView view = ConvView::of(context.graph, context.node);
   const TensorDesc& source = context.inputs[0];
   if (source.rank() < 3 || source.rank() > 5) fail(ErrorCode::kUnsupported, "{} spatial dimensions", source.rank() - 2);
@@ -29,12 +27,5 @@ std::unique_ptr<Kernel> prepare(const PrepareContext& context) {
   problem.cache = context.weights;
   return compute::make_convolution(problem);
 }
-
-}  // namespace
-
-std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context) { return prepare(context); }
-std::unique_ptr<Kernel> prepare_conv_transpose(const PrepareContext& context) { return prepare(context); }
-Layouts layout_convolution(const PrepareContext& context) { return channels_last_layouts(context); }
-Layouts layout_conv_transpose(const PrepareContext& context) { return channels_last_layouts(context); }
 
 }  // namespace pli::ops

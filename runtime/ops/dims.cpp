@@ -67,19 +67,6 @@ ir::Dim multiply(const ir::Dim& a, const ir::Dim& b) {
   return *product;
 }
 
-ir::Type checked_type(const InferContext& context, DataType dtype, std::optional<ir::Dims> dims) {
-  ir::Type type = ir::Type::tensor(dtype, std::move(dims));
-  if (const auto shape = type.shape()) {
-    const auto size = checked_size(*shape);
-    const DataType width = bit_width(dtype) > 0 ? dtype : DataType::kUint8;
-    const auto bytes = size ? packed_bytes(width, *size) : std::nullopt;
-    if (!bytes || *bytes > context.limits.tensor_bytes)
-      fail(ErrorCode::kResourceLimit, "an output of shape {} passes the limit of {} bytes", to_string(*shape),
-           context.limits.tensor_bytes);
-  }
-  return type;
-}
-
 ir::Dims unknown_dims(const InferContext& context, int64_t rank) {
   if (rank < 0) fail(ErrorCode::kInvalidModel, "a rank of {}", rank);
   if (rank > context.limits.rank)

@@ -40,9 +40,6 @@ std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank);
 ir::Dim add(const ir::Dim& a, const ir::Dim& b);
 ir::Dim multiply(const ir::Dim& a, const ir::Dim& b);
 
-/// The tensor type, after a check that its size, when known, fits into the limits: kResourceLimit.
-ir::Type checked_type(const InferContext& context, DataType dtype, std::optional<ir::Dims> dims);
-
 /// `rank` unknown dimensions. kInvalidModel when negative, kResourceLimit beyond the rank that the limits allow.
 ir::Dims unknown_dims(const InferContext& context, int64_t rank);
 

@@ -75,6 +75,15 @@ Layouts elementwise_layouts(const PrepareContext& context) {
   return layouts;
 }
 
+Layouts shared_layouts(const PrepareContext& context) {
+  Layouts layouts = elementwise_layouts(context);
+  for (size_t i = 1; i < layouts.inputs.size(); ++i)
+    if (const TensorDesc& desc = context.inputs[i]; desc.present())
+      layouts.inputs[i] = compute::plain(desc.dtype, desc.dims);
+  layouts.inputs[0].strides = layouts.outputs[0].strides;
+  return layouts;
+}
+
 std::vector<ir::Type> infer_unary(const InferContext& context) {
   context.check_inputs(1, 1);
   context.check_outputs(1, 1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/compute/elementwise.h"
+#include "runtime/core/checked.h"
 #include "runtime/ops/operator.h"
 
 #include <array>
@@ -39,17 +40,6 @@ std::unique_ptr<Kernel> dispatch(DataType dtype, TypeList<T...>, const Body& bod
 /// What an element is read and written as: bytes that a file fills are no `bool`.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
-
-/// A float as an integer: truncated, beyond the ends of the range the nearest, 0 for NaN.
-template <class To, class From>
-constexpr To saturate(From x) {
-  // The largest integer may not be a From, the power of two behind it is.
-  constexpr From kEnd = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * From(2);
-  constexpr From kLow = static_cast<From>(std::numeric_limits<To>::lowest());
-  if (x >= kEnd) return std::numeric_limits<To>::max();
-  if (x > kLow) return static_cast<To>(x);
-  return x <= kLow ? std::numeric_limits<To>::lowest() : To(0);
-}
 
 /// a op b; for integers in unsigned arithmetic, so that an overflow wraps around as in two's complement.
 template <class T, class Op>

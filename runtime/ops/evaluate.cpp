@@ -2,8 +2,9 @@
 
 #include "runtime/compute/copy.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/ops/shape.h"
 
-#include <utility>
+#include <algorithm>
 
 namespace pli::ops {
 
@@ -31,8 +32,99 @@ Tensor output_tensor(const ir::Type& type, const Limits& limits) {
   return Tensor(type.dtype, *shape);
 }
 
+struct Cost {
+  int64_t bytes = 0;  // of the results
+  int64_t work = 0;   // multiply-adds, an upper bound
+};
+
+/// Multiply-adds, at most, for each element of the node's results.
+int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
+  const auto operand = [&](size_t index) {
+    return index < node.inputs.size() ? graph.constant_of(node.inputs[index]) : nullptr;
+  };
+  if (node.is("MatMul") || node.is("Gemm"))  // some dimension is what the sum runs over
+    return operand(0) && !operand(0)->shape().empty() ? std::ranges::max(operand(0)->shape()) : 1;
+  if (node.is("Conv") || node.is("ConvTranspose")) return operand(1) ? static_cast<int64_t>(operand(1)->size()) : 1;
+  if (node.is("MaxPool") || node.is("AveragePool") || node.is("LpPool"))  // a window does not pass its input
+    return operand(0) ? static_cast<int64_t>(operand(0)->size()) : 1;
+  return 1;
+}
+
+/// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
+/// limits.folded_bytes, or when the sizes of the results are not known.
+std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  int64_t operand_bytes = 0;
+  for (const ir::ValueId input : node.inputs)
+    if (const Tensor* tensor = graph.constant_of(input)) operand_bytes += static_cast<int64_t>(tensor->bytes().size());
+  Cost cost;
+  int64_t results = 0;
+  for (const ir::ValueId output : node.outputs) {
+    if (!output) continue;
+    const ir::Type& type = graph.type(output);
+    const auto shape = type.shape();
+    const auto elements = shape ? checked_size(*shape) : std::nullopt;
+    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+    if (!bytes || *bytes > limits.tensor_bytes) return std::nullopt;
+    cost.bytes += *bytes;
+    results += *elements;
+  }
+  if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
+  const auto work = checked_mul(results, work_for_each(graph, node));
+  if (!work) return std::nullopt;
+  cost.work = *work;
+  return cost;
+}
+
+TensorDesc row_major(const TensorDesc& desc) { return compute::plain(desc.dtype, desc.dims); }
+
 void copy(const void* from, const TensorDesc& from_desc, void* to, const TensorDesc& to_desc) {
   compute::StridedCopy(from_desc.dtype, from_desc.dims, from_desc.strides, to_desc.strides).run(from, to);
+}
+
+/// The outputs when they are input 0 with other dimensions.
+std::optional<std::vector<Tensor>> outputs_as_views(const Operator& op, const PrepareContext& context,
+                                                    std::span<const Tensor* const> inputs) {
+  const auto views = op.view ? op.view(context) : std::nullopt;
+  if (!views || views->size() != context.outputs.size()) return std::nullopt;
+  std::vector<Tensor> outputs;
+  for (const auto& [desc, offset] : *views) {
+    if (offset != 0 || !compute::is_plain(desc) || desc.size() != context.inputs[0].size()) return std::nullopt;
+    outputs.push_back(reshaped(*inputs[0], desc.dims));
+  }
+  return outputs;
+}
+
+/// Runs a kernel that takes and gives the layouts of `context` on row-major tensors.
+void run_in_layouts(const Kernel& kernel, const PrepareContext& context, std::span<const Tensor* const> inputs,
+                    std::span<Tensor> outputs) {
+  std::vector<Tensor> copies;  // of operands that the kernel takes or gives in another layout
+  copies.reserve(inputs.size() + outputs.size());
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const void* data = inputs[i] ? inputs[i]->bytes().data() : nullptr;
+    if (inputs[i] && !compute::is_plain(context.inputs[i])) {
+      copies.emplace_back(inputs[i]->dtype(), context.inputs[i].dims);
+      copy(data, row_major(context.inputs[i]), copies.back().mutable_raw(), context.inputs[i]);
+      data = copies.back().bytes().data();
+    }
+    in.push_back(data);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const TensorDesc& desc = context.outputs[i];
+    if (!desc.present())
+      out.push_back(nullptr);
+    else if (compute::is_plain(desc))
+      out.push_back(outputs[i].mutable_raw());
+    else
+      out.push_back(copies.emplace_back(outputs[i].dtype(), desc.dims).mutable_raw());
+  }
+  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel.scratch_bytes())});
+  const std::unique_ptr<compute::KernelState> state = kernel.make_state();
+  kernel.run({in, out, scratch.mutable_raw(), state.get()});
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (const TensorDesc& desc = context.outputs[i]; desc.present() && !compute::is_plain(desc))
+      copy(out[i], desc, outputs[i].mutable_raw(), row_major(desc));
 }
 
 }  // namespace
@@ -49,7 +141,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   const Operator& op = *find_operator(graph, node);
   const int64_t opset = graph.opset(node.domain);
 
-  const std::vector<ir::Type> types = op.infer(InferContext{graph, node, limits, opset});
+  const std::vector<ir::Type> types = infer(op, graph, node, limits);
   std::vector<Tensor> outputs;
   PrepareContext context{graph, node, limits, opset, {}, {}, {}, {}, 1};
   for (const Tensor* input : inputs) {
@@ -63,77 +155,52 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
     context.outputs.push_back(wanted ? compute::plain(outputs[i].dtype(), *types[i].shape()) : TensorDesc{});
   }
 
-  if (op.view) {
-    if (const auto views = op.view(context)) {
-      bool same = views->size() == outputs.size();
-      for (size_t i = 0; same && i < views->size(); ++i)
-        same = (*views)[i].offset == 0 && compute::is_plain((*views)[i].desc) &&
-               (*views)[i].desc.size() == context.inputs[0].size();
-      if (same) {
-        for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = reshaped(*inputs[0], (*views)[i].desc.dims);
-        return outputs;
-      }
-    }
-  }
+  if (auto seen = outputs_as_views(op, context, inputs)) return std::move(*seen);
   if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", node.op_type);
 
   const compute::ThreadScope one_thread(1);
-  const Layouts layouts = op.layout ? op.layout(context) : Layouts{context.inputs, context.outputs};
-  const std::vector<TensorDesc> plain_inputs = std::exchange(context.inputs, layouts.inputs);
-  const std::vector<TensorDesc> plain_outputs = std::exchange(context.outputs, layouts.outputs);
-  const std::unique_ptr<Kernel> kernel = op.prepare(context);
-
-  std::vector<Tensor> copies;  // of operands that the kernel takes or gives in another layout
-  copies.reserve(inputs.size() + outputs.size());
-  std::vector<const void*> in;
-  std::vector<void*> out;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const void* data = inputs[i] ? inputs[i]->bytes().data() : nullptr;
-    if (inputs[i] && !same_layout(plain_inputs[i], layouts.inputs[i])) {
-      copies.emplace_back(inputs[i]->dtype(), plain_inputs[i].dims);
-      copy(data, plain_inputs[i], copies.back().mutable_raw(), layouts.inputs[i]);
-      data = copies.back().bytes().data();
-    }
-    in.push_back(data);
+  if (op.layout) {
+    Layouts layouts = op.layout(context);
+    context.inputs = std::move(layouts.inputs);
+    context.outputs = std::move(layouts.outputs);
   }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (!plain_outputs[i].present())
-      out.push_back(nullptr);
-    else if (same_layout(plain_outputs[i], layouts.outputs[i]))
-      out.push_back(outputs[i].mutable_raw());
-    else
-      out.push_back(copies.emplace_back(outputs[i].dtype(), plain_outputs[i].dims).mutable_raw());
-  }
-  Tensor scratch(DataType::kUint8, {static_cast<int64_t>(kernel->scratch_bytes())});
-  const std::unique_ptr<compute::KernelState> state = kernel->make_state();
-  kernel->run({in, out, scratch.mutable_raw(), state.get()});
-  for (size_t i = 0; i < outputs.size(); ++i)
-    if (plain_outputs[i].present() && !same_layout(plain_outputs[i], layouts.outputs[i]))
-      copy(out[i], layouts.outputs[i], outputs[i].mutable_raw(), plain_outputs[i]);
+  run_in_layouts(*op.prepare(context), context, inputs, outputs);
   return outputs;
 }
 
 std::optional<std::vector<Tensor>> evaluate_constant(const ir::Graph& graph, const ir::Node& node,
                                                      const Limits& limits) {
   if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return std::nullopt;
-  std::vector<Tensor> stand_ins;
+  if (auto value = value_of_shape(graph, node)) return std::vector{std::move(*value)};
   std::vector<const Tensor*> inputs;
-  if ((node.is("Shape") || node.is("Size")) && node.input(0) && !graph.constant_of(node.input(0))) {
-    // Only the dimensions count, so a tensor without a payload will do.
-    const ir::Type& type = graph.type(node.input(0));
-    const auto shape = type.shape();
-    const auto elements = shape ? checked_size(*shape) : std::nullopt;
-    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-    if (!bytes) return std::nullopt;
-    stand_ins.push_back(Tensor::adopt(type.dtype, *shape, nullptr, nullptr, static_cast<size_t>(*bytes)));
-    inputs.push_back(&stand_ins.back());
-  } else {
-    for (const ir::ValueId input : node.inputs) {
-      inputs.push_back(graph.constant_of(input));
-      if (input && !inputs.back()) return std::nullopt;
-    }
+  for (const ir::ValueId input : node.inputs) {
+    inputs.push_back(graph.constant_of(input));
+    if (input && !inputs.back()) return std::nullopt;
   }
   return evaluate(graph, node, inputs, limits);
+}
+
+FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
+  constexpr int64_t kSmallResults = 64;
+  constexpr int64_t kMostWork = int64_t{1} << 34;
+  FoldingBudget budget{kSmallResults * std::clamp<int64_t>(limits.folded_bytes, 0, INT64_MAX / (2 * kSmallResults)),
+                       kMostWork};
+  for (const ir::ValueId id : graph.initializers())
+    if (const auto& payload = graph.value(id).payload)
+      budget.bytes += 2 * static_cast<int64_t>(payload->bytes().size());
+  return budget;
+}
+
+std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits,
+                                                 FoldingBudget& budget) {
+  const auto cost = cost_of(graph, node, limits);
+  if (!cost || cost->bytes > budget.bytes || cost->work > budget.work) return std::nullopt;
+  auto results = evaluate_constant(graph, node, limits);
+  if (results) {
+    budget.bytes -= cost->bytes;
+    budget.work -= cost->work;
+  }
+  return results;
 }
 
 void infer_types(ir::Graph& graph, const Limits& limits) {
@@ -141,9 +208,7 @@ void infer_types(ir::Graph& graph, const Limits& limits) {
     const ir::Node& node = graph.node(id);
     const Operator* op = find_operator(graph, node);
     if (!op) continue;
-    const auto types = with_context(ir::describe(graph, node), [&] {
-      return op->infer(InferContext{graph, node, limits, graph.opset(node.domain)});
-    });
+    const auto types = with_context(ir::describe(graph, node), [&] { return infer(*op, graph, node, limits); });
     for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i) {
       const ir::ValueId output = node.outputs[i];
       if (!output || graph.constant_of(output)) continue;

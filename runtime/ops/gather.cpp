@@ -59,7 +59,7 @@ std::vector<ir::Type> infer_gather(const InferContext& context) {
   ir::Dims dims(data.dims->begin(), data.dims->begin() + axis);
   dims.insert(dims.end(), indices.dims->begin(), indices.dims->end());
   dims.insert(dims.end(), data.dims->begin() + axis + 1, data.dims->end());
-  return {checked_type(context, data.dtype, std::move(dims))};
+  return {ir::Type::tensor(data.dtype, std::move(dims))};
 }
 
 /// One constant index: a slice without its dimension.
@@ -112,7 +112,7 @@ std::vector<ir::Type> infer_gather_elements(const InferContext& context) {
              have.value());
     }
   }
-  return {checked_type(context, data.dtype, indices.dims)};
+  return {ir::Type::tensor(data.dtype, indices.dims)};
 }
 
 /// Where the rows along the last dimension of `dims` start in a row-major tensor of dimensions `data`, as if index 0 of
@@ -193,7 +193,7 @@ std::vector<ir::Type> infer_gather_nd(const InferContext& context) {
          data.rank(), batch);
   ir::Dims dims(indices.dims->begin(), indices.dims->end() - 1);
   dims.insert(dims.end(), data.dims->begin() + batch + depth.value(), data.dims->end());
-  return {checked_type(context, data.dtype, std::move(dims))};
+  return {ir::Type::tensor(data.dtype, std::move(dims))};
 }
 
 std::unique_ptr<Kernel> prepare_gather_nd(const PrepareContext& context) {
@@ -305,7 +305,7 @@ std::vector<ir::Type> infer_one_hot(const InferContext& context) {
   ir::Dims dims = *indices.dims;
   const int64_t axis = normalize_axis(context.node.int_or("axis", -1), indices.rank() + 1);
   dims.insert(dims.begin() + axis, depth ? ir::Dim(*depth) : ir::Dim());
-  return {checked_type(context, dtype, std::move(dims))};
+  return {ir::Type::tensor(dtype, std::move(dims))};
 }
 
 std::unique_ptr<Kernel> prepare_one_hot(const PrepareContext& context) {

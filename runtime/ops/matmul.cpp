@@ -132,7 +132,6 @@ Family matmul_family() {
        .types = kF32,
        .infer = infer_gemm,
        .prepare = prepare_gemm,
-       .layout = layout_gemm,
        .epilogues = kTakesActivation},
       {.type = "MatMul",
        .since = 1,
@@ -140,7 +139,6 @@ Family matmul_family() {
        .types = kF32,
        .infer = infer_matmul,
        .prepare = prepare_matmul,
-       .layout = layout_matmul,
        .epilogues = kTakesActivation | kTakesRow},
   }};
   return kOperators;

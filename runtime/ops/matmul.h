@@ -29,7 +29,5 @@ Family matmul_family();
 // In matmul_kernel.cpp.
 std::unique_ptr<Kernel> prepare_gemm(const PrepareContext& context);
 std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context);
-Layouts layout_gemm(const PrepareContext& context);
-Layouts layout_matmul(const PrepareContext& context);
 
 }  // namespace pli::ops

@@ -26,23 +26,39 @@ bool is_row(const TensorDesc& desc, int64_t columns) {
   return !desc.dims.empty() && desc.dims.back() == columns && desc.size() == columns;
 }
 
-Layouts row_major(const PrepareContext& context) {
-  Layouts layouts{context.inputs, context.outputs};
-  for (auto* descs : {&layouts.inputs, &layouts.outputs})
-    for (TensorDesc& desc : *descs)
-      if (desc.present()) desc = compute::plain(desc.dtype, desc.dims);
-  return layouts;
-}
+/// An empty inner dimension makes sums of nothing, which oneDNN does not compute: a column of zeros times a row of
+/// them.
+class EmptySums final : public Kernel {
+ public:
+  explicit EmptySums(compute::MatMulProblem problem) {
+    problem.a.dims.back() = 1;
+    *(problem.b.dims.end() - 2) = 1;
+    problem.a = compute::plain(problem.a.dtype, problem.a.dims);
+    problem.b = compute::plain(problem.b.dtype, problem.b.dims);
+    problem.b_constant = nullptr;
+    zeros_.resize(static_cast<size_t>(std::max(problem.a.size(), problem.b.size())), 0.0f);
+    product_ = compute::make_matmul(problem);
+  }
 
-/// An empty inner dimension makes sums of nothing, which oneDNN does not compute.
-bool sums_nothing(const compute::MatMulProblem& problem) { return problem.a.dims.back() == 0; }
+  size_t scratch_bytes() const override { return product_->scratch_bytes(); }
+  std::string implementation() const override { return product_->implementation(); }
+  std::unique_ptr<compute::KernelState> make_state() const override { return product_->make_state(); }
+
+  void run(const compute::RunArgs& args) const override {
+    std::vector<const void*> inputs(args.inputs.begin(), args.inputs.end());
+    inputs[0] = inputs[1] = zeros_.data();
+    product_->run({inputs, args.outputs, args.scratch, args.state});
+  }
+
+ private:
+  std::vector<float> zeros_;
+  std::unique_ptr<Kernel> product_;
+};
 
 std::unique_ptr<Kernel> make(const compute::MatMulProblem& problem) {
   if (problem.result.size() == 0) return compute::make_kernel([](const compute::RunArgs&) {});
-  if (!sums_nothing(problem)) return compute::make_matmul(problem);
-  if (problem.has_bias || !problem.post_ops.empty()) fail(ErrorCode::kUnsupported, "a product over an empty dimension");
-  const auto bytes = static_cast<size_t>(compute::span_bytes(problem.result));
-  return compute::make_kernel([bytes](const compute::RunArgs& args) { std::memset(args.outputs[0], 0, bytes); });
+  if (problem.a.dims.back() == 0) return std::make_unique<EmptySums>(problem);
+  return compute::make_matmul(problem);
 }
 
 /// Multiplies the kernel's input 2 by beta before the product is made.
@@ -125,8 +141,5 @@ std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context) {
   problem.post_ops = to_post_ops(rest);
   return make(problem);
 }
-
-Layouts layout_gemm(const PrepareContext& context) { return row_major(context); }
-Layouts layout_matmul(const PrepareContext& context) { return row_major(context); }
 
 }  // namespace pli::ops

@@ -79,7 +79,7 @@ std::vector<ir::Type> infer_concat(const InferContext& context) {
     }
   }
   if (result.dims) (void)concat_axis(context.graph, context.node, result.rank());
-  return {checked_type(context, result.dtype, result.dims)};
+  return {ir::Type::tensor(result.dtype, result.dims)};
 }
 
 std::unique_ptr<Kernel> prepare_concat(const PrepareContext& context) {
@@ -245,7 +245,7 @@ std::vector<ir::Type> infer_expand(const InferContext& context) {
   if (!shape) return {ir::Type::tensor(input.dtype, broadcast(input.dims, unknown))};
   for (const int64_t dim : *shape)
     if (dim < 0) fail(ErrorCode::kInvalidModel, "dimension {} of the shape is negative", dim);
-  return {checked_type(context, input.dtype, broadcast(input.dims, ir::Dims(shape->begin(), shape->end())))};
+  return {ir::Type::tensor(input.dtype, broadcast(input.dims, ir::Dims(shape->begin(), shape->end())))};
 }
 
 std::optional<std::vector<View>> view_expand(const PrepareContext& context) {
@@ -276,7 +276,7 @@ std::vector<ir::Type> infer_tile(const InferContext& context) {
     if ((*repeats)[d] < 0) fail(ErrorCode::kInvalidModel, "dimension {} is repeated {} times", d, (*repeats)[d]);
     dims[d] = multiply(dims[d], (*repeats)[d]);
   }
-  return {checked_type(context, input.dtype, std::move(dims))};
+  return {ir::Type::tensor(input.dtype, std::move(dims))};
 }
 
 /// A copy with a dimension of repetitions before each dimension.
@@ -363,9 +363,9 @@ std::vector<SliceRange> SliceView::ranges(std::span<const int64_t> dims) const {
       return forward ? std::clamp<int64_t>(at < 0 ? at + dim : at, 0, dim)
                      : std::clamp<int64_t>(at < 0 ? at + dim : at, -1, dim - 1);
     };
-    const int64_t start = clamp(starts[i]);
+    const int64_t start = std::max<int64_t>(clamp(starts[i]), 0);
     const int64_t distance = forward ? clamp(ends[i]) - start : start - clamp(ends[i]);
-    const int64_t count = distance > 0 ? (distance - 1) / stride + 1 : 0;
+    const int64_t count = dim > 0 && distance > 0 ? (distance - 1) / stride + 1 : 0;
     result[axis] = {count > 0 ? start : 0, count, count > 1 ? steps[i] : 1};
   }
   return result;

@@ -208,11 +208,10 @@ std::unique_ptr<Kernel> prepare_local_response(const PrepareContext& context) {
 constexpr DataTypes kFloats = kF32 | kF64;
 
 constexpr Operator kOperators[] = {
-    {"InstanceNormalization", 1, kNewestOpset, kFloats, infer_instance, prepare_instance, elementwise_layouts},
-    {"GroupNormalization", 18, kNewestOpset, kFloats, infer_group, prepare_group, elementwise_layouts},
+    {"InstanceNormalization", 1, kNewestOpset, kFloats, infer_instance, prepare_instance, shared_layouts},
+    {"GroupNormalization", 18, kNewestOpset, kFloats, infer_group, prepare_group, shared_layouts},
     {"LayerNormalization", 17, kNewestOpset, kFloats, infer_layer, prepare_layer},
-    {"MeanVarianceNormalization", 9, kNewestOpset, kFloats, infer_mean_variance, prepare_mean_variance,
-     elementwise_layouts},
+    {"MeanVarianceNormalization", 9, kNewestOpset, kFloats, infer_mean_variance, prepare_mean_variance, shared_layouts},
     {"LRN", 1, kNewestOpset, kFloats, infer_local_response, prepare_local_response, channels_last_layouts},
 };
 

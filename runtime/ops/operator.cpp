@@ -70,8 +70,19 @@ std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::o
   return result;
 }
 
-std::vector<ir::Type> infer_same_as_input(const InferContext& context) {
-  return std::vector<ir::Type>(context.node.outputs.size(), context.type(0));
+std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
+  std::vector<ir::Type> types = op.infer(InferContext{graph, node, limits, graph.opset("")});
+  for (const ir::Type& type : types) {
+    const auto shape = type.shape();
+    if (!shape) continue;
+    const auto size = checked_size(*shape);
+    const DataType width = bit_width(type.dtype) > 0 ? type.dtype : DataType::kUint8;
+    const auto bytes = size ? packed_bytes(width, *size) : std::nullopt;
+    if (!bytes || *bytes > limits.tensor_bytes)
+      fail(ErrorCode::kResourceLimit, "an output of shape {} passes the limit of {} bytes", to_string(*shape),
+           limits.tensor_bytes);
+  }
+  return types;
 }
 
 }  // namespace pli::ops

@@ -22,7 +22,7 @@ using compute::TensorDesc;
 inline constexpr int64_t kNewestOpset = 22;
 
 /// The domain of nodes that stand for several ONNX nodes while a plan is compiled.
-inline constexpr std::string_view kInternalDomain = "pli";
+inline constexpr std::string_view kInternalDomain = "pli.internal";
 
 /// A set of element types, one bit each.
 using DataTypes = uint32_t;
@@ -95,7 +95,8 @@ struct Epilogue {
 };
 
 /// Which epilogues an operator's kernels can carry: bits.
-/// kTakesLinear: the activations alpha x + beta and kHardSigmoid as well, which oneDNN's matmul gets wrong.
+/// kTakesRow: of a product whose last dimension is one of a matrix. kTakesLinear: the activations alpha x + beta and
+/// kHardSigmoid as well, which oneDNN's matmul gets wrong.
 enum EpilogueSet : uint32_t { kNoEpilogue = 0, kTakesActivation = 1, kTakesAdd = 2, kTakesRow = 4, kTakesLinear = 8 };
 
 /// What preparing a kernel sees: every shape and layout is concrete.
@@ -158,15 +159,14 @@ struct Operator {
 /// The operator for a node of this model; null when Pli does not know it at this opset.
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);
 
+/// What `op` infers of the node, with the size of every output checked against the limits: kResourceLimit.
+std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits);
+
 /// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as
 /// fitting.
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node);
 
-/// Every operator that Pli knows, by family.
-std::vector<Operator> list_operators();
-
-// --- for the families
-// --------------------------------------------------------------------------------------------------
+// --- for the families ------------------------------------------------------------------------------------------------
 
 /// The table of a family, one line an operator; registry.cpp joins them.
 using Family = std::span<const Operator>;
@@ -177,16 +177,17 @@ Layouts channels_last_layouts(const PrepareContext& context);
 
 /// For operators that work element by element, with broadcasting: the output is dense in the order of axes of an input
 /// of its shape (channels-last before others). Inputs whose strides follow that order stay as they come, gaps and
-/// repetition included; the others are made dense in it.
+/// repetition included, so that input and output may differ in strides; the others are made dense in it.
 Layouts elementwise_layouts(const PrepareContext& context);
+
+/// For operators that keep the shape of input 0 and walk both with the same strides: input 0 and output 0 dense in the
+/// order of axes that input 0 comes in, everything else row-major.
+Layouts shared_layouts(const PrepareContext& context);
 
 /// `axis` counted from the end when negative. kInvalidModel when it is outside of [-rank, rank).
 int64_t normalize_axis(int64_t axis, int64_t rank);
 
 /// NumPy's multidirectional broadcasting. kInvalidModel when two known dimensions do not fit.
 std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::optional<ir::Dims>& b);
-
-/// The output of input 0's own type, for each output of the node.
-std::vector<ir::Type> infer_same_as_input(const InferContext& context);
 
 }  // namespace pli::ops

@@ -69,7 +69,7 @@ std::vector<ir::Type> infer_pad(const InferContext& context) {
   ir::Dims dims = *input.dims;
   const auto pads = PadView::of(context.graph, context.node, input.rank());
   for (size_t axis = 0; axis < dims.size(); ++axis) dims[axis] = pads ? padded_dim(*pads, axis, dims[axis]) : ir::Dim();
-  return {checked_type(context, input.dtype, std::move(dims))};
+  return {ir::Type::tensor(input.dtype, std::move(dims))};
 }
 
 std::optional<std::vector<View>> view_pad(const PrepareContext& context) {
@@ -98,6 +98,9 @@ std::unique_ptr<Kernel> prepare_pad(const PrepareContext& context) {
       [gather, fill](const RunArgs& args) { gather.run(args.inputs[0], args.outputs[0], fill.bytes().data()); });
 }
 
+/// So that sums of a dimension and its pads do not overflow.
+constexpr int64_t kMostPad = INT64_MAX / 4;
+
 constexpr DataTypes kFloats = kF32 | kF64 | types({DataType::kFloat16, DataType::kBfloat16});
 
 constexpr Operator kOperators[] = {
@@ -125,6 +128,8 @@ std::optional<PadView> PadView::of(const ir::Graph& graph, const ir::Node& node,
   if (pads->size() != 2 * axes.size())
     fail(ErrorCode::kInvalidModel, "{} pads where {} are expected for {} axes", pads->size(), 2 * axes.size(),
          axes.size());
+  for (const int64_t pad : *pads)
+    if (pad < -kMostPad || pad > kMostPad) fail(ErrorCode::kInvalidModel, "a pad of {}", pad);
   for (size_t i = 0; i < axes.size(); ++i) {
     view.begin[static_cast<size_t>(axes[i])] = (*pads)[i];
     view.end[static_cast<size_t>(axes[i])] = (*pads)[i + axes.size()];

@@ -91,12 +91,4 @@ std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Nod
   return std::nullopt;
 }
 
-std::vector<Operator> list_operators() {
-  std::vector<Operator> all;
-  for (const auto& [type, claims] : table())
-    for (const Operator* op : claims) all.push_back(*op);
-  std::ranges::sort(all, {}, [](const Operator& op) { return std::pair(op.type, op.since); });
-  return all;
-}
-
 }  // namespace pli::ops

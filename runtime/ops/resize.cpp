@@ -182,7 +182,7 @@ std::vector<ir::Type> infer_resize(const InferContext& context) {
   if (const auto shape = input.shape(); shape && request.known) {
     const auto axes = resize_axes(request, *shape);
     std::ranges::transform(axes, dims.begin(), [](const ResizeAxis& axis) { return ir::Dim(axis.out); });
-    return {checked_type(context, input.dtype, std::move(dims))};
+    return {ir::Type::tensor(input.dtype, std::move(dims))};
   }
   for (size_t i = 0; i < request.axes.size(); ++i) {
     ir::Dim& dim = dims[static_cast<size_t>(request.axes[i])];

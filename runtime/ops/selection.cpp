@@ -170,7 +170,7 @@ std::vector<ir::Type> infer_non_zero(const InferContext& context) {
                      [&](int64_t) { ++count; });
     dims[1] = count;
   }
-  return {checked_type(context, DataType::kInt64, std::move(dims))};
+  return {ir::Type::tensor(DataType::kInt64, std::move(dims))};
 }
 
 /// The number of results is part of the output's shape, so only what is constant can be asked.

@@ -102,7 +102,7 @@ std::vector<ir::Type> infer_constant_of_shape(const InferContext& context) {
   if (const auto shape = constant_ints(context.graph, context.node, 0)) {
     for (const int64_t dim : *shape)
       if (dim < 0) fail(ErrorCode::kInvalidModel, "dimension {} of the shape is negative", dim);
-    return {checked_type(context, dtype, ir::Dims(shape->begin(), shape->end()))};
+    return {ir::Type::tensor(dtype, ir::Dims(shape->begin(), shape->end()))};
   }
   return {ir::Type::tensor(dtype, unknown)};
 }
@@ -155,7 +155,7 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
   if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
   const int64_t length = with_number_type(
       dtype, [&]<class T>(T) { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
-  return {checked_type(context, dtype, ir::Dims{length})};
+  return {ir::Type::tensor(dtype, ir::Dims{length})};
 }
 
 std::unique_ptr<Kernel> prepare_range(const PrepareContext& context) {
@@ -186,7 +186,7 @@ std::vector<ir::Type> infer_eye_like(const InferContext& context) {
   context.check_inputs(1, 1);
   context.check_outputs(1, 1);
   check_rank(context, 0, 2);
-  return {checked_type(context, eye_type(context.node, context.type(0).dtype), context.type(0).dims)};
+  return {ir::Type::tensor(eye_type(context.node, context.type(0).dtype), context.type(0).dims)};
 }
 
 std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {

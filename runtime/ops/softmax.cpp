@@ -54,11 +54,11 @@ std::unique_ptr<Kernel> prepare_lp(const PrepareContext& context) {
 constexpr DataTypes kFloats = kF32 | kF64;
 
 constexpr Operator kOperators[] = {
-    {"Softmax", 1, kNewestOpset, kFloats, infer_softmax, prepare_softmax<GroupFunction::kSoftmax>, elementwise_layouts},
+    {"Softmax", 1, kNewestOpset, kFloats, infer_softmax, prepare_softmax<GroupFunction::kSoftmax>, shared_layouts},
     {"LogSoftmax", 1, kNewestOpset, kFloats, infer_softmax, prepare_softmax<GroupFunction::kLogSoftmax>,
-     elementwise_layouts},
-    {"Hardmax", 1, kNewestOpset, kFloats, infer_softmax, prepare_softmax<GroupFunction::kHardmax>, elementwise_layouts},
-    {"LpNormalization", 1, kNewestOpset, kFloats, infer_lp, prepare_lp, elementwise_layouts},
+     shared_layouts},
+    {"Hardmax", 1, kNewestOpset, kFloats, infer_softmax, prepare_softmax<GroupFunction::kHardmax>, shared_layouts},
+    {"LpNormalization", 1, kNewestOpset, kFloats, infer_lp, prepare_lp, shared_layouts},
 };
 
 }  // namespace

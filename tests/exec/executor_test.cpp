@@ -1,5 +1,6 @@
 #include "runtime/exec/executor.h"
 
+#include "tests/exec/expect.h"
 #include "tests/exec/network.h"
 
 #include <gtest/gtest.h>
@@ -7,44 +8,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <thread>
 
 namespace pli::exec {
 namespace {
 
+using test::code_of;
+using test::expect_equal;
 using test::Network;
-
-SessionOptions options(bool fuse, int threads = 1) {
-  SessionOptions made;
-  made.fuse = fuse;
-  made.threads = threads;
-  return made;
-}
-
-ErrorCode code_of(const std::function<void()>& body, std::string* text = nullptr) {
-  try {
-    body();
-  } catch (const Error& e) {
-    if (text) *text = e.what();
-    return e.code();
-  }
-  ADD_FAILURE() << "no error";
-  return ErrorCode::kInternal;
-}
-
-void expect_equal(const NamedValues& a, const NamedValues& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, value] : a) {
-    const Value& other = b.at(name);
-    ASSERT_TRUE(std::ranges::equal(value.shape(), other.shape())) << name;
-    double square = 0;
-    for (const float v : other.data<float>()) square += static_cast<double>(v) * v;
-    const double rms = std::sqrt(square / std::max<double>(1, static_cast<double>(other.data<float>().size())));
-    for (size_t i = 0; i < value.data<float>().size(); ++i)
-      ASSERT_NEAR(value.data<float>()[i], other.data<float>()[i], 1e-4 * rms + 1e-6) << name << " element " << i;
-  }
-}
+using test::options;
 
 /// What every kind of fusion and layout change meets: residuals of both orders, activations, depthwise and grouped
 /// convolutions, a concatenation, squeeze-and-excite, a channel shuffle, a classifier.

@@ -100,7 +100,7 @@ inline std::vector<Tensor> run_unknown(const NodeCase& test_case) {
   }
   std::vector<Tensor> outputs;
   std::vector<void*> out;
-  for (const ir::Type& type : op.infer({graph, node, limits, test_case.opset})) {
+  for (const ir::Type& type : ops::infer(op, graph, node, limits)) {
     outputs.emplace_back(type.dtype, type.shape().value());
     context.outputs.push_back(compute::plain(type.dtype, *type.shape()));
     out.push_back(outputs.back().mutable_raw());

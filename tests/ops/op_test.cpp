@@ -110,7 +110,7 @@ LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving
   if (const auto why = ops::why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
   const ops::Operator& op = *ops::find_operator(graph, node);
   const Limits limits;
-  const auto types = op.infer(ops::InferContext{graph, node, limits, test_case.opset});
+  const auto types = ops::infer(op, graph, node, limits);
 
   ops::PrepareContext context{graph, node, limits, test_case.opset, {}, {}, {}, {}, threads};
   context.inputs = std::move(arriving);
@@ -164,7 +164,7 @@ std::vector<ir::Type> infer(const std::string& op_type, int64_t opset, const std
   const ir::NodeId id = graph.add_node(std::move(spec));
   const ops::Operator* op = ops::find_operator(graph, graph.node(id));
   if (!op) fail(ErrorCode::kUnsupported, "operator {} of opset {}", op_type, opset);
-  return op->infer(ops::InferContext{graph, graph.node(id), Limits{}, opset});
+  return ops::infer(*op, graph, graph.node(id), Limits{});
 }
 
 Tensor random_tensor(Shape shape, uint32_t seed, float low, float high) {
