@@ -89,6 +89,7 @@ TEST(Pad, InfersAndRefuses) {
   EXPECT_EQ(refused({0, 1, 0, 1}, "mirror"), ErrorCode::kInvalidModel);
   EXPECT_EQ(refused({0, 1, 0, 1}, "wrap"), ErrorCode::kInvalidModel);  // since opset 19
   EXPECT_EQ(refused({0, INT64_MAX, 0, 1}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(refused({0, INT64_MIN, 0, INT64_MAX}), ErrorCode::kInvalidModel);
   EXPECT_EQ(refused({0, int64_t{1} << 40, 0, 1}), ErrorCode::kResourceLimit);
   EXPECT_EQ(refusal({"Pad", 13, {random_tensor({0}, 1), int64s({1, 0})}, {attribute("mode", "edge")}}),
             ErrorCode::kInvalidModel);

@@ -233,6 +233,8 @@ TEST(Reduction, OverNoElements) {
   const Tensor integers(DataType::kInt32, {0});
   EXPECT_EQ(to_int64s(test::run(reduce_case("ReduceMax", 18, integers, {0}, false))[0]),
             std::vector<int64_t>{INT32_MIN});
+  EXPECT_EQ(to_int64s(test::run(reduce_case("ReduceLogSum", 18, integers, {0}, false))[0]),
+            std::vector<int64_t>{INT32_MIN});
   EXPECT_EQ(to_int64s(test::run(reduce_case("ReduceMean", 18, integers, {0}, false))[0]), std::vector<int64_t>{0});
 }
 
