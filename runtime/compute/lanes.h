@@ -25,13 +25,13 @@ inline UnalignedLanes& lanes_at(float* address) { return *reinterpret_cast<Unali
 /// The larger; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void maximize(V& most, const V& value) {
-  most = (value > most) | (value != value) ? value : most;
+  most = ((value > most) | (value != value)) ? value : most;
 }
 
 /// The smaller; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void minimize(V& least, const V& value) {
-  least = (value < least) | (value != value) ? value : least;
+  least = ((value < least) | (value != value)) ? value : least;
 }
 
 }  // namespace pli::compute

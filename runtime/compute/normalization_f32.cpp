@@ -29,7 +29,9 @@ PLI_SIMD_CLONES float centered_squares_f32(const float* in, int64_t count, float
 
 PLI_SIMD_CLONES void normalize_row_f32(const float* in, int64_t count, float mean, float factor,
                                        const RowParameters& parameters, float* out) {
-  const auto& [scale, shift, moving] = parameters;
+  const float* scale = parameters.scale;
+  const float* shift = parameters.shift;
+  const bool moving = parameters.moving;
   if (moving && scale && shift) {
 #pragma omp simd
     for (int64_t i = 0; i < count; ++i) out[i] = (in[i] - mean) * factor * scale[i] + shift[i];

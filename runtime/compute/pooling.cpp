@@ -111,7 +111,7 @@ struct AnyPool {
   }
 
   void run(const RunArgs& args) const {
-    const auto& [depth, height, width] = pool.axes;
+    const auto &depth = pool.axes[0], &height = pool.axes[1], &width = pool.axes[2];
     const Loop loops[]{
         {batch, in[0], out[0]}, {channels, in[1], out[1]}, {depth.output, 0, out[2]}, {height.output, 0, out[3]}};
     const int64_t image = depth.input * height.input * width.input;

@@ -34,7 +34,7 @@ struct Grid {
 template <class V, int N, class Operation>
 [[gnu::always_inline]] inline void pool_channels(Operation op, const Grid& grid, int64_t channel, float divisor,
                                                  float* out) {
-  constexpr int64_t kWidth = sizeof(V) / sizeof(float);
+  constexpr int64_t kWidth = sizeof(V) / sizeof(float);  // NOLINT(bugprone-sizeof-expression): V may be a float
   const auto at = [](auto* address) __attribute__((always_inline))->auto& {
     if constexpr (kWidth == 1)
       return *address;

@@ -103,7 +103,7 @@ PLI_SIMD_CLONES void softmax_columns_f32(bool logarithm, const float* in, int64_
     const float* row = in + r * stride;
     for (int64_t c = 0; c < width; ++c) {
       float& m = most[static_cast<size_t>(c)];
-      m = (row[c] > m) | (row[c] != row[c]) ? row[c] : m;
+      m = ((row[c] > m) | (row[c] != row[c])) ? row[c] : m;
     }
   }
   for (int64_t r = 0; r < count; ++r) {

@@ -63,15 +63,15 @@ class Compiler {
     for (const ir::Output& output : graph_.outputs()) ++readers(output.value);
   }
 
-  int add_buffer(Buffer buffer) {
-    plan_.buffers.push_back(std::move(buffer));
+  int add_buffer(const Buffer& buffer) {
+    plan_.buffers.push_back(buffer);
     intervals_.push_back({plan_.buffers.back().bytes, -1, -1});
     residents_.emplace_back();
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
 
-  Operand add_operand(ir::ValueId id, Buffer buffer, TensorDesc desc) {
-    const Operand operand{add_buffer(std::move(buffer)), 0, std::move(desc)};
+  Operand add_operand(ir::ValueId id, const Buffer& buffer, TensorDesc desc) {
+    const Operand operand{add_buffer(buffer), 0, std::move(desc)};
     if (id) {
       places(id).push_back(operand);
       residents_.back().push_back(id);
