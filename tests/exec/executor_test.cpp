@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <thread>
 
 namespace pli::exec {
@@ -88,6 +89,55 @@ TEST(Executor, JoinsTheNodesOfAnActivation) {
   for (const char* group : {"Conv + Swish", "Conv + HardSwish", "Conv + Gelu"})
     EXPECT_NE(plan.find(group), std::string::npos) << group << "\n" << plan;
   expect_equal(fused.run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
+/// Other ways in which exporters write the activations.
+TEST(Executor, JoinsEveryFormOfAnActivation) {
+  using Form = std::function<ir::ValueId(Network&, ir::ValueId)>;
+  const auto shifted = [](Network& net, ir::ValueId x) {
+    return net.node("Clip", {net.node("Add", {x, net.scalar(3)}), net.scalar(0), net.scalar(6)});
+  };
+  const auto gate = [](Network& net, ir::ValueId x) {
+    const auto erf = net.node("Erf", {net.node("Mul", {x, net.scalar(std::sqrt(0.5f))})});
+    return net.node("Add", {net.scalar(1), erf});
+  };
+  const std::vector<std::pair<std::string, Form>> forms{
+      {"HardSwish",
+       [&](Network& net, ir::ValueId x) {
+         return net.node("Div", {net.node("Mul", {x, shifted(net, x)}), net.scalar(6)});
+       }},
+      {"Gelu",
+       [&](Network& net, ir::ValueId x) {
+         return net.node("Mul", {net.node("Mul", {x, net.scalar(0.5f)}), gate(net, x)});
+       }},
+      {"Gelu",
+       [&](Network& net, ir::ValueId x) {
+         return net.node("Mul", {net.scalar(0.5f), net.node("Mul", {gate(net, x), x})});
+       }},
+  };
+  for (const auto& [type, form] : forms) {
+    Network net(13);
+    net.output("y", form(net, net.input("x", {3, 5})));
+    const NamedValues inputs{{"x", net.tensor({3, 5})}};
+    const Executor fused(net.graph, options(true));
+    EXPECT_EQ(fused.plan(inputs)->steps.size(), 1u) << type;
+    EXPECT_EQ(fused.plan(inputs)->steps[0].group, type);
+    expect_equal(fused.run(inputs), test::run_each_node(net.graph, inputs));
+  }
+}
+
+TEST(Executor, JoinsNothingWhoseConstantsMakeTheShape) {
+  Network net(13);
+  const auto x = net.input("x", {});
+  const auto one = [&](float value) {
+    return net.graph.add_constant(Tensor::copy<float>({1}, std::span<const float>(&value, 1)), "one");
+  };
+  const auto clip = net.node("Clip", {net.node("Add", {x, one(3)}), net.scalar(0), net.scalar(6)});
+  net.output("y", net.node("Div", {net.node("Mul", {x, clip}), one(6)}));
+  const NamedValues inputs{{"x", net.tensor({})}};
+  const NamedValues outputs = Executor(net.graph, options(true)).run(inputs);
+  EXPECT_EQ(outputs.at("y").shape().size(), 1u);
+  expect_equal(outputs, test::run_each_node(net.graph, inputs));
 }
 
 TEST(Executor, KeepsWhatAnotherNodeReads) {
