@@ -156,8 +156,7 @@ std::unique_ptr<Kernel> prepare_mod(const PrepareContext& context) {
   return prepare_binary<Mod, IntegerTypes>(context);
 }
 
-// --- Pow
-// -----------------------------------------------------------------------------------------------------------------
+// --- Pow -------------------------------------------------------------------------------------------------------------
 
 using PowTypes = TypeList<float, double, int32_t, int64_t>;
 
@@ -241,8 +240,7 @@ std::vector<ir::Type> infer_pow(const InferContext& context) {
   return {ir::Type::tensor(context.type(0).dtype, broadcast(context.type(0).dims, context.type(1).dims))};
 }
 
-// --- any number of operands
-// ----------------------------------------------------------------------------------------------
+// --- any number of operands ------------------------------------------------------------------------------------------
 
 std::vector<ir::Type> infer_variadic(const InferContext& context) {
   context.check_inputs(std::max<size_t>(context.node.inputs.size(), 1), std::numeric_limits<size_t>::max());

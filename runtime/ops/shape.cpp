@@ -23,8 +23,7 @@ std::unique_ptr<Kernel> write(Tensor value) {
   });
 }
 
-// --- Shape, Size
-// -------------------------------------------------------------------------------------------------------
+// --- Shape, Size -----------------------------------------------------------------------------------------------------
 
 /// The dimensions that a Shape node takes: [begin, end). From opset 15 on it has start and end; both are clamped.
 struct DimRange {
@@ -65,8 +64,7 @@ std::unique_ptr<Kernel> prepare_size(const PrepareContext& context) {
   return write(Tensor::copy<int64_t>({}, std::span(&size, 1)));
 }
 
-// --- Constant
-// ------------------------------------------------------------------------------------------------------------
+// --- Constant --------------------------------------------------------------------------------------------------------
 
 /// The graph knows the value of every form; what it does not know (sparse tensors) has no type here.
 std::vector<ir::Type> infer_constant(const InferContext& context) {
@@ -83,8 +81,7 @@ std::unique_ptr<Kernel> prepare_constant(const PrepareContext& context) {
   return write(*value);
 }
 
-// --- ConstantOfShape, Range, EyeLike
-// ---------------------------------------------------------------------------------------
+// --- ConstantOfShape, Range, EyeLike ---------------------------------------------------------------------------------
 
 Tensor fill_value(const ir::Node& node) {
   const ir::Attribute* attribute = node.attribute("value");

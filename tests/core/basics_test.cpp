@@ -9,8 +9,7 @@ namespace pli::test {
 
 namespace {
 
-// --- checked arithmetic
-// ------------------------------------------------------------------------------------------------
+// --- checked arithmetic ----------------------------------------------------------------------------------------------
 
 TEST(Checked, SizesOfShapes) {
   const auto size = [](std::initializer_list<int64_t> shape) { return checked_size(std::vector<int64_t>(shape)); };
@@ -35,8 +34,7 @@ TEST(Checked, AdditionAndMultiplication) {
   EXPECT_EQ(checked_mul(INT64_MIN, -1), std::nullopt);
 }
 
-// --- data types
-// --------------------------------------------------------------------------------------------------------
+// --- data types ------------------------------------------------------------------------------------------------------
 
 TEST(DataTypes, NamesAndWidths) {
   for (int32_t i = 0; i <= 26; ++i) {
@@ -66,8 +64,7 @@ TEST(DataTypes, PackedBytesAreRoundedUp) {
   EXPECT_EQ(packed_bytes(DataType::kString, 1), std::nullopt);
 }
 
-// --- messages
-// ----------------------------------------------------------------------------------------------------------
+// --- messages --------------------------------------------------------------------------------------------------------
 
 TEST(Errors, ContextStandsInFront) {
   EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "model.onnx: Conv \"c\": group 0", [] {

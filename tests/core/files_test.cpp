@@ -24,8 +24,7 @@ mode_t mode_of(const std::filesystem::path& path) {
   return status.st_mode & 07777;
 }
 
-// --- reading
-// -----------------------------------------------------------------------------------------------------------
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 TEST(InputFile, ReadsARegularFile) {
   const TemporaryFolder folder;
@@ -114,8 +113,7 @@ TEST(InputFileInside, DoesNotLeaveTheFolder) {
   EXPECT_TRUE(refuses(std::string("f\0g", 3), "NUL"));
 }
 
-// --- writing
-// -----------------------------------------------------------------------------------------------------------
+// --- writing ---------------------------------------------------------------------------------------------------------
 
 /// With and without a temporary name.
 class AtomicFiles : public testing::TestWithParam<bool> {

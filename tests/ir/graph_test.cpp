@@ -39,8 +39,7 @@ struct SmallGraph {
   SmallGraph() { graph.add_output({"y", y, kType, {}}); }
 };
 
-// --- building
-// ----------------------------------------------------------------------------------------------------------
+// --- building --------------------------------------------------------------------------------------------------------
 
 TEST(Graph, KnowsWhatIsInIt) {
   const SmallGraph small;
@@ -115,8 +114,7 @@ TEST(Graph, ACopyIsIndependentAndSharesPayloads) {
   copy.verify();
 }
 
-// --- rewriting
-// -----------------------------------------------------------------------------------------------------------
+// --- rewriting -------------------------------------------------------------------------------------------------------
 
 TEST(Rewriting, ANodeIsReplacedByAnother) {
   SmallGraph small;
@@ -199,8 +197,7 @@ TEST(Rewriting, NodesCanBeErasedAnywhereInTheList) {
   }
 }
 
-// --- constants
-// -----------------------------------------------------------------------------------------------------------
+// --- constants -------------------------------------------------------------------------------------------------------
 
 Attribute attribute(const std::string& name, AttributeValue value) { return {name, std::move(value), {}}; }
 
@@ -261,8 +258,7 @@ TEST(Constants, ADefaultIsOneOnceItIsFrozen) {
   graph.verify();
 }
 
-// --- nested graphs
-// ---------------------------------------------------------------------------------------------------------
+// --- nested graphs ---------------------------------------------------------------------------------------------------
 
 /// An If over a graph that captures `outer` and negates it.
 NodeId add_if(Graph& graph, ValueId condition, ValueId outer, const std::string& output) {
@@ -307,8 +303,7 @@ TEST(NestedGraphs, AreDumpedIndented) {
       << dump(small.graph);
 }
 
-// --- verify
-// ------------------------------------------------------------------------------------------------------------
+// --- verify ----------------------------------------------------------------------------------------------------------
 
 TEST(Verify, FindsAUseBeforeItsValue) {
   SmallGraph small;
@@ -355,8 +350,7 @@ TEST(Verify, FindsWhatIsWrongInANestedGraph) {
   EXPECT_TRUE(fails_with(kInternal, "uses \"first\" before", [&] { small.graph.verify(); }));
 }
 
-// --- nodes
-// -------------------------------------------------------------------------------------------------------------
+// --- nodes -----------------------------------------------------------------------------------------------------------
 
 TEST(Nodes, AttributesHaveTheTypeThatIsAskedFor) {
   Node node{.op_type = "Op", .name = "n"};

@@ -65,8 +65,7 @@ std::string entry_of(const TensorProto& tensor, const std::string& key) {
   return {};
 }
 
-// --- what is written
-// ---------------------------------------------------------------------------------------------------
+// --- what is written -------------------------------------------------------------------------------------------------
 
 TEST(TwoFiles, WeightsOf1KiBAndMoreGoToTheSecond) {
   const TemporaryFolder folder;
@@ -118,8 +117,7 @@ TEST(TwoFiles, TheSameModelGivesTheSameBytes) {
   for (const char* name : {"m.onnx", "m.onnx.data"}) EXPECT_EQ(read_file(a / name), read_file(b / name));
 }
 
-// --- over what lies there already
-// -----------------------------------------------------------------------------------------
+// --- over what lies there already ------------------------------------------------------------------------------------
 
 TEST(TwoFiles, AModelCanBeSavedOverItself) {
   const TemporaryFolder folder;
@@ -161,8 +159,7 @@ TEST(TwoFiles, OneFileOverTwoRemovesTheSecond) {
   EXPECT_EQ(folder.names(), std::vector<std::string>{"m.onnx"});
 }
 
-// --- one funnel for every tensor
-// -------------------------------------------------------------------------------------------
+// --- one funnel for every tensor -------------------------------------------------------------------------------------
 
 /// Models with one external tensor of 8 bytes each, wherever a tensor can be.
 std::vector<std::pair<std::string, onnx::ModelProto>> models_with_external(const std::string& location) {
@@ -261,8 +258,7 @@ TEST(ExternalTensors, OfTypesThatAreNotKnownAreKept) {
   EXPECT_EQ(to_proto(load_model(folder / "m.onnx", {})).graph().initializer(1).raw_data(), "23456");
 }
 
-// --- hostile ones
-// ----------------------------------------------------------------------------------------------------------
+// --- hostile ones ----------------------------------------------------------------------------------------------------
 
 struct BadData {
   const char* name;

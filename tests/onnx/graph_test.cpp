@@ -22,8 +22,7 @@ ir::NodeId find_node(const ir::Graph& graph, const std::string& op_type) {
   return {};
 }
 
-// --- order and names
-// ---------------------------------------------------------------------------------------------------
+// --- order and names -------------------------------------------------------------------------------------------------
 
 TEST(LoadGraph, SortsNodesAndKeepsTheOrderOfThoseThatDoNotWait) {
   onnx::ModelProto model = small_model();
@@ -66,8 +65,7 @@ TEST(LoadGraph, KeepsOptionalInputsAndOutputsThatAreLeftOut) {
   EXPECT_TRUE(same_meaning(model, to_proto(parsed)));
 }
 
-// --- nested graphs
-// -----------------------------------------------------------------------------------------------------
+// --- nested graphs ---------------------------------------------------------------------------------------------------
 
 /// y = If(c, branch, branch), where branch holds If(c2, inner, inner), where inner uses x, sum of the main graph and m
 /// of the branch.
@@ -173,8 +171,7 @@ TEST(NestedGraphs, MayReturnOneValueTwice) {
   EXPECT_TRUE(same_meaning(model, round_trip(model)));
 }
 
-// --- outputs
-// -------------------------------------------------------------------------------------------------------------
+// --- outputs ---------------------------------------------------------------------------------------------------------
 
 TEST(SaveGraph, OutputsKeepTheirNamesWhateverTheyAreBoundTo) {
   onnx::ModelProto model = small_model();
@@ -247,8 +244,7 @@ TEST(SaveGraph, TypesThatHaveChangedAreWrittenAndTheRestOfADeclarationStays) {
   EXPECT_EQ(dims.dim(1).value_case(), onnx::TensorShapeProto::Dimension::VALUE_NOT_SET);
 }
 
-// --- initializers that are inputs as well
-// --------------------------------------------------------------------------------
+// --- initializers that are inputs as well ----------------------------------------------------------------------------
 
 onnx::ModelProto model_with_default(int64_t ir_version) {
   onnx::ModelProto model = small_model();
@@ -306,8 +302,7 @@ TEST(Defaults, OpaqueOnesStayWithTheirInputs) {
   EXPECT_EQ(to_proto(parsed).graph().input_size(), 1);
 }
 
-// --- operator sets
-// ---------------------------------------------------------------------------------------------------------
+// --- operator sets ---------------------------------------------------------------------------------------------------
 
 TEST(Opsets, OnnxHasTwoNames) {
   onnx::ModelProto model = small_model();

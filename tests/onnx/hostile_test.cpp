@@ -66,8 +66,7 @@ onnx::FunctionProto function(const std::string& name, const std::vector<std::str
   return proto;
 }
 
-// --- the model
-// -----------------------------------------------------------------------------------------------------------
+// --- the model -------------------------------------------------------------------------------------------------------
 
 const Case kModelCases[] = {
     {"no graph", [](auto& m) { m.clear_graph(); }, kInvalid, "holds no graph"},
@@ -123,8 +122,7 @@ const Case kModelCases[] = {
      kLimit, "levels deep"},
 };
 
-// --- values and nodes
-// ------------------------------------------------------------------------------------------------------
+// --- values and nodes ------------------------------------------------------------------------------------------------
 
 const Case kGraphCases[] = {
     {"an input that nothing makes", [](auto& m) { first(m).set_input(1, "v"); }, kInvalid,
@@ -243,8 +241,7 @@ const Case kGraphCases[] = {
      kLimit, "the declared rank 2002 is beyond the limit"},
 };
 
-// --- tensors and attributes
-// ------------------------------------------------------------------------------------------------
+// --- tensors and attributes ------------------------------------------------------------------------------------------
 
 const Case kTensorCases[] = {
     {"a payload too short", [](auto& m) { weight(m).mutable_raw_data()->pop_back(); }, kInvalid,
@@ -405,8 +402,7 @@ INSTANTIATE_TEST_SUITE_P(Model, Hostile, testing::ValuesIn(kModelCases), test_na
 INSTANTIATE_TEST_SUITE_P(Graph, Hostile, testing::ValuesIn(kGraphCases), test_name);
 INSTANTIATE_TEST_SUITE_P(Tensor, Hostile, testing::ValuesIn(kTensorCases), test_name);
 
-// --- bytes
-// ---------------------------------------------------------------------------------------------------------------
+// --- bytes -----------------------------------------------------------------------------------------------------------
 
 /// Parses bytes that may be anything: a model, or an Error that is no defect, on one line.
 void parse_anything(const std::string& bytes) {

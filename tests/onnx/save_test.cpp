@@ -56,8 +56,7 @@ float value_of(const ir::Model& model) {
   return value;
 }
 
-// --- whole or not at all
-// -------------------------------------------------------------------------------------------------
+// --- whole or not at all ---------------------------------------------------------------------------------------------
 
 TEST(Save, TheSameModelGivesTheSameBytes) {
   const onnx::ModelProto model = small_model();
@@ -146,8 +145,7 @@ void kill_while_saving(ExternalData external) {
 TEST(Save, AProcessThatIsKilledLeavesAWholeModel) { kill_while_saving(ExternalData::kNever); }
 TEST(Save, AProcessThatIsKilledLeavesAWholePair) { kill_while_saving(ExternalData::kAlways); }
 
-// --- memory
-// --------------------------------------------------------------------------------------------------------------
+// --- memory ----------------------------------------------------------------------------------------------------------
 
 /// By how much the peak memory of a child process that runs `body` passes what it began with, in bytes.
 int64_t peak_growth(const std::function<void()>& body) {
@@ -192,8 +190,7 @@ TEST(Memory, LoadingAndSavingKeepWeightsOnce) {
   }
 }
 
-// --- more than 2 GiB
-// -----------------------------------------------------------------------------------------------------
+// --- more than 2 GiB -------------------------------------------------------------------------------------------------
 
 /// A model of 2 GiB of weights that takes little memory: every tensor has the same payload.
 ir::Model huge_model() {

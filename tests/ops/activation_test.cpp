@@ -191,8 +191,7 @@ TEST(Gelu, RefusesAnUnknownApproximation) {
   EXPECT_NE(std::string(error.what()).find("fast"), std::string::npos);
 }
 
-// --- as_activation
-// ---------------------------------------------------------------------------------------------------------
+// --- as_activation ---------------------------------------------------------------------------------------------------
 
 std::optional<ops::Activation> read(const NodeCase& node, DataType dtype = DataType::kFloat32) {
   ir::Graph graph(std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", node.opset}}));

@@ -114,8 +114,7 @@ TEST(BinaryErrors, SayWhatIsWrong) {
   EXPECT_EQ(error_of([] { run({"Sum", 13, {tensor<int32_t>({1}, {1})}}); }).code(), ErrorCode::kUnsupported);
 }
 
-// --- integers
-// --------------------------------------------------------------------------------------------------------------
+// --- integers --------------------------------------------------------------------------------------------------------
 
 template <class T>
 std::vector<T> binary(const char* op, const std::vector<T>& a, const std::vector<T>& b,
@@ -162,8 +161,7 @@ TEST(BinaryIntegers, HaveAMaximum) {
   EXPECT_EQ(of("Min"), (std::vector<int64_t>{INT64_MIN, INT64_MIN, 3, 4}));
 }
 
-// --- special cases
-// ---------------------------------------------------------------------------------------------------------
+// --- special cases ---------------------------------------------------------------------------------------------------
 
 TEST(MaxMin, KeepNaNOfEitherSide) {
   for (const char* op : {"Max", "Min"})
@@ -250,8 +248,7 @@ TEST(LegacyBroadcast, RefusesWhatDoesNotFit) {
   EXPECT_EQ(code({5}, {3, 5}, {on}), ErrorCode::kInvalidModel);
 }
 
-// --- activations in the same loop
-// --------------------------------------------------------------------------------------------
+// --- activations in the same loop ------------------------------------------------------------------------------------
 
 /// op(a, b) and then the activations, row-major or channels-last, through the operator's kernel.
 Tensor run_fused(const char* op_type, const Tensor& a, const Tensor& b, const std::vector<ops::Activation>& activations,
