@@ -44,7 +44,13 @@ ThreadChoice available_threads() {
     choice = {*allowed, fmt::format("affinity mask of {} processors", *allowed)};
   if (const auto quota = quota_count(); quota && *quota < choice.threads)
     choice = {std::max(1, *quota), fmt::format("cgroup quota of {} processors", std::max(1, *quota))};
+  if (const int possible = possible_threads(choice.threads); possible < choice.threads)
+    choice = {possible, "all that OpenMP's settings allow"};
   return choice;
+}
+
+int possible_threads(int threads) {
+  return omp_get_max_active_levels() < 1 ? 1 : std::min(threads, omp_get_thread_limit());
 }
 
 }  // namespace pli::compute

@@ -40,6 +40,14 @@ TEST_F(Cases, PassesInOrderAndCounts) {
   EXPECT_EQ(finished.out, "pass test_relu\npass digits\npass test_matmul_2d\n3 passed, 0 failed, 0 unsupported\n");
 }
 
+/// oneDNN leaves out work when it gets fewer threads than it asked for.
+TEST_F(Cases, PassesWithFewerThreadsThanAskedFor) {
+  for (const char* setting : {"OMP_THREAD_LIMIT=1", "OMP_DYNAMIC=true", "OMP_MAX_ACTIVE_LEVELS=0"})
+    EXPECT_EQ(run({"onnx-test", kDigitsCase, "--threads", "3"}, {setting}).out,
+              "pass digits\n1 passed, 0 failed, 0 unsupported\n")
+        << setting;
+}
+
 TEST_F(Cases, NamesTheCaseByItsFolder) {
   copy_case("case");
   EXPECT_EQ(result({"case/./"}, 0), "pass case");
