@@ -18,8 +18,11 @@ size_t element_count(const Shape& shape) {
   return static_cast<size_t>(*size);
 }
 
+/// The memory of the elements themselves; those of a string tensor are std::string.
 size_t payload_bytes(DataType dtype, const Shape& shape) {
-  const auto bytes = packed_bytes(dtype, static_cast<int64_t>(element_count(shape)));
+  const auto elements = static_cast<int64_t>(element_count(shape));
+  const auto bytes =
+      dtype == DataType::kString ? checked_mul(elements, sizeof(std::string)) : packed_bytes(dtype, elements);
   if (!bytes)
     fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} has no size", to_string(dtype), to_string(shape));
   return static_cast<size_t>(*bytes);
@@ -32,15 +35,13 @@ std::shared_ptr<void> allocate(size_t bytes) {
 
 }  // namespace
 
-Tensor::Tensor() : Tensor(DataType::kFloat32, {0}) {}
-
 Tensor::Tensor(DataType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)), size_(element_count(shape_)) {
+  const size_t bytes = payload_bytes(dtype, shape_);
   if (dtype == DataType::kString) {
     auto strings = std::make_shared<std::vector<std::string>>(size_);
     data_ = strings->data();
     owner_ = std::move(strings);
   } else {
-    const size_t bytes = payload_bytes(dtype, shape_);
     auto memory = allocate(bytes);
     std::memset(memory.get(), 0, bytes);
     data_ = memory.get();
@@ -65,8 +66,7 @@ Tensor Tensor::duplicate(DataType dtype, Shape shape, const void* data, size_t b
 }
 
 Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> owner, const void* data, size_t bytes) {
-  const size_t wanted =
-      dtype == DataType::kString ? element_count(shape) * sizeof(std::string) : payload_bytes(dtype, shape);
+  const size_t wanted = payload_bytes(dtype, shape);
   if (bytes != wanted)
     fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} takes {} bytes, not {}", to_string(dtype),
          to_string(shape), wanted, bytes);
@@ -80,6 +80,25 @@ Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> ow
   return tensor;
 }
 
+Tensor Tensor::reshaped(Shape shape) const {
+  const size_t elements = element_count(shape);
+  if (elements != size_)
+    fail(ErrorCode::kInvalidArgument, "shape {} takes {} elements; the tensor of shape {} has {}", to_string(shape),
+         elements, to_string(this->shape()), size_);
+  Tensor tensor = *this;
+  tensor.shape_ = std::move(shape);
+  return tensor;
+}
+
+void Tensor::swap(Tensor& other) noexcept {
+  std::swap(dtype_, other.dtype_);
+  shape_.swap(other.shape_);
+  std::swap(size_, other.size_);
+  owner_.swap(other.owner_);
+  std::swap(data_, other.data_);
+  std::swap(writable_, other.writable_);
+}
+
 std::span<const std::byte> Tensor::bytes() const {
   if (dtype_ == DataType::kString) return {};
   return {static_cast<const std::byte*>(data_),
@@ -87,7 +106,7 @@ std::span<const std::byte> Tensor::bytes() const {
 }
 
 void* Tensor::mutable_raw() {
-  if (!writable_ || owner_.use_count() != 1)
+  if (size_ > 0 && (!writable_ || owner_.use_count() != 1))
     fail(ErrorCode::kInvalidArgument, "the tensor's payload is borrowed or shared, so it can't be written to");
   return const_cast<void*>(data_);
 }
@@ -245,14 +264,6 @@ Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values)
 
 Tensor int64_tensor(std::span<const int64_t> values) {
   return Tensor::copy<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
-
-Tensor reshaped(const Tensor& tensor, Shape shape) {
-  const auto keep = std::make_shared<const Tensor>(tensor);
-  const bool strings = tensor.dtype() == DataType::kString;
-  const void* data = strings ? static_cast<const void*>(tensor.data<std::string>().data()) : tensor.bytes().data();
-  const size_t bytes = strings ? tensor.size() * sizeof(std::string) : tensor.bytes().size();
-  return Tensor::adopt(tensor.dtype(), std::move(shape), keep, data, bytes);
 }
 
 bool identical(const Tensor& a, const Tensor& b) {

@@ -56,9 +56,6 @@ Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values)
 /// A one-dimensional int64 tensor.
 Tensor int64_tensor(std::span<const int64_t> values);
 
-/// The same payload under another shape of equal size.
-Tensor reshaped(const Tensor& tensor, Shape shape);
-
 /// Equal types, shapes and payloads, bit for bit.
 bool identical(const Tensor& a, const Tensor& b);
 

@@ -89,7 +89,7 @@ std::optional<std::vector<Tensor>> outputs_as_views(const Operator& op, const Pr
   std::vector<Tensor> outputs;
   for (const auto& [desc, offset] : *views) {
     if (offset != 0 || !compute::is_plain(desc) || desc.size() != context.inputs[0].size()) return std::nullopt;
-    outputs.push_back(reshaped(*inputs[0], desc.dims));
+    outputs.push_back(inputs[0]->reshaped(desc.dims));
   }
   return outputs;
 }

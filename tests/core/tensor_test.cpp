@@ -33,6 +33,10 @@ TEST(Tensors, ShapesAreChecked) {
   EXPECT_TRUE(fails_with(kArgument, "has no size", [] { Tensor(DataType::kFloat64, {INT64_MAX / 4}); }));
   EXPECT_TRUE(fails_with(kArgument, "type 99", [] { Tensor(static_cast<DataType>(99), {1}); }));
   EXPECT_TRUE(fails_with(kArgument, "undefined", [] { Tensor(DataType::kUndefined, {1}); }));
+  EXPECT_TRUE(fails_with(kArgument, "has no size", [] { Tensor(DataType::kString, {INT64_MAX}); }));
+  // 32 bytes each, which is 2^64 together.
+  EXPECT_TRUE(fails_with(kArgument, "has no size",
+                         [] { Tensor::copy<std::string>({int64_t{1} << 59}, std::span<const std::string>()); }));
   const std::array<float, 6> values{};
   EXPECT_TRUE(fails_with(kArgument, "takes 28 bytes, not 24", [&] { Tensor::copy<float>({7}, values); }));
   EXPECT_TRUE(fails_with(kArgument, "takes 16 bytes, not 24", [&] {
@@ -81,7 +85,7 @@ TEST(Tensors, AnAdoptedPayloadLivesAsLongAsItsTensors) {
   const std::weak_ptr<std::vector<float>> watched = owner;
   Tensor tensor = Tensor::adopt(DataType::kFloat32, {6}, owner, owner->data(), 24);
   owner.reset();
-  Tensor other = reshaped(tensor, {3, 2});
+  Tensor other = tensor.reshaped({3, 2});
   tensor = Tensor();
   EXPECT_FALSE(watched.expired());
   EXPECT_EQ(other.data<float>()[5], 2.5f);
@@ -92,10 +96,44 @@ TEST(Tensors, AnAdoptedPayloadLivesAsLongAsItsTensors) {
 
 TEST(Tensors, ReshapingKeepsTheNumberOfElements) {
   const Tensor strings = Tensor::copy<std::string>({2}, std::vector<std::string>{"a", "b"});
-  EXPECT_EQ(reshaped(strings, {2, 1}).data<std::string>()[1], "b");
-  EXPECT_TRUE(fails_with(kArgument, "[3]", [&] { reshaped(strings, {3}); }));
-  EXPECT_TRUE(fails_with(kArgument, "takes 16 bytes", [&] { reshaped(Tensor(DataType::kFloat32, {6}), {4}); }));
+  EXPECT_EQ(strings.reshaped({2, 1}).data<std::string>()[1], "b");
+  EXPECT_TRUE(fails_with(kArgument, "[3]", [&] { strings.reshaped({3}); }));
+  EXPECT_TRUE(fails_with(kArgument, "takes 4 elements; the tensor of shape [6] has 6",
+                         [&] { Tensor(DataType::kFloat32, {6}).reshaped({4}); }));
 }
+
+TEST(Tensors, AChainOfReshapesOwnsOnePayload) {
+  Tensor tensor(DataType::kFloat32, {2, 3});
+  const void* data = tensor.bytes().data();
+  for (int i = 0; i < 1'000'000; ++i) tensor = tensor.reshaped(i % 2 == 0 ? Shape{3, 2} : Shape{6});
+  EXPECT_EQ(tensor.bytes().data(), data);
+  tensor.mutable_data<float>()[0] = 1;  // nobody else owns it any more
+}
+
+TEST(Tensors, OneThatWasMovedFromIsEmpty) {
+  Tensor tensor(DataType::kInt64, {2, 3});
+  const void* data = tensor.bytes().data();
+  Tensor taken = std::move(tensor);
+  EXPECT_EQ(tensor.dtype(), DataType::kFloat32);
+  EXPECT_EQ(to_string(tensor.shape()), "[0]");
+  EXPECT_EQ(tensor.size(), 0u);
+  EXPECT_TRUE(tensor.bytes().empty());
+  EXPECT_TRUE(tensor.data<float>().empty());
+  EXPECT_TRUE(tensor.mutable_data<float>().empty());
+  tensor = std::move(taken);
+  EXPECT_EQ(taken.size(), 0u);
+  EXPECT_EQ(tensor.bytes().data(), data);
+  EXPECT_EQ(to_string(tensor.shape()), "[2, 3]");
+}
+
+template <class Container>
+concept CanBeViewed = requires(Container&& data) {
+  Tensor::view<float>({2}, std::forward<Container>(data));
+};
+static_assert(CanBeViewed<std::vector<float>&> && CanBeViewed<const std::vector<float>&>);
+static_assert(CanBeViewed<std::span<float>> && CanBeViewed<std::span<const float>>);
+static_assert(!CanBeViewed<std::vector<float>> && !CanBeViewed<const std::vector<float>>);
+static_assert(!CanBeViewed<std::array<float, 2>>);
 
 TEST(Tensors, AreIdenticalBitForBit) {
   const std::array<float, 2> values{0.0f, 1.0f};

@@ -167,7 +167,7 @@ TEST(PRelu, StretchesTheSlope) {
     expect_both({"PRelu", 16, {x, s}}, shape, reference(shape, {x, s}, exact));
   }
   const Tensor s = random_tensor({3}, 9, -1, 1);
-  expect_both({"PRelu", 6, {x, s}}, shape, reference(shape, {x, reshaped(s, {3, 1, 1})}, exact));
+  expect_both({"PRelu", 6, {x, s}}, shape, reference(shape, {x, s.reshaped({3, 1, 1})}, exact));
   EXPECT_EQ(values_of<int32_t>({"PRelu", 9, {tensor<int32_t>({2}, {INT32_MIN, 5}), tensor<int32_t>({}, {3})}}),
             (std::vector<int32_t>{INT32_MIN, 5}));
   EXPECT_EQ(values_of<uint32_t>({"PRelu", 9, {tensor<uint32_t>({1}, {5}), tensor<uint32_t>({}, {3})}}),

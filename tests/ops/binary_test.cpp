@@ -223,7 +223,7 @@ TEST(LegacyBroadcast, AlignsAtTheAxis) {
     SCOPED_TRACE(to_string(own));
     const Tensor b = random_tensor(own, 42);
     attributes.push_back(attribute("broadcast", 1));
-    expect_both({"Sub", 6, {a, b}, attributes}, shape, reference(shape, {a, reshaped(b, meant)}, exact));
+    expect_both({"Sub", 6, {a, b}, attributes}, shape, reference(shape, {a, b.reshaped(meant)}, exact));
   };
   check({3}, {3, 1, 1}, {attribute("axis", 1)});
   check({3, 5}, {3, 5, 1}, {attribute("axis", 1)});

@@ -17,7 +17,7 @@ std::optional<Dims> reshape_dims(const ir::Type& input, const std::vector<int64_
 /// Row-major elements survive, plain and from channels-last, as a view and as a copy.
 void expect_reshaped(const NodeCase& node, const Shape& shape) {
   const Tensor& input = *node.inputs[0];
-  const Tensor expected = reshaped(input, shape);
+  const Tensor expected = input.reshaped(shape);
   EXPECT_TRUE(identical(run(node).at(0), expected));
   EXPECT_TRUE(identical(run_channels_last(node).at(0), expected));
   std::vector<compute::TensorDesc> layouts{channels_last(input.dtype(), shape_of(input))};
@@ -51,7 +51,7 @@ TEST(Reshape, SplitsChannelsLastAsAViewAndShufflesInOneCopy) {
       run_laid_out({"Reshape", 13, {groups, int64s({2, 6, 4, 5})}}, {transposed, plain(DataType::kInt64, {4})});
   EXPECT_FALSE(joined.is_view);
   EXPECT_TRUE(compute::is_channels_last(joined.layouts.at(0)));
-  EXPECT_TRUE(identical(joined.outputs.at(0), reshaped(groups, {2, 6, 4, 5})));
+  EXPECT_TRUE(identical(joined.outputs.at(0), groups.reshaped({2, 6, 4, 5})));
 }
 
 TEST(Reshape, WritesRowMajorWhereChannelsDoNotStay) {
@@ -60,7 +60,7 @@ TEST(Reshape, WritesRowMajorWhereChannelsDoNotStay) {
                                    {channels_last(DataType::kFloat32, {2, 6, 4, 5}), plain(DataType::kInt64, {4})});
   EXPECT_FALSE(result.is_view);
   EXPECT_TRUE(compute::is_plain(result.layouts.at(0)));
-  EXPECT_TRUE(identical(result.outputs.at(0), reshaped(input, {2, 4, 5, 6})));
+  EXPECT_TRUE(identical(result.outputs.at(0), input.reshaped({2, 4, 5, 6})));
 }
 
 TEST(Reshape, InfersFromSymbols) {
