@@ -189,10 +189,10 @@ ir::ValueId passed_through(const ir::Graph& graph, const ir::Node& node) {
 }
 
 /// An output of the model needs a node of its own: what it is bound to must not be an input, a constant or another
-/// output.
+/// output. No name that is pinned may go.
 bool may_take_over(const ir::Graph& graph, ir::ValueId output, ir::ValueId input) {
-  if (!graph.is_output(output)) return true;
-  return graph.producer(input) && !graph.constant_of(input) && !graph.is_output(input);
+  if (!graph.is_output(output)) return !graph.is_pinned(output);
+  return !graph.is_pinned(input) && graph.producer(input) && !graph.constant_of(input) && !graph.is_output(input);
 }
 
 }  // namespace

@@ -97,6 +97,13 @@ std::optional<ConstantOperand> bias_of_matmul(const ir::Graph& graph, const ir::
   return operand;
 }
 
+/// The value may be changed: nothing beside the graph's nodes refers to it.
+bool may_change(const ir::Graph& graph, ir::ValueId value, Refusal& why) {
+  if (!value || !graph.is_pinned(value)) return true;
+  why.because(code::kPinned, "a quantization annotation or a training graph refers to \"{}\"", graph.name(value));
+  return false;
+}
+
 /// Nothing but `user` may see the value: what it holds is going to change.
 bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Refusal& why) {
   const std::string maker = ir::describe(graph, graph.node(graph.producer(value)));
@@ -110,7 +117,7 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
                 ir::describe(graph, graph.node(use.node)));
     return false;
   }
-  return true;
+  return may_change(graph, value, why);
 }
 
 /// The nearest linear node before `node`, along the one path of data through nodes that reshape it or work element by
@@ -194,6 +201,7 @@ std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode
     linear->result = source;
     linear->how = "matmul_add_absorbs_following";
   }
+  if (!may_change(graph, linear->weight, why) || !may_change(graph, linear->bias, why)) return std::nullopt;
   const std::string name = ir::describe(graph, graph.node(linear->node));
   if (!affine.uniform() && axis != linear->axis)
     return why.because(code::kAxisUnproven, "it works along axis {} of the result of {}, whose channels are axis {}",

@@ -41,6 +41,7 @@ inline constexpr std::string_view kDead = "dead";                           // n
 inline constexpr std::string_view kNestedGraph = "nested_graph";            // in the body of If, Loop or Scan
 inline constexpr std::string_view kUnknownOpset = "unknown_opset";          // newer than what Pli knows
 inline constexpr std::string_view kFunction = "function";                   // in a local function of the model
+inline constexpr std::string_view kPinned = "pinned";  // an annotation or training graph names what would change
 }  // namespace code
 
 }  // namespace pli::passes

@@ -341,7 +341,7 @@ void Graph::erase_node(NodeId id) {
 
 int64_t Graph::erase_dead() {
   int64_t erased = 0;
-  const auto used = [&](ValueId id) { return id && (!value(id).uses.empty() || is_output(id)); };
+  const auto used = [&](ValueId id) { return id && (!value(id).uses.empty() || is_output(id) || is_pinned(id)); };
   const std::vector<NodeId> order = nodes();
   for (auto id = order.rbegin(); id != order.rend(); ++id) {
     if (std::ranges::any_of(node(*id).outputs, used)) continue;

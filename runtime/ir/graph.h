@@ -169,6 +169,8 @@ class Graph {
   bool is_output(ValueId id) const { return value(id).output_uses > 0; }
   /// Has exactly one use and is no graph output.
   bool has_single_use(ValueId id) const { return uses(id).size() == 1 && !is_output(id); }
+  /// Has a name that was pinned.
+  bool is_pinned(ValueId id) const { return !pinned_names_.empty() && pinned_names_.contains(name(id)); }
   /// Null when `id` is none or not constant.
   const Tensor* constant_of(ValueId id) const;
   /// None when there is no value of this name.
@@ -192,6 +194,9 @@ class Graph {
   void set_default(ValueId input, Tensor tensor, std::string tensor_extra, bool constant);
   /// The same where only `tensor_extra` knows the default.
   void set_opaque_default(ValueId input, std::string tensor_extra, bool sparse);
+  /// Notes that something beside nodes and outputs refers to a value by this name (a quantization annotation, a
+  /// training graph): the value has to stay, and to stay what it is.
+  void pin(std::string name) { pinned_names_.insert(std::move(name)); }
   /// Records how the model declares the value: a serialized ValueInfoProto.
   void set_declaration(ValueId id, std::string extra) { edit(id).extra = std::move(extra); }
   /// A new initializer named after `hint`, made unique.
@@ -207,7 +212,7 @@ class Graph {
   void replace_all_uses(ValueId from, ValueId to);
   /// Removes a node none of whose outputs is used. kInternal otherwise.
   void erase_node(NodeId id);
-  /// Removes every node and initializer that no output needs. Returns how many nodes went.
+  /// Removes every node and initializer that neither an output nor a pinned value needs. Returns how many nodes went.
   int64_t erase_dead();
 
   /// Gives a value another name. kInvalidModel when it is taken.
@@ -260,6 +265,7 @@ class Graph {
   std::vector<Output> outputs_;
   std::unordered_map<std::string, ValueId> by_name_;
   NameSet reserved_names_;
+  NameSet pinned_names_;
   std::shared_ptr<const NameSet> shared_names_;
   std::unordered_map<std::string, int64_t> name_counters_;
 };

@@ -44,6 +44,7 @@ class GraphReader {
       graph_.reserve_name(name);
       graph_.value_infos.push_back(to_bytes(declaration));
     }
+    pin_annotated(proto);
     graph_.extra = to_bytes(proto);
     share_names();
     return std::move(graph_);
@@ -196,6 +197,18 @@ class GraphReader {
       graph_.add_output({name, value, type_of(proto, context_.limits), to_bytes(proto)});
       graph_.reserve_name(name);
     });
+  }
+
+  /// What annotations name must stay as it is; in a nested graph that may be a value of an enclosing one.
+  void pin_annotated(const onnx::GraphProto& proto) {
+    const auto pin = [&](const std::string& name) {
+      for (GraphReader* reader = this; reader; reader = reader->outer_) reader->graph_.pin(name);
+    };
+    for (const onnx::TensorAnnotation& annotation : proto.quantization_annotation()) {
+      pin(annotation.tensor_name());
+      for (const onnx::StringStringEntryProto& parameter : annotation.quant_parameter_tensor_names())
+        pin(parameter.value());
+    }
   }
 
   /// New names must be new in all graphs of a model that has nested ones.

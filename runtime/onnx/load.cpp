@@ -35,6 +35,30 @@ ir::OpsetImports read_opsets(const onnx::ModelProto& proto) {
   return opsets;
 }
 
+/// Pins the names that training graphs use; some of them are of values of the main graph.
+void pin_trained(const onnx::GraphProto& training, ir::Graph& graph) {
+  for (const onnx::ValueInfoProto& output : training.output()) graph.pin(output.name());
+  for (const onnx::NodeProto& node : training.node()) {
+    for (const std::string& input : node.input()) graph.pin(input);
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) pin_trained(attribute.g(), graph);
+      for (const onnx::GraphProto& nested : attribute.graphs()) pin_trained(nested, graph);
+    }
+  }
+}
+
+void pin_trained(const onnx::ModelProto& proto, ir::Graph& graph) {
+  for (const onnx::TrainingInfoProto& training : proto.training_info()) {
+    pin_trained(training.initialization(), graph);
+    pin_trained(training.algorithm(), graph);
+    for (const auto* bindings : {&training.initialization_binding(), &training.update_binding()})
+      for (const onnx::StringStringEntryProto& binding : *bindings) {
+        graph.pin(binding.key());
+        graph.pin(binding.value());
+      }
+  }
+}
+
 ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesystem::path>& folder,
                      const Limits& limits) {
   if (!proto.has_graph() && !proto.has_ir_version()) fail(ErrorCode::kInvalidModel, kNoModel);
@@ -49,6 +73,7 @@ ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesyste
   for (const auto& function : extract(*proto.mutable_functions()))
     model.functions.push_back({function->domain(), function->name(), to_bytes(*function)});
   model.graph = read_graph(*proto.mutable_graph(), {model.ir_version, model.opsets, limits});
+  pin_trained(proto, model.graph);
   proto.clear_graph();
   proto.clear_ir_version();
   model.extra = to_bytes(proto);

@@ -183,6 +183,26 @@ TEST(Rewriting, DeadChainsGoAtOnceWithTheirInitializers) {
   graph.verify();
 }
 
+TEST(Rewriting, WhatIsPinnedStaysWithAllThatItNeeds) {
+  SmallGraph small;
+  Graph& graph = small.graph;
+  const ValueId k = graph.add_initializer("k", floats({4}));
+  const ValueId a = add(graph, "Mul", {small.x, k}, "a");
+  add(graph, "Neg", {a}, "b");
+  const ValueId lonely = graph.add_initializer("lonely", floats({5}));
+  graph.pin("a");
+  graph.pin("lonely");
+  graph.pin("no value's name");
+  EXPECT_TRUE(graph.is_pinned(a));
+  EXPECT_FALSE(graph.is_pinned(k));
+  EXPECT_EQ(graph.erase_dead(), 1);
+  EXPECT_TRUE(graph.alive(a) && graph.alive(k) && graph.alive(lonely));
+  graph.rename(lonely, "other");
+  EXPECT_EQ(graph.erase_dead(), 0);
+  EXPECT_FALSE(graph.alive(lonely));
+  graph.verify();
+}
+
 TEST(Rewriting, NodesCanBeErasedAnywhereInTheList) {
   for (int erased = 0; erased < 3; ++erased) {
     Graph graph;

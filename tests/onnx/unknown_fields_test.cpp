@@ -1,3 +1,4 @@
+#include "passes/pipeline.h"
 #include "tests/onnx/protos.h"
 
 #include <google/protobuf/unknown_field_set.h>
@@ -138,6 +139,32 @@ onnx::ModelProto full_model() {
     if (each.sparse_tensors_size()) each.set_type(onnx::AttributeProto::SPARSE_TENSORS);
   }
   return model;
+}
+
+TEST(UnknownFields, OptimizingKeepsWhatOnlyAnnotationsAndTrainingRefersTo) {
+  onnx::ModelProto model = full_model();
+  auto& graph = *model.mutable_graph();
+  *graph.add_output() = declare("strange", 1, {2, 3});  // so that its maker is needed
+  auto& annotation = *graph.add_quantization_annotation();
+  annotation.set_tensor_name("sum");
+  auto& zero_point = *annotation.add_quant_parameter_tensor_names();
+  zero_point.set_key("ZERO_POINT_TENSOR");
+  zero_point.set_value("zero_point");
+  *graph.add_initializer() = floats("zero_point", {1}, {3});
+  *graph.add_initializer() = floats("momentum", {1}, {3});
+  *graph.add_initializer() = floats("gradient", {1}, {4});
+  *graph.add_initializer() = floats("nested gradient", {1}, {5});
+  onnx::GraphProto body;
+  *body.add_node() = node("Neg", {"nested gradient"}, {"negative"});
+  auto& training = *model.mutable_training_info(0);
+  auto& step = *training.mutable_algorithm()->add_node() = node("If", {"gradient"}, {"next"});
+  *step.add_attribute() = graph_attribute("then_branch", body);
+  auto& update = *training.add_update_binding();
+  update.set_key("momentum");
+  update.set_value("next");
+  ir::Model parsed = parse(model);
+  (void)passes::run(parsed, {});
+  EXPECT_TRUE(same_meaning(model, to_proto(parsed)));
 }
 
 TEST(UnknownFields, AModelWithOneOfEverythingComesBackTheSame) {

@@ -156,5 +156,20 @@ TEST(EliminateNopOutputs, BetweenConvAndBatchNormalization) {
   EXPECT_EQ(report.batch_norms.at(0).code, "disabled");
 }
 
+TEST(EliminateNop, NamesThatAreReferredToStay) {
+  Net net;
+  const ValueId relu = net.node("Relu", {net.input("x", {2, 3})}, {}, "relu");
+  const ValueId copy = net.node("Identity", {relu}, {}, "copy");
+  net.output(net.node("Identity", {net.node("Neg", {copy}, {}, "neg")}, {}, "y"));
+  EXPECT_EQ(optimize(net.model()).model.graph.node_count(), 2u);
+  for (const char* name : {"copy", "neg"}) {
+    Net pinned = net;
+    pinned.graph().pin(name);
+    const Optimized result = optimize(pinned.model());
+    EXPECT_EQ(result.model.graph.node_count(), 3u) << name;
+    EXPECT_TRUE(result.model.graph.find(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace pli::test

@@ -2,6 +2,7 @@
 #include "runtime/core/tensor.h"
 #include "tests/passes/reference.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -38,6 +39,20 @@ TEST(KeepBatchNorm, ConvCapturedByABody) {
   c.net.output(c.net.node("If", {condition}, {{"then_branch", branch, {}}, {"else_branch", branch, {}}}, "z"));
   c.net.output(c.net.batch_norm(c.conv, 5, "y"));
   expect_kept(c.net, "y", "other_consumer", "\"n_z\"");
+}
+
+TEST(KeepBatchNorm, WhatWouldChangeIsAnnotated) {
+  for (const char* name : {"w", "b", "c"}) {
+    ConvNet c;
+    c.net.output(c.net.batch_norm(c.conv, 5, "y"));
+    c.net.graph().pin(name);
+    expect_kept(c.net, "y", "pinned", fmt::format("refers to \"{}\"", name));
+  }
+  ConvNet c;
+  c.net.output(c.net.node("Mul", {c.net.batch_norm(c.conv, 5, "y"), c.net.weight("k", {5, 1, 1})}, {}, "z"));
+  for (const char* name : {"y", "y_scale", "x"}) c.net.graph().pin(name);
+  const Optimized result = expect_folded(c.net, 1);  // what is called y is as before, so nothing more may be folded
+  EXPECT_EQ(result.count("Mul"), 1);
 }
 
 TEST(KeepBatchNorm, InANestedGraph) {
