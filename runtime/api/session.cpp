@@ -3,8 +3,6 @@
 
 #include <pli/session.h>
 
-#include <algorithm>
-
 namespace pli {
 
 namespace {
@@ -14,18 +12,6 @@ ValueDescription describe(const std::string& name, const ir::Type& type) {
   if (type.dims)
     for (const ir::Dim& dim : *type.dims) description.dimensions.push_back(ir::to_string(dim));
   return description;
-}
-
-/// A call of one of the model's own functions is no operator that Pli runs, whatever its name.
-void refuse_functions(const ir::Model& model) {
-  for (const ir::NodeId id : model.graph.nodes()) {
-    const ir::Node& node = model.graph.node(id);
-    const bool called = std::ranges::any_of(model.functions, [&](const ir::Function& function) {
-      return function.name == node.op_type && function.domain == node.domain;
-    });
-    if (called)
-      fail(ErrorCode::kUnsupported, "not supported: {} calls a function of the model", ir::describe(model.graph, node));
-  }
 }
 
 }  // namespace
@@ -66,7 +52,6 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
 }
 
 Session::Session(Model model, const SessionOptions& options) {
-  refuse_functions(*model.ir());
   Report report;
   if (options.optimize) {
     OptimizeOptions optimizing;

@@ -264,7 +264,8 @@ NodeId Graph::add_node(NodeSpec spec, NodeId before) {
                              .inputs = std::move(spec.inputs),
                              .outputs = {},
                              .attributes = std::move(spec.attributes),
-                             .extra = std::move(spec.extra)},
+                             .extra = std::move(spec.extra),
+                             .calls_function = spec.calls_function},
                     .previous = {},
                     .next = {},
                     .alive = true});

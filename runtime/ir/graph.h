@@ -52,10 +52,12 @@ struct Node {
   std::vector<ValueId> outputs;  // likewise
   std::vector<Attribute> attributes;
   std::string extra;  // serialized NodeProto of all that is not above
+  /// Calls a local function of the model: whatever it is named like, it is no operator.
+  bool calls_function = false;
 
-  /// In ONNX's own domain ("" or "ai.onnx") and of this type.
-  bool is(std::string_view type) const { return op_type == type && (domain.empty() || domain == "ai.onnx"); }
-  bool is_onnx() const { return domain.empty() || domain == "ai.onnx"; }
+  /// An operator of ONNX's own domain ("" or "ai.onnx") and of this type.
+  bool is(std::string_view type) const { return op_type == type && is_onnx(); }
+  bool is_onnx() const { return !calls_function && (domain.empty() || domain == "ai.onnx"); }
 
   /// None when the node has fewer.
   ValueId input(size_t index) const { return index < inputs.size() ? inputs[index] : ValueId{}; }
@@ -126,6 +128,7 @@ struct NodeSpec {
   std::vector<OutputSpec> outputs;
   std::vector<Attribute> attributes;
   std::string extra;
+  bool calls_function = false;
 };
 
 /// A node to be added that is like `node` in all but its outputs, which are left to be named.

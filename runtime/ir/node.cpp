@@ -48,7 +48,8 @@ NodeSpec spec_like(const Node& node) {
           .inputs = node.inputs,
           .outputs = {},
           .attributes = node.attributes,
-          .extra = node.extra};
+          .extra = node.extra,
+          .calls_function = node.calls_function};
 }
 
 std::string describe(const Graph& graph, const Node& node) {

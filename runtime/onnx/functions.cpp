@@ -3,7 +3,6 @@
 #include <google/protobuf/unknown_field_set.h>
 
 #include <map>
-#include <tuple>
 
 namespace pli {
 
@@ -23,16 +22,10 @@ std::string unknown_string(const google::protobuf::UnknownFieldSet& fields, int 
   return {};
 }
 
-using Key = std::tuple<std::string, std::string, std::string>;  // domain, name, overload
-
 std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
-Key key_of(const onnx::FunctionProto& function) {
+FunctionKey key_of(const onnx::FunctionProto& function) {
   return {domain_of(function.domain()), function.name(), unknown_string(function.unknown_fields(), kFunctionOverload)};
-}
-
-Key key_of(const onnx::NodeProto& node) {
-  return {domain_of(node.domain()), node.op_type(), unknown_string(node.unknown_fields(), kNodeOverload)};
 }
 
 class Expansion {
@@ -45,10 +38,15 @@ class Expansion {
     }
   }
 
-  void check(const onnx::ModelProto& model) {
-    if (functions_.empty()) return;
-    for (auto& [key, entry] : functions_) (void)size(entry, 0);
+  std::set<FunctionKey> check(const onnx::ModelProto& model) {
+    std::set<FunctionKey> keys;
+    if (functions_.empty()) return keys;
+    for (auto& [key, entry] : functions_) {
+      (void)size(entry, 0);
+      keys.insert(key);
+    }
     (void)size(model.graph().node(), 0);
+    return keys;
   }
 
  private:
@@ -75,7 +73,7 @@ class Expansion {
   int64_t size(const Nodes& nodes, int depth) {
     int64_t total = 0;
     for (const onnx::NodeProto& node : nodes) {
-      const auto called = functions_.find(key_of(node));
+      const auto called = functions_.find(function_key(node));
       total += called == functions_.end() ? 1 : size(called->second, depth);
       for (const onnx::AttributeProto& attribute : node.attribute()) {
         if (attribute.has_g()) total += size(attribute.g().node(), depth);
@@ -89,12 +87,18 @@ class Expansion {
   }
 
   const Limits& limits_;
-  std::map<Key, Entry> functions_;
+  std::map<FunctionKey, Entry> functions_;
 };
 
 }  // namespace
 
-void check_functions(const onnx::ModelProto& model, const Limits& limits) { Expansion(model, limits).check(model); }
+FunctionKey function_key(const onnx::NodeProto& node) {
+  return {domain_of(node.domain()), node.op_type(), unknown_string(node.unknown_fields(), kNodeOverload)};
+}
+
+std::set<FunctionKey> check_functions(const onnx::ModelProto& model, const Limits& limits) {
+  return Expansion(model, limits).check(model);
+}
 
 namespace {
 

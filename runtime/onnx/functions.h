@@ -5,11 +5,21 @@
 
 #include <pli/limits.h>
 
+#include <set>
+#include <string>
+#include <tuple>
+
 namespace pli {
 
-/// Checks the model's local functions: each is there once, none calls itself, however indirectly, and what their calls
-/// expand to keeps to the limit on nodes. kInvalidModel, kResourceLimit.
-void check_functions(const onnx::ModelProto& model, const Limits& limits);
+/// What tells functions apart: domain ("" for ai.onnx), name and overload.
+using FunctionKey = std::tuple<std::string, std::string, std::string>;
+
+/// The function that the node calls if the model has it.
+FunctionKey function_key(const onnx::NodeProto& node);
+
+/// Checks the model's local functions, and gives their keys: each is there once, none calls itself, however indirectly,
+/// and what their calls expand to keeps to the limit on nodes. kInvalidModel, kResourceLimit.
+std::set<FunctionKey> check_functions(const onnx::ModelProto& model, const Limits& limits);
 
 struct FunctionNode {
   std::string name;

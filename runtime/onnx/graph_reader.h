@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/ir/graph.h"
+#include "runtime/onnx/functions.h"
 #include "runtime/onnx/proto.h"
 
 #include <pli/limits.h>
@@ -12,6 +13,7 @@ struct ModelContext {
   int64_t ir_version;
   std::shared_ptr<const ir::OpsetImports> opsets;
   const Limits& limits;
+  const std::set<FunctionKey>& functions;
 };
 
 /// Makes the main graph of a model that has been screened, nested graphs included, and frees `proto` piece by piece on

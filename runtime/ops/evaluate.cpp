@@ -13,7 +13,7 @@ namespace {
 /// A graph of this one node, its inputs constant: what inference and preparation read.
 ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<const Tensor* const> inputs) {
   ir::Graph graph(origin.opsets());
-  ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}};
+  ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}, node.calls_function};
   for (size_t i = 0; i < inputs.size(); ++i)
     spec.inputs.push_back(inputs[i] ? graph.add_initializer("input" + std::to_string(i), *inputs[i]) : ir::ValueId{});
   for (size_t i = 0; i < node.outputs.size(); ++i)

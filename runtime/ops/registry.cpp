@@ -65,6 +65,7 @@ bool takes(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
 }  // namespace
 
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
+  if (node.calls_function) return nullptr;
   const auto found = table().find(node.op_type);
   if (found == table().end()) return nullptr;
   const std::string_view domain = node.is_onnx() ? std::string_view() : node.domain;
@@ -75,6 +76,8 @@ const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
 }
 
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node) {
+  if (node.calls_function)
+    return fmt::format("function {}{}{} of the model", node.domain, node.domain.empty() ? "" : ".", node.op_type);
   if (!node.is_onnx() && node.domain != kInternalDomain)
     return fmt::format("operator {}.{}", node.domain, node.op_type);
   const Operator* op = find_operator(graph, node);

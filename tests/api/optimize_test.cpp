@@ -1,10 +1,13 @@
 #include <pli/optimize.h>
 
 #include "runtime/ir/graph.h"
+#include "tests/expect_error.h"
 #include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
+
+#include <pli/session.h>
 
 #include <span>
 
@@ -61,6 +64,36 @@ TEST(Optimize, ReportsWhatIsInFunctions) {
   EXPECT_EQ(last.output, "y");
   EXPECT_EQ(last.graph, "example.com.Block");
   EXPECT_EQ(last.code, "function");
+}
+
+TEST(Optimize, LeavesFunctionsThatAreNamedLikeOperators) {
+  for (const char* domain : {"", "ai.onnx"}) {
+    onnx::ModelProto proto;
+    ASSERT_TRUE(proto.ParseFromString(read_file(kDigits)));
+    auto& function = *proto.add_functions();
+    function.set_domain(domain);
+    function.set_name("BatchNormalization");
+    for (const char* name : {"x", "s", "b", "m", "v"}) function.add_input(name);
+    function.add_output("y");
+    auto& import = *function.add_opset_import();
+    import.set_domain("");
+    import.set_version(15);
+    auto& node = *function.add_node();
+    node.set_op_type("Neg");
+    node.add_input("x");
+    node.add_output("y");
+    const std::string bytes = proto.SerializeAsString();
+
+    Model model = Model::parse(std::as_bytes(std::span(bytes)));
+    EXPECT_TRUE(optimize(model).batch_norms.empty());
+    int calls = 0;
+    for (const ir::NodeId id : model.ir()->graph.nodes()) calls += model.ir()->graph.node(id).calls_function ? 1 : 0;
+    EXPECT_EQ(calls, 10);
+    for (const bool first : {false, true})
+      EXPECT_TRUE(fails_with(ErrorCode::kUnsupported,
+                             "not supported: function BatchNormalization of the model (BatchNormalization",
+                             [&] { Session(model, {.optimize = first}); }));
+  }
 }
 
 TEST(Optimize, ListsThePasses) {

@@ -388,6 +388,14 @@ TEST(Nodes, AttributesHaveTheTypeThatIsAskedFor) {
   EXPECT_TRUE(fails_with(kInvalid, "is not a string", [&] { (void)node.string_or("i", ""); }));
 }
 
+TEST(Nodes, ACallOfAFunctionIsNoOperator) {
+  Node node{.op_type = "Relu"};
+  EXPECT_TRUE(node.is("Relu") && node.is_onnx());
+  node.calls_function = true;
+  EXPECT_FALSE(node.is("Relu") || node.is_onnx());
+  EXPECT_TRUE(spec_like(node).calls_function);
+}
+
 TEST(Nodes, AreDescribedByNameOrOutput) {
   SmallGraph small;
   const NodeId named = small.graph.add_node({.op_type = "Neg", .name = "minus", .inputs = {small.x}});

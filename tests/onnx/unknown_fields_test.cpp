@@ -3,6 +3,8 @@
 
 #include <google/protobuf/unknown_field_set.h>
 
+#include <functional>
+
 namespace pli::test {
 
 namespace {
@@ -207,6 +209,36 @@ TEST(UnknownFields, AnAttributeOfATypeThatIsNotKnownSurvives) {
   const ir::Node& first = parsed.graph.node(parsed.graph.nodes().front());
   EXPECT_TRUE(std::holds_alternative<ir::Opaque>(first.attribute("strange")->value));
   EXPECT_TRUE(same_meaning(model, to_proto(parsed)));
+}
+
+TEST(UnknownFields, CallsOfFunctionsAreToldFromOperators) {
+  onnx::ModelProto model = full_model();
+  auto& function = *model.mutable_functions(0);
+  function.set_domain("ai.onnx");
+  function.set_name("Relu");
+  auto& graph = *model.mutable_graph();
+  onnx::GraphProto nested;
+  *nested.add_node() = node("Relu", {"x"}, {"n"});
+  *nested.add_node() = node("Neg", {"n"}, {"m"});
+  *graph.mutable_node(0)->add_attribute() = graph_attribute("body", nested);
+  const auto calls = [&] {
+    const ir::Model parsed = parse(model);
+    std::vector<std::string> names;
+    const std::function<void(const ir::Graph&)> visit = [&](const ir::Graph& each) {
+      for (const ir::NodeId id : each.nodes()) {
+        if (each.node(id).calls_function) names.push_back(each.name(each.node(id).outputs[0]));
+        ir::for_each_subgraph(each.node(id), [&](const ir::Subgraph& inner) { visit(*inner.graph); });
+      }
+    };
+    visit(parsed.graph);
+    EXPECT_TRUE(same_meaning(model, to_proto(parsed)));
+    return names;
+  };
+  EXPECT_EQ(calls(), (std::vector<std::string>{"n", "y"}));
+  add_unknown(function, 13, "an overload");
+  EXPECT_EQ(calls(), std::vector<std::string>{});
+  add_unknown(*graph.mutable_node(1), 8, "an overload");
+  EXPECT_EQ(calls(), std::vector<std::string>{"y"});
 }
 
 TEST(UnknownFields, TwoFunctionsOfOneNameMayDifferInTheirOverload) {
