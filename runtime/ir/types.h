@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -22,25 +23,30 @@ struct Id {
 using NodeId = Id<struct NodeTag>;
 using ValueId = Id<struct ValueTag>;
 
-/// One dimension of a declared or inferred type: a number, a named symbol, or not known.
+/// One dimension of a declared or inferred type: a number, a named symbol, or not known. Copies share the symbol's
+/// name: types are copied from value to value.
 class Dim {
  public:
   Dim() = default;
   Dim(int64_t value) : content_(value) {}  // NOLINT: a number is a dimension
-  Dim(std::string symbol) : content_(std::move(symbol)) {}
+  Dim(std::string symbol) : content_(std::make_shared<const std::string>(std::move(symbol))) {}
 
   bool known() const { return std::holds_alternative<int64_t>(content_); }
-  bool symbolic() const { return std::holds_alternative<std::string>(content_); }
+  bool symbolic() const { return std::holds_alternative<Symbol>(content_); }
   /// Only where known().
   int64_t value() const { return std::get<int64_t>(content_); }
   /// Only where symbolic().
-  const std::string& symbol() const { return std::get<std::string>(content_); }
+  const std::string& symbol() const { return *std::get<Symbol>(content_); }
 
   /// Certainly equal: the same number or the same symbol.
-  bool operator==(const Dim& other) const { return content_.index() != 0 && content_ == other.content_; }
+  bool operator==(const Dim& other) const {
+    if (known() && other.known()) return value() == other.value();
+    return symbolic() && other.symbolic() && symbol() == other.symbol();
+  }
 
  private:
-  std::variant<std::monostate, int64_t, std::string> content_;
+  using Symbol = std::shared_ptr<const std::string>;
+  std::variant<std::monostate, int64_t, Symbol> content_;
 };
 using Dims = std::vector<Dim>;
 

@@ -408,6 +408,9 @@ TEST(Types, DimensionsThatAreNotKnownAreNotEqual) {
   EXPECT_EQ(Dim(3), Dim(3));
   EXPECT_EQ(Dim("n"), Dim("n"));
   EXPECT_FALSE(Dim() == Dim());
+  const Dim symbol("batch");
+  const Dim copy = symbol;
+  EXPECT_EQ(&copy.symbol(), &symbol.symbol());
   EXPECT_FALSE(Dim("n") == Dim("m"));
   EXPECT_FALSE(Dim(3) == Dim("3"));
   EXPECT_EQ(to_string(kType), "float32[batch, 3]");

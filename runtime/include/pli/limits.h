@@ -15,7 +15,7 @@ struct Limits {
   /// Nodes of a model, nested graphs included.
   int64_t nodes = 1'000'000;
   /// Dimensions of a tensor in a file. Kernels take up to 12.
-  int rank = 1024;
+  int rank = 64;
   /// Bytes of one tensor that a session computes.
   int64_t tensor_bytes = int64_t{16} << 30;
   /// Bytes of one session's working memory: the arena and scratchpad of one call to run.
