@@ -222,22 +222,43 @@ void Graph::link_before(NodeId id, NodeId before) {
     last_ = id;
 }
 
+std::vector<Graph::CapturePlace> Graph::capture_places(const Node& node) {
+  std::vector<CapturePlace> places;
+  for (size_t i = 0; i < node.attributes.size(); ++i) {
+    const auto add = [&](const Subgraph& subgraph, size_t graph) {
+      for (size_t c = 0; c < subgraph.captures.size(); ++c)
+        places.push_back({static_cast<uint32_t>(i), static_cast<uint32_t>(graph), static_cast<uint32_t>(c)});
+    };
+    const AttributeValue& value = node.attributes[i].value;
+    if (const auto* one = std::get_if<Subgraph>(&value)) add(*one, 0);
+    if (const auto* many = std::get_if<std::vector<Subgraph>>(&value))
+      for (size_t g = 0; g < many->size(); ++g) add((*many)[g], g);
+  }
+  return places;
+}
+
+ValueId& Graph::captured_at(Node& node, const CapturePlace& place) {
+  AttributeValue& value = node.attributes[place.attribute].value;
+  auto* one = std::get_if<Subgraph>(&value);
+  Subgraph& subgraph = one ? *one : std::get<std::vector<Subgraph>>(value)[place.graph];
+  return subgraph.captures[place.capture];
+}
+
 void Graph::add_uses(NodeId id) {
-  const Node& node = record(id).node;
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i]) edit(node.inputs[i]).uses.insert({id, static_cast<int>(i)});
-  for_each_subgraph(node, [&](const Subgraph& subgraph) {
-    for (const ValueId captured : subgraph.captures) edit(captured).uses.insert({id, -1});
-  });
+  NodeRecord& user = record(id);
+  for (size_t i = 0; i < user.node.inputs.size(); ++i)
+    if (user.node.inputs[i]) edit(user.node.inputs[i]).uses.insert({id, static_cast<int>(i)});
+  user.captures = capture_places(user.node);
+  for (size_t i = 0; i < user.captures.size(); ++i)
+    edit(captured_at(user.node, user.captures[i])).uses.insert({id, -1 - static_cast<int>(i)});
 }
 
 void Graph::remove_uses(NodeId id) {
-  const Node& node = record(id).node;
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (node.inputs[i]) edit(node.inputs[i]).uses.erase({id, static_cast<int>(i)});
-  for_each_subgraph(node, [&](const Subgraph& subgraph) {
-    for (const ValueId captured : subgraph.captures) edit(captured).uses.erase({id, -1});
-  });
+  NodeRecord& user = record(id);
+  for (size_t i = 0; i < user.node.inputs.size(); ++i)
+    if (user.node.inputs[i]) edit(user.node.inputs[i]).uses.erase({id, static_cast<int>(i)});
+  for (size_t i = 0; i < user.captures.size(); ++i)
+    edit(captured_at(user.node, user.captures[i])).uses.erase({id, -1 - static_cast<int>(i)});
 }
 
 void Graph::note_constant(NodeId id) {
@@ -268,7 +289,8 @@ NodeId Graph::add_node(NodeSpec spec, NodeId before) {
                              .calls_function = spec.calls_function},
                     .previous = {},
                     .next = {},
-                    .alive = true});
+                    .alive = true,
+                    .captures = {}});
   link_before(id, before);
   ++node_count_;
   for (OutputSpec& output : spec.outputs) {
@@ -287,13 +309,14 @@ NodeId Graph::add_node(NodeSpec spec, NodeId before) {
 }
 
 void Graph::add_output(Output output) {
-  ++edit(output.value).output_uses;
+  edit(output.value).output_uses.push_back(outputs_.size());
   outputs_.push_back(std::move(output));
 }
 
 void Graph::bind_output(size_t index, ValueId id) {
-  ++edit(id).output_uses;
-  --edit(outputs_.at(index).value).output_uses;
+  edit(id).output_uses.push_back(index);
+  std::vector<size_t>& old = edit(outputs_.at(index).value).output_uses;
+  old.erase(std::ranges::find(old, index));
   outputs_[index].value = id;
 }
 
@@ -301,23 +324,17 @@ void Graph::replace_all_uses(ValueId from, ValueId to) {
   if (from == to) return;
   const std::set<Use> moved = std::exchange(edit(from).uses, {});
   for (const Use& use : moved) {
-    Node& node = record(use.node).node;
-    if (use.index >= 0) {
-      node.inputs[static_cast<size_t>(use.index)] = to;
-      continue;
-    }
-    const auto rebind = [&](Subgraph& subgraph) { std::ranges::replace(subgraph.captures, from, to); };
-    for (Attribute& attribute : node.attributes) {
-      if (auto* one = std::get_if<Subgraph>(&attribute.value))
-        rebind(*one);
-      else if (auto* many = std::get_if<std::vector<Subgraph>>(&attribute.value))
-        std::ranges::for_each(*many, rebind);
-    }
+    NodeRecord& user = record(use.node);
+    if (use.index >= 0)
+      user.node.inputs[static_cast<size_t>(use.index)] = to;
+    else
+      captured_at(user.node, user.captures[static_cast<size_t>(-1 - use.index)]) = to;
   }
   edit(to).uses.insert(moved.begin(), moved.end());
-  if (value(from).output_uses == 0) return;
-  for (size_t i = 0; i < outputs_.size(); ++i)
-    if (outputs_[i].value == from) bind_output(i, to);
+  const std::vector<size_t> outputs = std::exchange(edit(from).output_uses, {});
+  for (const size_t index : outputs) outputs_[index].value = to;
+  std::vector<size_t>& bound = edit(to).output_uses;
+  bound.insert(bound.end(), outputs.begin(), outputs.end());
 }
 
 void Graph::erase_node(NodeId id) {

@@ -79,7 +79,8 @@ std::string describe(const Graph& graph, const Node& node);
 
 enum class ValueKind { kInput, kInitializer, kNodeOutput, kCapture, kErased };
 
-/// A place where a value is used: input `index` of `node`, or -1 when graphs nested in `node` capture it.
+/// A place where a value is used: input `index` of `node`, or, below 0, one of the captures of the graphs nested in
+/// `node`: -1 for the first of the first graph, and so on through all of them.
 struct Use {
   NodeId node;
   int index = 0;
@@ -95,8 +96,8 @@ struct ValueRecord {
   /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one.
   std::optional<Tensor> constant;
   std::set<Use> uses;
-  int output_uses = 0;       // graph outputs bound to it
-  std::string extra;         // serialized ValueInfoProto as declared, or empty
+  std::vector<size_t> output_uses;  // the indices of the graph outputs bound to it, in no order
+  std::string extra;                // serialized ValueInfoProto as declared, or empty
   std::string tensor_extra;  // of an initializer: serialized TensorProto (or SparseTensorProto) without the payload
   bool opaque = false;       // an initializer or default whose payload only tensor_extra knows
   bool sparse = false;       // opaque, and tensor_extra is a SparseTensorProto
@@ -169,7 +170,7 @@ class Graph {
   NodeId producer(ValueId id) const { return value(id).producer; }
   const std::set<Use>& uses(ValueId id) const { return value(id).uses; }
   /// Bound to at least one graph output.
-  bool is_output(ValueId id) const { return value(id).output_uses > 0; }
+  bool is_output(ValueId id) const { return !value(id).output_uses.empty(); }
   /// Has exactly one use and is no graph output.
   bool has_single_use(ValueId id) const { return uses(id).size() == 1 && !is_output(id); }
   /// Has a name that was pinned.
@@ -243,10 +244,15 @@ class Graph {
   std::vector<std::string> value_infos;  // serialized ValueInfoProtos of names that no value has; kept
 
  private:
+  /// Where one of a node's captures stands.
+  struct CapturePlace {
+    uint32_t attribute = 0, graph = 0, capture = 0;
+  };
   struct NodeRecord {
     Node node;
     NodeId previous, next;
     bool alive = false;
+    std::vector<CapturePlace> captures;
   };
 
   ValueId add_value(ValueRecord record);
@@ -254,6 +260,8 @@ class Graph {
   ValueRecord& edit(ValueId id);
   void drop_value(ValueId id);
   void link_before(NodeId id, NodeId before);
+  static std::vector<CapturePlace> capture_places(const Node& node);
+  static ValueId& captured_at(Node& node, const CapturePlace& place);
   void add_uses(NodeId id);
   void remove_uses(NodeId id);
   void note_constant(NodeId id);

@@ -37,13 +37,14 @@ void Graph::verify() const {
       uses[static_cast<size_t>(used.index)].insert({id, index});
     };
     for (size_t i = 0; i < node.inputs.size(); ++i) use(node.inputs[i], static_cast<int>(i));
+    int captures = 0;
     for_each_subgraph(node, [&](const Subgraph& subgraph) {
       if (!subgraph.graph) broken(describe(*this, node) + " holds no graph");
       if (subgraph.captures.size() != subgraph.graph->captures().size())
         broken(describe(*this, node) + " has lost a capture");
       for (const ValueId captured : subgraph.captures) {
         if (!captured) broken(describe(*this, node) + " captures nothing");
-        use(captured, -1);
+        use(captured, --captures);
       }
       subgraph.graph->verify();
     });
@@ -55,15 +56,18 @@ void Graph::verify() const {
   }
   if (count != node_count_) broken("a node is lost");
 
-  std::vector<int> output_uses(values_.size(), 0);
-  for (const Output& output : outputs_) {
+  std::vector<std::vector<size_t>> output_uses(values_.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const Output& output = outputs_[i];
     (void)value(output.value);
     if (!defined[static_cast<size_t>(output.value.index)]) broken("output \"" + output.name + "\" is never made");
-    ++output_uses[static_cast<size_t>(output.value.index)];
+    output_uses[static_cast<size_t>(output.value.index)].push_back(i);
   }
   for (size_t i = 0; i < values_.size(); ++i) {
     if (values_[i].kind == ValueKind::kErased) continue;
-    if (values_[i].uses != uses[i] || output_uses[i] != values_[i].output_uses)
+    std::vector<size_t> bound = values_[i].output_uses;
+    std::ranges::sort(bound);
+    if (values_[i].uses != uses[i] || output_uses[i] != bound)
       broken("the uses of \"" + values_[i].name + "\" are wrong");
   }
 }

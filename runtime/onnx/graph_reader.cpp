@@ -137,6 +137,15 @@ class GraphReader {
     return capture;
   }
 
+  static void check_names(const google::protobuf::RepeatedPtrField<onnx::AttributeProto>& attributes) {
+    std::unordered_set<std::string_view> names;
+    for (const onnx::AttributeProto& attribute : attributes) {
+      if (attribute.name().empty()) fail(ErrorCode::kInvalidModel, "an attribute has no name");
+      if (!names.insert(attribute.name()).second)
+        fail(ErrorCode::kInvalidModel, "attribute {} is given twice", attribute.name());
+    }
+  }
+
   void add_node(onnx::NodeProto& proto) {
     ir::NodeSpec spec;
     spec.op_type = proto.op_type();
@@ -152,13 +161,10 @@ class GraphReader {
       if (!name.empty() && !spec.inputs.back())
         fail(ErrorCode::kInvalidModel, "nothing makes input {}, \"{}\"", i, name);
     }
-    for (const auto& attribute : extract(*proto.mutable_attribute())) {
-      if (attribute->name().empty()) fail(ErrorCode::kInvalidModel, "an attribute has no name");
-      if (std::ranges::find(spec.attributes, attribute->name(), &ir::Attribute::name) != spec.attributes.end())
-        fail(ErrorCode::kInvalidModel, "attribute {} is given twice", attribute->name());
-      spec.attributes.push_back(
-          read_attribute(*attribute, context_.limits, [&](onnx::GraphProto& nested) { return read_nested(nested); }));
-    }
+    check_names(proto.attribute());
+    for (const auto& attribute : extract(*proto.mutable_attribute()))
+      spec.attributes.push_back(read_attribute(*attribute, context_.limits, context_.payloads,
+                                               [&](onnx::GraphProto& nested) { return read_nested(nested); }));
     for (const std::string& name : proto.output()) spec.outputs.push_back(output_spec(name));
     proto.clear_input();
     proto.clear_output();
@@ -190,8 +196,8 @@ class GraphReader {
   void add_output(const onnx::ValueInfoProto& proto) {
     const std::string& name = proto.name();
     if (name.empty()) fail(ErrorCode::kInvalidModel, "a graph output has no name");
-    const bool repeated = std::ranges::find(graph_.outputs(), name, &ir::Output::name) != graph_.outputs().end();
-    if (repeated && !outer_) fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two outputs", name);
+    if (!output_names_.insert(name).second && !outer_)
+      fail(ErrorCode::kInvalidModel, "the name \"{}\" is given to two outputs", name);
     with_context(fmt::format("output \"{}\"", name), [&] {
       const ValueId value = resolve(name);
       if (!value) fail(ErrorCode::kInvalidModel, "nothing makes it");
@@ -226,6 +232,7 @@ class GraphReader {
   std::vector<ValueId> captured_;
   std::map<std::string, onnx::ValueInfoProto> declarations_;  // value_info that no value has taken yet
   std::unordered_map<std::string, const onnx::ValueInfoProto*> declared_outputs_;
+  ir::NameSet output_names_;
 };
 
 }  // namespace

@@ -35,10 +35,10 @@ class Chooser {
   }
 
   /// `wanted`, or a name after it that nothing has or would like to have.
-  std::string free_name(const std::string& wanted) const {
+  std::string free_name(const std::string& wanted) {
     if (!taken_.contains(wanted)) return wanted;
-    for (int64_t i = 1;; ++i) {
-      std::string candidate = fmt::format("{}_{}", wanted, i);
+    for (int64_t& i = counters_[wanted];;) {
+      std::string candidate = fmt::format("{}_{}", wanted, ++i);
       if (!taken_.contains(candidate) && !graph_.find(candidate)) return candidate;
     }
   }
@@ -68,6 +68,7 @@ class Chooser {
   bool nested_;
   SavedNames names_;
   ir::NameSet taken_;
+  std::unordered_map<std::string, int64_t> counters_;  // the last number tried behind a name
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <ctime>
 #include <functional>
 #include <random>
 
@@ -533,6 +534,47 @@ TEST(HostileLimits, EmptyMessagesAreCountedBeforeTheyAreMade) {
       fails_with(kLimit, "messages and strings", [&] { parse_graph(field(1, repeat(field(1, ""), 1'200'000))); }));
   EXPECT_TRUE(fails_with(kLimit, "messages and strings", [&] { parse_graph(repeat(field(9, ""), 1'200'000)); }));
   EXPECT_TRUE(fails_with(kInvalid, "protobuf group", [&] { parse_graph("\x9b\x06\x9c\x06"); }));
+}
+
+TEST(HostileLimits, ShortNodesAreNotTakenForEmptyMessages) {
+  ModelProto model = small_model();
+  graph(model).clear_node();
+  *graph(model).add_node() = node("Neg", {"x"}, {"0"});
+  for (int i = 1; i < 300'000; ++i)
+    *graph(model).add_node() = node("Neg", {fmt::format("{:x}", i - 1)}, {fmt::format("{:x}", i)});
+  graph(model).mutable_output(0)->set_name(fmt::format("{:x}", 299'999));
+  EXPECT_EQ(parse(model).graph.node_count(), 300'000u);
+}
+
+/// Processor time that `body` takes. Work that is quadratic in the sizes used here takes minutes without optimization.
+double seconds(const std::function<void()>& body) {
+  const std::clock_t start = std::clock();
+  body();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+TEST(HostileTime, ManyAttributesOfOneNode) {
+  ModelProto model = small_model();
+  for (int i = 0; i < 100'000; ++i) add_attribute(model, AttributeProto::INT).set_name(fmt::format("a{}", i));
+  EXPECT_LT(seconds([&] { parse(model); }), 10.0);
+}
+
+TEST(HostileTime, ManyOutputs) {
+  ModelProto model = small_model();
+  for (int i = 0; i < 100'000; ++i) {
+    *graph(model).add_node() = node("Neg", {"x"}, {fmt::format("o{}", i)});
+    graph(model).add_output()->set_name(fmt::format("o{}", i));
+  }
+  EXPECT_LT(seconds([&] { parse(model); }), 10.0);
+}
+
+TEST(HostileTime, ManyOutputsOfOneName) {
+  ModelProto model = small_model();
+  GraphProto body = nest(1);
+  for (int i = 0; i < 30'000; ++i) *body.add_output() = body.output(0);
+  *first(model).add_attribute() = graph_attribute("body", body);
+  const ir::Model parsed = parse(model);
+  EXPECT_LT(seconds([&] { serialize_model(parsed); }), 10.0);
 }
 
 TEST(HostileLimits, NodesDepthAndRank) {
