@@ -1,7 +1,5 @@
 #include "runtime/onnx/attribute_reader.h"
 
-#include "runtime/onnx/tensor_proto.h"
-
 #include <algorithm>
 
 namespace pli {
@@ -73,6 +71,7 @@ ir::AttributeValue take_tensors(onnx::AttributeProto& proto, const Limits& limit
 }
 
 ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, const Limits& limits,
+                              const SharedPayloads& shared,
                               const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested) {
   ir::AttributeValue value;
   switch (type) {
@@ -95,7 +94,7 @@ ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, c
       value = std::vector<std::string>(proto.strings().begin(), proto.strings().end());
       break;
     case onnx::AttributeProto::TENSOR:
-      if (std::optional<Tensor> tensor = take_tensor(*proto.mutable_t(), limits)) value = std::move(*tensor);
+      if (std::optional<Tensor> tensor = take_tensor(*proto.mutable_t(), limits, shared)) value = std::move(*tensor);
       break;
     case onnx::AttributeProto::TENSORS:
       value = take_tensors(proto, limits);
@@ -118,7 +117,7 @@ ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, c
 
 }  // namespace
 
-ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits,
+ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits, const SharedPayloads& shared,
                              const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested) {
   ir::Attribute attribute;
   attribute.name = proto.name();
@@ -127,7 +126,7 @@ ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits,
       fail(ErrorCode::kInvalidModel, "it refers to the function attribute \"{}\" outside of a function",
            proto.ref_attr_name());
     const AttributeType type = checked_type(proto);
-    attribute.value = take_value(proto, type, limits, read_nested);
+    attribute.value = take_value(proto, type, limits, shared, read_nested);
     proto.clear_name();
     if (!std::holds_alternative<ir::Opaque>(attribute.value)) {
       proto.clear_type();

@@ -2,6 +2,7 @@
 
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/proto.h"
+#include "runtime/onnx/tensor_proto.h"
 
 #include <pli/limits.h>
 
@@ -11,7 +12,7 @@ namespace pli {
 
 /// Takes an attribute apart. What it holds beside name and value, and values that the IR does not know, end in `extra`.
 /// kInvalidModel when the content is not that of the attribute's declared type.
-ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits,
+ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits, const SharedPayloads& shared,
                              const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested);
 
 }  // namespace pli

@@ -2,7 +2,6 @@
 
 #include "runtime/onnx/attribute_reader.h"
 #include "runtime/onnx/order.h"
-#include "runtime/onnx/tensor_proto.h"
 #include "runtime/onnx/type_proto.h"
 
 #include <algorithm>
@@ -75,7 +74,7 @@ class GraphReader {
     if (name.empty()) fail(ErrorCode::kInvalidModel, "an initializer has no name");
     proto.clear_name();
     with_context(fmt::format("initializer \"{}\"", name), [&] {
-      std::optional<Tensor> tensor = take_tensor(proto, context_.limits);
+      std::optional<Tensor> tensor = take_tensor(proto, context_.limits, context_.payloads);
       const ValueId input = graph_.find(name);
       if (!tensor) {
         ir::Type type = ir::Type::tensor(static_cast<DataType>(proto.data_type()),

@@ -3,6 +3,7 @@
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/functions.h"
 #include "runtime/onnx/proto.h"
+#include "runtime/onnx/tensor_proto.h"
 
 #include <pli/limits.h>
 
@@ -14,6 +15,7 @@ struct ModelContext {
   std::shared_ptr<const ir::OpsetImports> opsets;
   const Limits& limits;
   const std::set<FunctionKey>& functions;
+  const SharedPayloads& payloads;
 };
 
 /// Makes the main graph of a model that has been screened, nested graphs included, and frees `proto` piece by piece on

@@ -224,11 +224,13 @@ int64_t ExternalFile::add(std::span<const std::byte> payload) {
   // Readers that map the file like large tensors to start with a page.
   constexpr int64_t kPage = 4096;
   constexpr int64_t kLine = 64;
+  const auto [known, first] = offsets.try_emplace({payload.data(), payload.size()}, 0);
+  if (!first) return known->second;
   const int64_t alignment = payload.size() >= size_t{64} << 10 ? kPage : kLine;
   const int64_t offset = (size + alignment - 1) / alignment * alignment;
   parts.push_back({offset, payload});
   size = offset + static_cast<int64_t>(payload.size());
-  return offset;
+  return known->second = offset;
 }
 
 Wire write_graph(const ir::Graph& graph, const WriteOptions& options) {

@@ -3,6 +3,8 @@
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/wire.h"
 
+#include <map>
+#include <utility>
 #include <vector>
 
 namespace pli {
@@ -18,8 +20,9 @@ struct ExternalFile {
   bool attributes = false;  // tensors of attributes go there too, not only initializers
   std::vector<Part> parts;
   int64_t size = 0;
+  std::map<std::pair<const std::byte*, size_t>, int64_t> offsets;  // of payloads by where and how long they are
 
-  /// Lays `payload` out and returns its offset.
+  /// Lays `payload` out, unless it is there already, and returns its offset.
   int64_t add(std::span<const std::byte> payload);
 };
 

@@ -68,11 +68,13 @@ ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesyste
   ir::Model model;
   model.ir_version = proto.ir_version();
   model.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto));
-  model.has_external_data = screen(proto, folder, limits);
+  const Screened screened = screen(proto, folder, limits);
+  model.has_external_data = screened.has_external_data;
   const std::set<FunctionKey> functions = check_functions(proto, limits);
   for (const auto& function : extract(*proto.mutable_functions()))
     model.functions.push_back({function->domain(), function->name(), to_bytes(*function)});
-  model.graph = read_graph(*proto.mutable_graph(), {model.ir_version, model.opsets, limits, functions});
+  model.graph =
+      read_graph(*proto.mutable_graph(), {model.ir_version, model.opsets, limits, functions, screened.payloads});
   pin_trained(proto, model.graph);
   proto.clear_graph();
   proto.clear_ir_version();

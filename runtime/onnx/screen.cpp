@@ -5,6 +5,8 @@
 
 #include <charconv>
 #include <functional>
+#include <map>
+#include <tuple>
 
 namespace pli {
 
@@ -52,21 +54,28 @@ Range parse_range(const onnx::TensorProto& tensor) {
   return range;
 }
 
+/// The one way to write a location that stays inside of the model's folder.
+std::string normal_form(const std::string& location) {
+  return std::filesystem::path(location).lexically_normal().string();
+}
+
 bool has_inline_data(const onnx::TensorProto& tensor) {
   return !tensor.raw_data().empty() || tensor.float_data_size() > 0 || tensor.int32_data_size() > 0 ||
          tensor.string_data_size() > 0 || tensor.int64_data_size() > 0 || tensor.double_data_size() > 0 ||
          tensor.uint64_data_size() > 0;
 }
 
-/// Visits every tensor of a model that is marked as external, wherever it hides, and counts nodes and levels on the
-/// way.
+/// Visits every tensor of a model that is marked as external, wherever it hides, and counts levels on the way.
 class Walk {
  public:
-  Walk(const Limits& limits, std::function<void(onnx::TensorProto&)> visit)
+  /// `in_graph`: an initializer or a tensor attribute of the graph or of one nested in it, which becomes a Tensor.
+  Walk(const Limits& limits, std::function<void(onnx::TensorProto&, bool in_graph)> visit)
       : limits_(limits), visit_(std::move(visit)) {}
 
   void model(onnx::ModelProto& proto) {
+    in_graph_ = true;
     if (proto.has_graph()) graph(*proto.mutable_graph(), 0);
+    in_graph_ = false;
     for (onnx::FunctionProto& function : *proto.mutable_functions())
       with_context(fmt::format("function \"{}\"", function.name()), [&] { nodes(*function.mutable_node(), 0); });
     for (onnx::TrainingInfoProto& training : *proto.mutable_training_info()) {
@@ -79,7 +88,7 @@ class Walk {
   void graph(onnx::GraphProto& proto, int depth) {
     if (depth > limits_.graph_depth)
       fail(ErrorCode::kResourceLimit, "graphs are nested deeper than the limit of {}", limits_.graph_depth);
-    for (onnx::TensorProto& initializer : *proto.mutable_initializer()) tensor(initializer);
+    for (onnx::TensorProto& initializer : *proto.mutable_initializer()) tensor(initializer, in_graph_);
     for (onnx::SparseTensorProto& initializer : *proto.mutable_sparse_initializer()) sparse(initializer);
     nodes(*proto.mutable_node(), depth);
   }
@@ -94,8 +103,8 @@ class Walk {
   }
 
   void attribute(onnx::AttributeProto& proto, int depth) {
-    if (proto.has_t()) tensor(*proto.mutable_t());
-    for (onnx::TensorProto& each : *proto.mutable_tensors()) tensor(each);
+    if (proto.has_t()) tensor(*proto.mutable_t(), in_graph_);
+    for (onnx::TensorProto& each : *proto.mutable_tensors()) tensor(each, false);
     if (proto.has_sparse_tensor()) sparse(*proto.mutable_sparse_tensor());
     for (onnx::SparseTensorProto& each : *proto.mutable_sparse_tensors()) sparse(each);
     if (proto.has_g()) graph(*proto.mutable_g(), depth + 1);
@@ -103,16 +112,16 @@ class Walk {
   }
 
   void sparse(onnx::SparseTensorProto& proto) {
-    if (proto.has_values()) tensor(*proto.mutable_values());
-    if (proto.has_indices()) tensor(*proto.mutable_indices());
+    if (proto.has_values()) tensor(*proto.mutable_values(), false);
+    if (proto.has_indices()) tensor(*proto.mutable_indices(), false);
   }
 
-  void tensor(onnx::TensorProto& proto) {
+  void tensor(onnx::TensorProto& proto, bool in_graph) {
     if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
       if (proto.name().empty())
-        visit_(proto);
+        visit_(proto, in_graph);
       else
-        with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { visit_(proto); });
+        with_context(fmt::format("tensor \"{}\"", proto.name()), [&] { visit_(proto, in_graph); });
     } else {
       // Entries without the mark would be written back as if they meant something.
       proto.clear_external_data();
@@ -120,7 +129,8 @@ class Walk {
   }
 
   const Limits& limits_;
-  std::function<void(onnx::TensorProto&)> visit_;
+  std::function<void(onnx::TensorProto&, bool)> visit_;
+  bool in_graph_ = false;
 };
 
 /// Reads the payloads of external tensors of one model.
@@ -129,7 +139,8 @@ class ExternalReader {
   ExternalReader(const std::optional<std::filesystem::path>& folder, const Limits& limits)
       : folder_(folder), limits_(limits) {}
 
-  void bring_in(onnx::TensorProto& proto) {
+  /// `may_share`: what becomes of the tensor can share its payload.
+  void bring_in(onnx::TensorProto& proto, bool may_share) {
     if (!folder_) fail(ErrorCode::kInvalidModel, "a model that is read from memory can't have external data");
     if (has_inline_data(proto))
       fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
@@ -138,18 +149,38 @@ class ExternalReader {
     if (dtype == DataType::kString) fail(ErrorCode::kInvalidModel, "strings can't be external data");
     const Range range = parse_range(proto);
     const InputFile& source = open(range.location);
-    const int64_t length = checked_length(range, packed_bytes(dtype, elements), source.size());
-    bytes_ += length;  // can't overflow: it is checked after each term, and a term is at most a file's size
-    if (bytes_ > limits_.external_bytes)
-      fail(ErrorCode::kResourceLimit, "more external data than the limit of {} bytes", limits_.external_bytes);
-    std::string& raw = *proto.mutable_raw_data();
-    raw.resize(static_cast<size_t>(length));
-    source.read(range.offset, std::as_writable_bytes(std::span(raw)));
+    const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
+    const int64_t length = checked_length(range, wanted, source.size());
+    // The bytes of bools are normalized in place.
+    if (may_share && wanted && dtype != DataType::kBool && !proto.has_segment()) {
+      const auto [known, first] = shared_.try_emplace({file_name_, range.offset, length}, payloads_.size());
+      if (first) payloads_.push_back(std::make_shared<const std::string>(read(source, range.offset, length)));
+      refer_to_shared(proto, known->second);
+      return;
+    }
+    *proto.mutable_raw_data() = read(source, range.offset, length);
     proto.clear_external_data();
     proto.clear_data_location();
   }
 
+  SharedPayloads take_payloads() { return std::move(payloads_); }
+
  private:
+  /// Ranges that overlap would let a small file fill the memory.
+  std::string read(const InputFile& source, int64_t offset, int64_t length) {
+    constexpr int64_t kFreeBytes = int64_t{64} << 20;
+    constexpr int64_t kMostTimes = 2;
+    bytes_ += length;  // can't overflow: it is checked after each term, and a term is at most a file's size
+    if (bytes_ > limits_.external_bytes)
+      fail(ErrorCode::kResourceLimit, "more external data than the limit of {} bytes", limits_.external_bytes);
+    if ((bytes_ - kFreeBytes) / kMostTimes > file_bytes_)
+      fail(ErrorCode::kResourceLimit, "external tensors overlap: they take {} bytes of files of {}", bytes_,
+           file_bytes_);
+    std::string bytes(static_cast<size_t>(length), '\0');
+    source.read(offset, std::as_writable_bytes(std::span(bytes)));
+    return bytes;
+  }
+
   /// `wanted`: what the tensor takes; nothing when its data type is not known.
   static int64_t checked_length(const Range& range, std::optional<int64_t> wanted, int64_t file_size) {
     if (range.offset > file_size)
@@ -169,27 +200,36 @@ class ExternalReader {
       file_.reset();
       file_.emplace(InputFile::inside(*folder_, location));
       location_ = location;
+      file_name_ = normal_form(location);
+      if (files_.insert(file_name_).second)
+        file_bytes_ = checked_add(file_bytes_, file_->size()).value_or(std::numeric_limits<int64_t>::max());
     }
     return *file_;
   }
 
   const std::optional<std::filesystem::path>& folder_;
   const Limits& limits_;
-  int64_t bytes_ = 0;
+  int64_t bytes_ = 0;       // that have been read
+  int64_t file_bytes_ = 0;  // of all files together
+  std::set<std::string> files_;
   std::optional<InputFile> file_;  // the last one opened: most models have one
-  std::string location_;
+  std::string location_;           // as the model names it
+  std::string file_name_;          // the same in its normal form
+  SharedPayloads payloads_;
+  std::map<std::tuple<std::string, int64_t, int64_t>, size_t> shared_;  // file, offset, length -> which payload
 };
 
 }  // namespace
 
-bool screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
+Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
   ExternalReader reader(folder, limits);
-  bool found = false;
-  Walk(limits, [&](onnx::TensorProto& tensor) {
-    found = true;
-    reader.bring_in(tensor);
+  Screened screened;
+  Walk(limits, [&](onnx::TensorProto& tensor, bool in_graph) {
+    screened.has_external_data = true;
+    reader.bring_in(tensor, in_graph);
   }).model(model);
-  return found;
+  screened.payloads = reader.take_payloads();
+  return screened;
 }
 
 std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits) {

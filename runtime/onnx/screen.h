@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/onnx/proto.h"
+#include "runtime/onnx/tensor_proto.h"
 
 #include <pli/limits.h>
 
@@ -11,13 +12,18 @@
 
 namespace pli {
 
+struct Screened {
+  bool has_external_data = false;
+  SharedPayloads payloads;  // that tensors of the graph refer to
+};
+
 /// Walks everything in an untrusted model once, before anything is made of it: nested graphs, functions, sparse tensors
-/// and training graphs included. Counts levels, and brings the bytes of every external tensor in, so that
-/// none is left. Returns whether there were any.
+/// and training graphs included. Counts levels, and brings the bytes of every external tensor in, so that none is left:
+/// once where several tensors of the graph have the same.
 ///
 /// `folder` is where external data may lie; nothing when the model came from memory, which then may have none.
 /// kInvalidModel, kIo, kResourceLimit.
-bool screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits);
+Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits);
 
 /// The files that the external tensors of a model lie in, as the model names them. kInvalidModel, kResourceLimit.
 std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits);

@@ -38,6 +38,16 @@ Tensor from_raw(DataType dtype, Shape shape, std::unique_ptr<std::string> raw) {
   return Tensor::adopt(dtype, std::move(shape), owner, owner->data(), owner->size());
 }
 
+/// The shared payload that refer_to_shared chose.
+Tensor from_shared(DataType dtype, Shape shape, const onnx::TensorProto& proto, const SharedPayloads& shared) {
+  const std::shared_ptr<const std::string>& owner = shared.at(std::stoul(proto.external_data(0).value()));
+  if (owner->size() >= kAdoptedBytes)
+    return Tensor::adopt(dtype, std::move(shape), owner, owner->data(), owner->size());
+  Tensor tensor(dtype, std::move(shape));
+  std::ranges::copy(*owner, static_cast<char*>(tensor.mutable_raw()));
+  return tensor;
+}
+
 /// Entries of the width of the elements, as they lie.
 template <class Entry>
 Tensor from_entries(DataType dtype, Shape shape, const google::protobuf::RepeatedField<Entry>& entries) {
@@ -147,7 +157,41 @@ int64_t entries_for(Field field, DataType dtype, int64_t elements) {
   return complex ? elements * 2 : elements;
 }
 
+/// Of a tensor whose payload is not shared.
+Tensor take_own(onnx::TensorProto& proto, DataType dtype, int64_t elements) {
+  const Payload payload = find_payload(proto);
+  if (payload.entries > 0 && payload.field != Field::kRaw && payload.field != typed_field(dtype))
+    fail(ErrorCode::kInvalidModel, "{} can't hold {}", payload.name, to_string(dtype));
+  if (payload.entries > 0 && payload.field == Field::kRaw && dtype == DataType::kString)
+    fail(ErrorCode::kInvalidModel, "raw_data can't hold strings");
+  const int64_t wanted = entries_for(payload.field, dtype, elements);
+  if (payload.entries != wanted) mismatch(proto, payload.name, payload.entries, wanted);
+
+  Shape shape(proto.dims().begin(), proto.dims().end());
+  if (payload.entries == 0) return Tensor(dtype, std::move(shape));
+  switch (payload.field) {
+    case Field::kRaw:
+      return from_raw(dtype, std::move(shape), std::unique_ptr<std::string>(proto.release_raw_data()));
+    case Field::kFloat:
+      return from_entries(dtype, std::move(shape), proto.float_data());
+    case Field::kInt32:
+      return from_int32_data(dtype, std::move(shape), proto.int32_data());
+    case Field::kString:
+      return from_strings(std::move(shape), *proto.mutable_string_data());
+    case Field::kInt64:
+      return from_entries(dtype, std::move(shape), proto.int64_data());
+    case Field::kDouble:
+      return from_entries(dtype, std::move(shape), proto.double_data());
+    case Field::kUint64:
+      break;
+  }
+  return dtype == DataType::kUint32 ? from_wide_entries<uint32_t>(dtype, std::move(shape), proto.uint64_data())
+                                    : from_entries(dtype, std::move(shape), proto.uint64_data());
+}
+
 void clear_payload(onnx::TensorProto& proto) {
+  proto.clear_external_data();
+  proto.clear_data_location();
   proto.clear_raw_data();
   proto.clear_float_data();
   proto.clear_int32_data();
@@ -180,49 +224,19 @@ int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits) {
   return elements;
 }
 
-std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits) {
+void refer_to_shared(onnx::TensorProto& proto, size_t index) {
+  proto.clear_external_data();
+  proto.add_external_data()->set_value(std::to_string(index));
+}
+
+std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits, const SharedPayloads& shared) {
   const int64_t elements = checked_elements(proto, limits);
   const auto dtype = static_cast<DataType>(proto.data_type());
   if (proto.has_segment() || (bit_width(dtype) == 0 && dtype != DataType::kString)) return std::nullopt;
 
-  const Payload payload = find_payload(proto);
-  if (payload.entries > 0 && payload.field != Field::kRaw && payload.field != typed_field(dtype))
-    fail(ErrorCode::kInvalidModel, "{} can't hold {}", payload.name, to_string(dtype));
-  if (payload.entries > 0 && payload.field == Field::kRaw && dtype == DataType::kString)
-    fail(ErrorCode::kInvalidModel, "raw_data can't hold strings");
-  const int64_t wanted = entries_for(payload.field, dtype, elements);
-  if (payload.entries != wanted) mismatch(proto, payload.name, payload.entries, wanted);
-
-  Shape shape(proto.dims().begin(), proto.dims().end());
-  Tensor tensor;
-  if (payload.entries == 0) {
-    tensor = Tensor(dtype, std::move(shape));
-  } else {
-    switch (payload.field) {
-      case Field::kRaw:
-        tensor = from_raw(dtype, std::move(shape), std::unique_ptr<std::string>(proto.release_raw_data()));
-        break;
-      case Field::kFloat:
-        tensor = from_entries(dtype, std::move(shape), proto.float_data());
-        break;
-      case Field::kInt32:
-        tensor = from_int32_data(dtype, std::move(shape), proto.int32_data());
-        break;
-      case Field::kString:
-        tensor = from_strings(std::move(shape), *proto.mutable_string_data());
-        break;
-      case Field::kInt64:
-        tensor = from_entries(dtype, std::move(shape), proto.int64_data());
-        break;
-      case Field::kDouble:
-        tensor = from_entries(dtype, std::move(shape), proto.double_data());
-        break;
-      case Field::kUint64:
-        tensor = dtype == DataType::kUint32 ? from_wide_entries<uint32_t>(dtype, std::move(shape), proto.uint64_data())
-                                            : from_entries(dtype, std::move(shape), proto.uint64_data());
-        break;
-    }
-  }
+  Tensor tensor = proto.data_location() == onnx::TensorProto::EXTERNAL
+                      ? from_shared(dtype, Shape(proto.dims().begin(), proto.dims().end()), proto, shared)
+                      : take_own(proto, dtype, elements);
   clear_payload(proto);
   proto.clear_dims();
   proto.clear_data_type();

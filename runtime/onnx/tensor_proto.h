@@ -5,7 +5,10 @@
 
 #include <pli/limits.h>
 
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace pli {
 
@@ -15,11 +18,18 @@ int64_t checked_elements(std::span<const int64_t> shape, const Limits& limits);
 /// The same for a tensor, its data type and its size in bytes.
 int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits);
 
+/// Payloads that several tensors may have in common.
+using SharedPayloads = std::vector<std::shared_ptr<const std::string>>;
+
+/// Lets `proto` refer to a shared payload, of the size that it takes, in the place of external data.
+void refer_to_shared(onnx::TensorProto& proto, size_t index);
+
 /// Moves type, shape and payload out of `proto`, which keeps the rest (name, doc string, unknown fields). Raw data is
 /// moved without being copied; typed data becomes raw. Nothing for tensors that only their bytes describe: a data type
 /// without a known width, a segment of a larger tensor; then `proto` is unchanged. External data must have been brought
-/// in before. kInvalidModel when the payload does not fit type and shape exactly.
-std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits);
+/// in before, into `proto` or among those that are shared. kInvalidModel when the payload does not fit type and shape
+/// exactly.
+std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits, const SharedPayloads& shared = {});
 
 /// Puts type, shape and string payload into `proto`; the bytes of other payloads are left to the caller.
 void put_tensor_header(onnx::TensorProto& proto, const Tensor& tensor);

@@ -247,6 +247,85 @@ TEST(ExternalTensors, MayLieInFoldersBelowAndShareAFile) {
   EXPECT_EQ(loaded.graph.constant_of(loaded.graph.find("q"))->data<float>()[1], 4);
 }
 
+TEST(ExternalTensors, ThoseWithTheSameBytesShareThem) {
+  const TemporaryFolder folder;
+  constexpr int64_t kFloats = 1 << 18;
+  write_file(folder / "w", bytes_of(ramp(kFloats, 0)));
+  onnx::ModelProto model = small_model();
+  onnx::GraphProto nested;
+  for (int i = 0; i < 1000; ++i) {
+    TensorProto tensor = floats(fmt::format("t{}", i), {kFloats}, {});
+    make_external(tensor, i % 2 == 0 ? "w" : "./w", i % 3 == 0 ? "0" : "", "");
+    if (i < 998) {
+      *model.mutable_graph()->add_initializer() = tensor;
+    } else if (i == 998) {
+      *nested.add_initializer() = tensor;
+    } else {
+      auto& attribute = *model.mutable_graph()->mutable_node(0)->add_attribute();
+      attribute.set_name("value");
+      attribute.set_type(onnx::AttributeProto::TENSOR);
+      *attribute.mutable_t() = tensor;
+    }
+  }
+  *model.mutable_graph()->mutable_node(0)->add_attribute() = graph_attribute("body", nested);
+  write_file(folder / "m.onnx", model.SerializeAsString());
+  const ir::Model loaded = load_model(folder / "m.onnx", {});
+  const Tensor& first = *loaded.graph.constant_of(loaded.graph.find("t0"));
+  EXPECT_EQ(first.data<float>()[7], 7);
+  for (int i = 1; i < 998; ++i)
+    ASSERT_EQ(loaded.graph.constant_of(loaded.graph.find(fmt::format("t{}", i)))->bytes().data(), first.bytes().data());
+  const ir::Node& node = loaded.graph.node(loaded.graph.nodes().front());
+  EXPECT_EQ(std::get<Tensor>(node.attribute("value")->value).bytes().data(), first.bytes().data());
+  const auto& body = *std::get<ir::Subgraph>(node.attribute("body")->value).graph;
+  EXPECT_EQ(body.constant_of(body.find("t998"))->bytes().data(), first.bytes().data());
+
+  // What is shared in memory is written once.
+  save_model(loaded, folder / "copy.onnx", ExternalData::kAlways);
+  EXPECT_EQ(std::filesystem::file_size(folder / "copy.onnx.data"), static_cast<size_t>(kFloats) * sizeof(float));
+  const ir::Model copy = load_model(folder / "copy.onnx", {});
+  EXPECT_TRUE(identical(*copy.graph.constant_of(copy.graph.find("t997")), first));
+}
+
+TEST(ExternalTensors, BoolsAndOtherTypesOfTheSameBytesAreApart) {
+  const TemporaryFolder folder;
+  write_file(folder / "w", std::string(2000, '\x07'));
+  onnx::ModelProto model = small_model();
+  for (const auto& [name, dtype] : {std::pair("bools", TensorProto::BOOL), {"bytes", TensorProto::UINT8}}) {
+    TensorProto& tensor = *model.mutable_graph()->add_initializer() = floats(name, {2000}, {});
+    tensor.set_data_type(dtype);
+    make_external(tensor, "w", "", "");
+  }
+  write_file(folder / "m.onnx", model.SerializeAsString());
+  const ir::Model loaded = load_model(folder / "m.onnx", {});
+  EXPECT_EQ(loaded.graph.constant_of(loaded.graph.find("bytes"))->data<uint8_t>()[1999], 7);
+  EXPECT_EQ(loaded.graph.constant_of(loaded.graph.find("bools"))->bytes()[1999], std::byte{1});
+}
+
+TEST(ExternalTensors, CanNotMakeMuchOfASmallFile) {
+  const TemporaryFolder folder;
+  write_file(folder / "w", std::string(1 << 20, 'w'));
+  onnx::ModelProto overlapping = small_model();
+  onnx::ModelProto repeated = small_model();
+  auto& function = *repeated.add_functions();
+  function.set_name("f");
+  function.set_domain("custom");
+  for (int i = 0; i < 100; ++i) {
+    TensorProto tensor = floats(fmt::format("t{}", i), {(1 << 20) - 100}, {});
+    tensor.set_data_type(TensorProto::INT8);
+    make_external(tensor, "w", std::to_string(i), "");
+    *overlapping.mutable_graph()->add_initializer() = tensor;
+    auto& attribute = *(*function.add_node() = node("Constant", {}, {fmt::format("c{}", i)})).add_attribute();
+    attribute.set_name("value");
+    *attribute.mutable_t() = tensor;
+    attribute.mutable_t()->mutable_external_data(1)->set_value("0");
+  }
+  for (const onnx::ModelProto& model : {overlapping, repeated}) {
+    write_file(folder / "m.onnx", model.SerializeAsString());
+    EXPECT_TRUE(
+        fails_with(ErrorCode::kResourceLimit, "external tensors overlap", [&] { load_model(folder / "m.onnx", {}); }));
+  }
+}
+
 TEST(ExternalTensors, OfTypesThatAreNotKnownAreKept) {
   const TemporaryFolder folder;
   write_file(folder / "w", "0123456789");

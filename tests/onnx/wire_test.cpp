@@ -47,12 +47,14 @@ TEST(Wire, AnEmptyMessageIsAField) {
   EXPECT_TRUE(model.has_graph());
 }
 
-/// 40 tensors of 64 MiB that share their payload: more than one file holds, in little memory.
+/// 80 tensors of 64 MiB that overlap in memory, each an element behind the one before: more than one file holds.
 TEST(WriteGraph, LaysOutMoreThan4GiB) {
   ir::Graph graph(std::make_shared<ir::OpsetImports>(ir::OpsetImports{{"", 15}}));
-  const Tensor part(DataType::kFloat32, {64, 1 << 18});
-  for (int i = 0; i < 80; ++i) graph.add_initializer(fmt::format("w{}", i), part);
-  EXPECT_GT(write_graph(graph, {}).size(), int64_t{80} * 64 << 20);
+  const auto memory = std::make_shared<const std::vector<float>>((64 << 18) + 80);
+  for (size_t i = 0; i < 80; ++i)
+    graph.add_initializer(fmt::format("w{}", i), Tensor::adopt(DataType::kFloat32, {64, 1 << 18}, memory,
+                                                               memory->data() + i, size_t{64} << 20));
+  EXPECT_GT(write_graph(graph, nullptr).size(), int64_t{80} * 64 << 20);
   ExternalFile data{.location = "w.data"};
   const Wire wire = write_graph(graph, {.external = &data});
   EXPECT_LT(wire.size(), 10000);

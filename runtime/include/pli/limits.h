@@ -8,7 +8,7 @@ namespace pli {
 struct Limits {
   /// Bytes of a model file. Protobuf itself ends at 2 GiB - 1.
   int64_t model_bytes = (int64_t{1} << 31) - 1;
-  /// Bytes of all external data of a model together.
+  /// Bytes of all external data of a model together; what several tensors share counts once.
   int64_t external_bytes = int64_t{64} << 30;
   /// Levels of graphs nested in nodes.
   int graph_depth = 32;
