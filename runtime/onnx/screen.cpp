@@ -234,7 +234,9 @@ Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::pa
 
 std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits) {
   std::set<std::string> locations;
-  Walk(limits, [&](const onnx::TensorProto& tensor) { locations.insert(parse_range(tensor).location); }).model(model);
+  Walk(limits, [&](const onnx::TensorProto& tensor, bool) {
+    locations.insert(normal_form(parse_range(tensor).location));
+  }).model(model);
   return locations;
 }
 

@@ -25,7 +25,8 @@ struct Screened {
 /// kInvalidModel, kIo, kResourceLimit.
 Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits);
 
-/// The files that the external tensors of a model lie in, as the model names them. kInvalidModel, kResourceLimit.
+/// The files that the external tensors of a model lie in, relative to its folder and without detours ("./").
+/// kInvalidModel, kResourceLimit.
 std::set<std::string> external_locations(onnx::ModelProto& model, const Limits& limits);
 
 }  // namespace pli

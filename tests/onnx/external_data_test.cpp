@@ -152,6 +152,18 @@ TEST(TwoFiles, AReplacedModelCanNotHaveOtherFilesRemoved) {
   }
 }
 
+TEST(TwoFiles, ASecondFileIsKnownHoweverItsPlaceIsWritten) {
+  const TemporaryFolder folder;
+  for (const char* location : {"./m.onnx.data", ".//./m.onnx.data"}) {
+    onnx::ModelProto model = small_model();
+    write_file(folder / "m.onnx.data", model.graph().initializer(0).raw_data());
+    make_external(*model.mutable_graph()->mutable_initializer(0), location, "", "");
+    write_file(folder / "m.onnx", model.SerializeAsString());
+    save(small_model(), folder / "m.onnx");
+    EXPECT_EQ(folder.names(), std::vector<std::string>{"m.onnx"});
+  }
+}
+
 TEST(TwoFiles, OneFileOverTwoRemovesTheSecond) {
   const TemporaryFolder folder;
   save(large_model(), folder / "m.onnx", ExternalData::kAlways);

@@ -18,7 +18,8 @@ struct Model;
 /// How `Model::save` lays weights out on disk.
 enum class ExternalData {
   kAuto,    // as the model was loaded: one file or two; two when one would pass 2 GiB
-  kAlways,  // weights of 1 KiB and more go to a second file beside the first, named <file>.data
+  kAlways,  // weights of 1 KiB and more go to a second file beside the first, named <file>.data, or <file>.<n>.data
+            // where there is such a file already
   kNever,   // one file; kResourceLimit when it would pass 2 GiB
 };
 
@@ -33,7 +34,9 @@ class PLI_API Model {
   /// The same from memory. External data is refused: there is no folder that it could lie in.
   static Model parse(std::span<const std::byte> bytes, const Limits& limits = {});
 
-  /// Writes the model: whole or not at all, also when the process is killed. The same model gives the same bytes.
+  /// Writes the model: whole or not at all, also when the process is killed. The same model gives the same bytes; in
+  /// two files it does where the second has the same name. A model at `path` is replaced, and then its second file is
+  /// removed if it is named <file>.data or <file>.<n>.data; every other file stays.
   /// kIo when `path` can't be written or is a symbolic link or no regular file; then an old file at `path` is as
   /// before.
   void save(const std::filesystem::path& path, ExternalData external = ExternalData::kAuto) const;
