@@ -21,9 +21,6 @@ constexpr std::array kPasses = std::to_array<Pass>({
      fold_batch_norm},
 });
 
-/// The first IR version in which an initializer need not be an input.
-constexpr int64_t kFreeInitializers = 4;
-
 /// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
 constexpr int kMostRounds = 64;
 
@@ -69,11 +66,12 @@ int64_t run_pass(const Pass& pass, Context& context, double& ms) {
 /// to become one of version 4, its old initializers no inputs any more.
 void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Report& report) {
   const auto made = [&](ir::ValueId id) { return static_cast<size_t>(id.index) >= values_before; };
-  if (model.ir_version >= kFreeInitializers || std::ranges::none_of(model.graph.initializers(), made)) return;
+  const int64_t version = ir::saved_ir_version(model);
+  if (version == model.ir_version || std::ranges::none_of(model.graph.initializers(), made)) return;
   const std::vector<std::string> frozen = model.graph.freeze_defaults();
   report.notes.push_back(fmt::format("the model's IR version {} became {}: its {} initializers are no inputs any more",
-                                     model.ir_version, kFreeInitializers, frozen.size()));
-  model.ir_version = kFreeInitializers;
+                                     model.ir_version, version, frozen.size()));
+  model.ir_version = version;
   model.graph.erase_dead();
   names.settle();
   model.graph.verify();
@@ -100,7 +98,7 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   if (options.freeze_initializers)
     if (const auto frozen = graph.freeze_defaults(); !frozen.empty()) {
       report.notes.push_back(fmt::format("{} initializers are no inputs any more, as asked for", frozen.size()));
-      model.ir_version = std::max(model.ir_version, kFreeInitializers);
+      model.ir_version = std::max(model.ir_version, ir::kFreeInitializers);
     }
 
   const size_t values_before = graph.value_limit();

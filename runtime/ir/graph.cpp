@@ -371,4 +371,8 @@ int64_t Graph::erase_dead() {
   return erased;
 }
 
+int64_t saved_ir_version(const Model& model) {
+  return model.graph.initializers().empty() ? model.ir_version : std::max(model.ir_version, kFreeInitializers);
+}
+
 }  // namespace pli::ir

@@ -291,6 +291,9 @@ struct Function {
   std::string proto;  // serialized FunctionProto
 };
 
+/// The first version of ONNX's format whose initializers need not be inputs.
+inline constexpr int64_t kFreeInitializers = 4;
+
 struct Model {
   int64_t ir_version = 0;
   std::shared_ptr<const OpsetImports> opsets;
@@ -300,6 +303,10 @@ struct Model {
   std::string
       extra;  // serialized ModelProto of all that is not above (producer, metadata, opset imports as they came, ...)
 };
+
+/// The version that the model has to be saved under: its own, or kFreeInitializers where an older one has an
+/// initializer that is no input.
+int64_t saved_ir_version(const Model& model);
 
 /// Calls `visit(const Subgraph&)` for each graph that the node holds.
 template <class Visit>

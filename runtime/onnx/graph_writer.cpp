@@ -22,8 +22,8 @@ constexpr size_t kLeastExternalBytes = 1024;
 
 class GraphWriter {
  public:
-  GraphWriter(const ir::Graph& graph, const WriteOptions& options, bool nested, std::span<const std::string> captured)
-      : graph_(graph), options_(options), names_(choose_names(graph, nested, captured)) {}
+  GraphWriter(const ir::Graph& graph, ExternalFile* external, bool nested, std::span<const std::string> captured)
+      : graph_(graph), external_(external), names_(choose_names(graph, nested, captured)) {}
 
   Wire write() {
     write_nodes();
@@ -34,15 +34,14 @@ class GraphWriter {
     }
     for_each_value([&](ValueId id) { write_initializer(id); });
     for (const ValueId id : graph_.inputs())
-      if (!dropped(id))
-        write_declaration(GraphProto::kInputFieldNumber, graph_.value(id).extra, name(id), graph_.type(id));
+      write_declaration(GraphProto::kInputFieldNumber, graph_.value(id).extra, name(id), graph_.type(id));
     for (size_t i = 0; i < graph_.outputs().size(); ++i) {
       const ir::Output& output = graph_.outputs()[i];
       write_declaration(GraphProto::kOutputFieldNumber, output.extra, names_.outputs[i].name, output.type);
     }
     for_each_value([&](ValueId id) {
       const ValueRecord& record = graph_.value(id);
-      if (!record.extra.empty() && (record.kind != ValueKind::kInput || dropped(id)))
+      if (!record.extra.empty() && record.kind != ValueKind::kInput)
         write_declaration(GraphProto::kValueInfoFieldNumber, record.extra, name(id), record.type);
     });
     for (const std::string& declaration : graph_.value_infos)
@@ -54,16 +53,15 @@ class GraphWriter {
   Wire write_tensor(TensorProto proto, const Tensor& tensor, bool initializer) const {
     put_tensor_header(proto, tensor);
     const std::span<const std::byte> payload = tensor.bytes();
-    const bool external =
-        options_.external && payload.size() >= kLeastExternalBytes && (initializer || options_.external->attributes);
+    const bool external = external_ && payload.size() >= kLeastExternalBytes && (initializer || external_->attributes);
     if (external) {
       const auto add = [&](const char* key, std::string value) {
         onnx::StringStringEntryProto& entry = *proto.add_external_data();
         entry.set_key(key);
         entry.set_value(std::move(value));
       };
-      add("location", options_.external->location);
-      add("offset", std::to_string(options_.external->add(payload)));
+      add("location", external_->location);
+      add("offset", std::to_string(external_->add(payload)));
       add("length", std::to_string(payload.size()));
       proto.set_data_location(TensorProto::EXTERNAL);
     }
@@ -76,7 +74,7 @@ class GraphWriter {
   Wire write_nested(const ir::Subgraph& subgraph) const {
     std::vector<std::string> captured;
     for (const ValueId id : subgraph.captures) captured.push_back(name(id));
-    return GraphWriter(*subgraph.graph, options_, true, captured).write();
+    return GraphWriter(*subgraph.graph, external_, true, captured).write();
   }
 
  private:
@@ -86,11 +84,6 @@ class GraphWriter {
   void for_each_value(Visit&& visit) const {
     for (int32_t i = 0; i < static_cast<int32_t>(graph_.value_limit()); ++i)
       if (graph_.alive(ValueId{i})) visit(ValueId{i});
-  }
-
-  bool dropped(ValueId input) const {
-    const ValueRecord& record = graph_.value(input);
-    return options_.drop_constant_inputs && record.kind == ValueKind::kInput && record.payload && record.constant;
   }
 
   void append_bytes(int field, std::string_view message) {
@@ -154,7 +147,7 @@ class GraphWriter {
   Wire write_attribute(const ir::Attribute& attribute) const;
 
   const ir::Graph& graph_;
-  const WriteOptions& options_;
+  ExternalFile* external_;
   SavedNames names_;
   Wire wire_;
 };
@@ -233,8 +226,8 @@ int64_t ExternalFile::add(std::span<const std::byte> payload) {
   return known->second = offset;
 }
 
-Wire write_graph(const ir::Graph& graph, const WriteOptions& options) {
-  return GraphWriter(graph, options, false, {}).write();
+Wire write_graph(const ir::Graph& graph, ExternalFile* external) {
+  return GraphWriter(graph, external, false, {}).write();
 }
 
 }  // namespace pli

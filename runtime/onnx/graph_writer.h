@@ -26,12 +26,8 @@ struct ExternalFile {
   int64_t add(std::span<const std::byte> payload);
 };
 
-struct WriteOptions {
-  ExternalFile* external = nullptr;   // null: everything goes into the one file
-  bool drop_constant_inputs = false;  // inputs that an initializer makes constant become plain initializers
-};
-
 /// A GraphProto of the graph. The payloads of large tensors stay where they are: the graph must outlive the result.
-Wire write_graph(const ir::Graph& graph, const WriteOptions& options);
+/// `external`: null when everything goes into the one file.
+Wire write_graph(const ir::Graph& graph, ExternalFile* external);
 
 }  // namespace pli

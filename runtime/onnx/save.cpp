@@ -14,9 +14,6 @@ namespace {
 
 constexpr int64_t kMostBytes = std::numeric_limits<int32_t>::max();
 
-/// The first version of ONNX's format whose initializers need not be inputs.
-constexpr int64_t kFreeInitializers = 4;
-
 /// The first version that names its operator sets.
 constexpr int64_t kOpsetImports = 3;
 
@@ -43,13 +40,9 @@ void put_opsets(onnx::ModelProto& proto, const ir::OpsetImports& opsets) {
   for (auto& import : imports) proto.mutable_opset_import()->AddAllocated(import.release());
 }
 
-/// Whether the graph has an initializer that is no input.
-bool has_free_initializer(const ir::Graph& graph) { return !graph.initializers().empty(); }
-
 Wire write_model(const ir::Model& model, ExternalFile* external) {
   auto proto = from_bytes<onnx::ModelProto>(model.extra);
-  const bool raised = model.ir_version < kFreeInitializers && has_free_initializer(model.graph);
-  proto.set_ir_version(raised ? kFreeInitializers : model.ir_version);
+  proto.set_ir_version(ir::saved_ir_version(model));
   put_opsets(proto, *model.opsets);
   Wire wire;
   wire.append(to_bytes(proto));
@@ -58,8 +51,7 @@ Wire write_model(const ir::Model& model, ExternalFile* external) {
     bytes.append(function.proto);
     wire.append_message(onnx::ModelProto::kFunctionsFieldNumber, std::move(bytes));
   }
-  wire.append_message(onnx::ModelProto::kGraphFieldNumber,
-                      write_graph(model.graph, {.external = external, .drop_constant_inputs = raised}));
+  wire.append_message(onnx::ModelProto::kGraphFieldNumber, write_graph(model.graph, external));
   return wire;
 }
 

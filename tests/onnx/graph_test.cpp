@@ -287,8 +287,16 @@ TEST(Defaults, AnInitializerThatIsNoInputRaisesTheIrVersion) {
   (void)scaled;
   const onnx::ModelProto saved = to_proto(parsed);
   EXPECT_EQ(saved.ir_version(), 4);
-  EXPECT_EQ(saved.graph().input_size(), 1);  // w was an input for the old version's sake only
+  EXPECT_EQ(saved.graph().input_size(), 2);  // what the model takes does not change by saving
   EXPECT_EQ(saved.graph().initializer_size(), 2);
+}
+
+TEST(Defaults, StayInputsOfAnOldModelThatBreaksItsVersionsRule) {
+  onnx::ModelProto model = model_with_default(3);
+  *model.mutable_graph()->add_initializer() = floats("free", {1}, {1});
+  onnx::ModelProto expected = model;
+  expected.set_ir_version(4);
+  EXPECT_TRUE(same_meaning(expected, round_trip(model)));
 }
 
 TEST(Defaults, OpaqueOnesStayWithTheirInputs) {

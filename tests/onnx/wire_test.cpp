@@ -56,7 +56,7 @@ TEST(WriteGraph, LaysOutMoreThan4GiB) {
                                                                memory->data() + i, size_t{64} << 20));
   EXPECT_GT(write_graph(graph, nullptr).size(), int64_t{80} * 64 << 20);
   ExternalFile data{.location = "w.data"};
-  const Wire wire = write_graph(graph, {.external = &data});
+  const Wire wire = write_graph(graph, &data);
   EXPECT_LT(wire.size(), 10000);
   ASSERT_EQ(data.parts.size(), 80u);
   EXPECT_EQ(data.parts[79].offset, int64_t{79} * 64 << 20);
@@ -73,10 +73,10 @@ TEST(WriteGraph, AttributesGoToTheSecondFileOnlyWhenAsked) {
                   .outputs = {{.name = "c"}},
                   .attributes = {{.name = "value", .value = part, .extra = {}}}});
   ExternalFile initializers{.location = "w.data"};
-  EXPECT_GT(write_graph(graph, {.external = &initializers}).size(), 4096);
+  EXPECT_GT(write_graph(graph, &initializers).size(), 4096);
   EXPECT_TRUE(initializers.parts.empty());
   ExternalFile all{.location = "w.data", .attributes = true};
-  EXPECT_LT(write_graph(graph, {.external = &all}).size(), 1000);
+  EXPECT_LT(write_graph(graph, &all).size(), 1000);
   EXPECT_EQ(all.parts.size(), 1u);
 }
 
