@@ -91,7 +91,7 @@ onnx::ModelProto parse_file(const InputFile& file, const Limits& limits) {
   check_size(file.size(), limits);
   {
     google::protobuf::io::FileInputStream stream(file.descriptor());
-    check_records(stream, limits);
+    check_records(stream, *onnx::ModelProto::descriptor(), file.size(), limits);
   }
   if (::lseek(file.descriptor(), 0, SEEK_SET) != 0)
     fail(ErrorCode::kIo, "can't be read: {}", std::error_code(errno, std::generic_category()).message());
@@ -120,7 +120,7 @@ ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
   check_size(static_cast<int64_t>(bytes.size()), limits);
   const int size = static_cast<int>(bytes.size());
   google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
-  check_records(stream, limits);
+  check_records(stream, *onnx::ModelProto::descriptor(), size, limits);
   onnx::ModelProto proto;
   if (!proto.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, kNoModel);
   return read_model(proto, std::nullopt, limits);

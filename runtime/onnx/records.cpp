@@ -1,11 +1,12 @@
 #include "runtime/onnx/records.h"
 
-#include "runtime/core/checked.h"
 #include "runtime/onnx/proto.h"
 
-#include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/message.h>
 #include <google/protobuf/wire_format_lite.h>
+
+#include <unordered_map>
 
 namespace pli {
 
@@ -16,16 +17,18 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
 
-/// Messages and strings that a model may have for each node that it may have, and beside that.
-constexpr int64_t kRecordsPerNode = 16;
-constexpr int64_t kMoreRecords = 1'000'000;
+/// Memory that messages and strings may take for each byte of the file, and beside that. The shortest nodes that do
+/// something take 25 bytes for one.
+constexpr int64_t kMostTimes = 32;
+constexpr int64_t kFreeBytes = int64_t{64} << 20;
+
+/// What a string takes beside its text, and the pointer to it.
+constexpr int64_t kStringBytes = sizeof(std::string) + sizeof(void*);
 
 class Count {
  public:
-  Count(CodedInputStream& input, const Limits& limits)
-      : input_(input),
-        limits_(limits),
-        most_records_(checked_mul(limits.nodes, kRecordsPerNode).value_or(INT64_MAX / 2) + kMoreRecords) {}
+  Count(CodedInputStream& input, int64_t bytes, const Limits& limits)
+      : input_(input), limits_(limits), bytes_(bytes), weight_left_(bytes * kMostTimes + kFreeBytes) {}
 
   /// The rest of a message, up to the stream's present limit. False when it is malformed.
   bool message(const Descriptor& type) {
@@ -42,28 +45,45 @@ class Count {
     if (wire_type == WireFormatLite::WIRETYPE_START_GROUP)
       fail(ErrorCode::kInvalidModel, "not an ONNX model: it holds a protobuf group");
     if (wire_type != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) return WireFormatLite::SkipField(&input_, tag);
-    if (++records_ > most_records_)
-      fail(ErrorCode::kResourceLimit, "more messages and strings than the limit of {}", most_records_);
+    const FieldDescriptor* known = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+    const bool is_message = known && known->type() == FieldDescriptor::TYPE_MESSAGE;
+    weight_left_ -= is_message ? weight_of(*known->message_type()) : kStringBytes;
+    if (weight_left_ < 0)
+      fail(ErrorCode::kResourceLimit, "far more messages and strings than a file of {} bytes should hold", bytes_);
     int length = 0;
     if (!input_.ReadVarintSizeAsInt(&length)) return false;
-    const FieldDescriptor* known = type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
-    if (!known || known->type() != FieldDescriptor::TYPE_MESSAGE) return input_.Skip(length);
+    if (!is_message) return input_.Skip(length);
     const auto [limit, depth_left] = input_.IncrementRecursionDepthAndPushLimit(length);
-    return depth_left >= 0 && message(*known->message_type()) && input_.DecrementRecursionDepthAndPopLimit(limit);
+    if (depth_left < 0)
+      fail(ErrorCode::kResourceLimit, "messages are nested deeper than protobuf's limit of {}",
+           CodedInputStream::GetDefaultRecursionLimit());
+    return message(*known->message_type()) && input_.DecrementRecursionDepthAndPopLimit(limit);
+  }
+
+  /// The memory of an empty message, and of the pointer to it.
+  int64_t weight_of(const Descriptor& type) {
+    int64_t& weight = weights_[&type];
+    if (weight == 0) {
+      const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type);
+      weight = static_cast<int64_t>(prototype->SpaceUsedLong() + sizeof(void*));
+    }
+    return weight;
   }
 
   CodedInputStream& input_;
   const Limits& limits_;
-  int64_t most_records_;
-  int64_t records_ = 0;
+  int64_t bytes_;
+  int64_t weight_left_;
   int64_t nodes_ = 0;
+  std::unordered_map<const Descriptor*, int64_t> weights_;
 };
 
 }  // namespace
 
-void check_records(google::protobuf::io::ZeroCopyInputStream& stream, const Limits& limits) {
+void check_records(google::protobuf::io::ZeroCopyInputStream& stream, const Descriptor& type, int64_t bytes,
+                   const Limits& limits) {
   CodedInputStream input(&stream);
-  (void)Count(input, limits).message(*onnx::ModelProto::descriptor());
+  (void)Count(input, bytes, limits).message(type);
 }
 
 }  // namespace pli

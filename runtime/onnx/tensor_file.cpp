@@ -1,7 +1,9 @@
 #include "runtime/onnx/tensor_file.h"
 
+#include "runtime/onnx/records.h"
 #include "runtime/onnx/tensor_proto.h"
 
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <onnx/onnx-data_pb.h>
 
 #include <algorithm>
@@ -60,28 +62,32 @@ Value read_optional(OptionalProto& proto, const Limits& limits) {
 }
 
 template <class Message>
-Message parse(std::span<const std::byte> bytes, std::string_view what) {
-  Message message;
-  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()) ||
-      !message.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
+Message parse(std::span<const std::byte> bytes, const Limits& limits) {
+  const std::string& what = Message::descriptor()->name();
+  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
     fail(ErrorCode::kInvalidModel, "not a serialized {}", what);
+  const int size = static_cast<int>(bytes.size());
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
+  check_records(stream, *Message::descriptor(), size, limits);
+  Message message;
+  if (!message.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, "not a serialized {}", what);
   return message;
 }
 
 NamedValues::Item parse_kind(std::span<const std::byte> bytes, FileKind kind, const Limits& limits) {
   switch (kind) {
     case FileKind::kTensor: {
-      auto proto = parse<TensorProto>(bytes, "TensorProto");
+      auto proto = parse<TensorProto>(bytes, limits);
       Tensor tensor = read_tensor(proto, limits);
       return {proto.name(), std::move(tensor)};
     }
     case FileKind::kSequence: {
-      auto proto = parse<SequenceProto>(bytes, "SequenceProto");
+      auto proto = parse<SequenceProto>(bytes, limits);
       Value value = read_sequence(proto, limits);
       return {proto.name(), std::move(value)};
     }
     case FileKind::kOptional: {
-      auto proto = parse<OptionalProto>(bytes, "OptionalProto");
+      auto proto = parse<OptionalProto>(bytes, limits);
       Value value = read_optional(proto, limits);
       return {proto.name(), std::move(value)};
     }

@@ -82,6 +82,13 @@ TEST(TensorFile, BadFilesAreRefused) {
   EXPECT_TRUE(fails_with(ErrorCode::kUnsupported, "maps", [&] { parse_text({}, FileKind::kOther); }));
 }
 
+TEST(TensorFile, EmptyMessagesAreCountedBeforeTheyAreMade) {
+  std::string tensors;
+  for (int i = 0; i < 1'200'000; ++i) tensors += std::string("\x1a\0", 2);  // tensor_values
+  EXPECT_TRUE(
+      fails_with(ErrorCode::kResourceLimit, "far more messages", [&] { parse_text(tensors, FileKind::kSequence); }));
+}
+
 TEST(TensorFile, EveryFileOfTheTestDataIsRead) {
   int files = 0;
   int unsupported = 0;

@@ -10,7 +10,8 @@ struct Limits {
   int64_t model_bytes = (int64_t{1} << 31) - 1;
   /// Bytes of all external data of a model together; what several tensors share counts once.
   int64_t external_bytes = int64_t{64} << 30;
-  /// Levels of graphs nested in nodes.
+  /// Levels of graphs nested in nodes. Protobuf reads messages 100 deep, which ends at 31 or 32 levels, depending on
+  /// what the innermost graph holds: a larger number lets no more through.
   int graph_depth = 32;
   /// Nodes of a model, nested graphs included.
   int64_t nodes = 1'000'000;
