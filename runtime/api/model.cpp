@@ -1,3 +1,4 @@
+#include "runtime/core/error.h"
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/load.h"
 #include "runtime/onnx/save.h"
@@ -16,7 +17,9 @@ Model Model::parse(std::span<const std::byte> bytes, const Limits& limits) {
 
 void Model::save(const std::filesystem::path& path, ExternalData external) const { save_model(*ir_, path, external); }
 
-Model::Model(std::shared_ptr<const ir::Model> ir) : ir_(std::move(ir)) {}
+Model::Model(std::shared_ptr<const ir::Model> ir) : ir_(std::move(ir)) {
+  if (!ir_) fail(ErrorCode::kInvalidArgument, "a model needs a graph");
+}
 Model::Model(const Model&) = default;
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(const Model&) = default;

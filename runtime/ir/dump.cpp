@@ -38,7 +38,6 @@ std::string attribute_text(const AttributeValue& value) {
     std::string operator()(const std::vector<std::string>& v) const { return fmt::format("{}", v); }
     std::string operator()(const std::vector<Tensor>& v) const { return fmt::format("{} tensors", v.size()); }
     std::string operator()(const std::vector<Subgraph>& v) const { return fmt::format("{} graphs", v.size()); }
-    std::string operator()(const AttributeReference& v) const { return "@" + v.name; }
   };
   return std::visit(Printer{}, value);
 }

@@ -24,17 +24,12 @@ struct Subgraph {
   std::vector<ValueId> captures;
 };
 
-/// An attribute of a function body that stands for an attribute of the call.
-struct AttributeReference {
-  std::string name;
-};
-
 /// What only its `extra` bytes know: sparse tensors, types, tensors of data types without a width.
 struct Opaque {};
 
 using AttributeValue =
     std::variant<Opaque, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>, std::vector<float>,
-                 std::vector<std::string>, std::vector<Tensor>, std::vector<Subgraph>, AttributeReference>;
+                 std::vector<std::string>, std::vector<Tensor>, std::vector<Subgraph>>;
 
 struct Attribute {
   std::string name;

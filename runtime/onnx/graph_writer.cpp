@@ -164,7 +164,6 @@ struct ValueWriter {
   }
 
   void operator()(const ir::Opaque&) const {}
-  void operator()(const ir::AttributeReference& v) const { proto.set_ref_attr_name(v.name); }
   void operator()(int64_t v) const { typed(AttributeProto::INT).set_i(v); }
   void operator()(float v) const { typed(AttributeProto::FLOAT).set_f(v); }
   void operator()(const std::string& v) const { typed(AttributeProto::STRING).set_s(v); }

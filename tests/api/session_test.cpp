@@ -148,6 +148,11 @@ TEST(Model, StepsApart) {
   expect_near(session.run({{"image", images(1)}}).at("logits").tensor(), reference(1));
 }
 
+TEST(Model, NeedsAGraph) {
+  EXPECT_TRUE(
+      fails_with(ErrorCode::kInvalidArgument, "needs a graph", [] { Model{std::shared_ptr<const ir::Model>()}; }));
+}
+
 TEST(Model, ACopyIsIndependent) {
   const Model original = Model::load(kDigits);
   Model copy = original;

@@ -405,12 +405,19 @@ INSTANTIATE_TEST_SUITE_P(Tensor, Hostile, testing::ValuesIn(kTensorCases), test_
 
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
-/// Parses bytes that may be anything: a model, or an Error that is no defect, on one line.
+/// Parses bytes that may be anything: a model that can be saved and read again, or an Error that is no defect, on one
+/// line.
 void parse_anything(const std::string& bytes) {
   try {
     const ir::Model model = parse_model(std::as_bytes(std::span(bytes)), {});
     model.graph.verify();
-    (void)serialize_model(model);
+    const std::string saved = serialize_model(model);
+    try {
+      const ir::Model again = parse_model(std::as_bytes(std::span(saved)), {});
+      EXPECT_EQ(dump(again.graph), dump(model.graph));
+    } catch (const Error& e) {
+      ADD_FAILURE() << "what was saved can't be read: " << e.what();
+    }
   } catch (const Error& e) {
     EXPECT_TRUE(e.code() == kInvalid || e.code() == kLimit) << e.what();
     EXPECT_EQ(std::string_view(e.what()).find('\n'), std::string_view::npos);

@@ -48,7 +48,7 @@ PLI_API int bit_width(DataType dtype);
 /// "float32", "int64", ...; "type 99" for one that Pli does not know.
 PLI_API std::string to_string(DataType dtype);
 
-/// The inverse of to_string(DataType).
+/// The type that to_string(DataType) gives this name; nothing for a name that is none of these, also "type 99".
 PLI_API std::optional<DataType> parse_dtype(std::string_view name);
 
 /// IEEE binary16 and bfloat16 as their bits.

@@ -47,7 +47,7 @@ class PLI_API Model {
   Model& operator=(Model&&) noexcept;
   ~Model();
 
-  /// The graph behind it, for the library itself: the type is not part of the public interface.
+  /// The graph behind it, for the library itself: the type is not part of the public interface. kInvalidArgument: null.
   explicit Model(std::shared_ptr<const ir::Model> ir);
   const std::shared_ptr<const ir::Model>& ir() const { return ir_; }
 

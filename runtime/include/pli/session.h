@@ -60,6 +60,8 @@ class PLI_API Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
+  /// What the model takes and gives, in its order and as it declares it: only what is known without running it. An
+  /// input that has a default is among them. The reference is good as long as the session.
   const std::vector<ValueDescription>& inputs() const;
   const std::vector<ValueDescription>& outputs() const;
 
@@ -81,6 +83,8 @@ class PLI_API Session {
   /// What optimizing the model did; empty when options.optimize is off.
   const Report& report() const;
 
+  /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made. At least
+  /// 1.
   int threads() const;
 
  private:
