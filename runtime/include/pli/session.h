@@ -83,8 +83,8 @@ class PLI_API Session {
   /// What optimizing the model did; empty when options.optimize is off.
   const Report& report() const;
 
-  /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made. At least
-  /// 1.
+  /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made, and no
+  /// more than OpenMP's settings allow. At least 1.
   int threads() const;
 
  private:
