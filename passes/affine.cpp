@@ -1,5 +1,7 @@
 #include "passes/affine.h"
 
+#include "runtime/ops/elementwise.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,27 +10,11 @@ namespace pli::passes {
 
 namespace {
 
-/// Before opset 7 a binary operator broadcasts its second operand only, when told so, from an axis on.
+/// Before opset 7 a binary operator broadcasts only when told so.
 constexpr int64_t kFreeBroadcasting = 7;
 
 bool is_arithmetic(const ir::Node& node) {
   return node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
-}
-
-/// The shape of `constant` against x: ones in front, or around it where an old opset says at which axis it starts.
-std::optional<Shape> aligned(const ir::Graph& graph, const ir::Node& node, const Tensor& constant, bool constant_first,
-                             int64_t rank) {
-  const auto own = static_cast<int64_t>(constant.shape().size());
-  int64_t start = rank - own;
-  if (graph.opset("") < kFreeBroadcasting && node.int_or("broadcast", 0) != 0) {
-    if (constant_first) return std::nullopt;
-    const int64_t axis = node.int_or("axis", start);
-    start = axis < 0 ? axis + rank : axis;
-  }
-  if (start < 0 || start + own > rank) return std::nullopt;
-  Shape shape(static_cast<size_t>(rank), 1);
-  std::ranges::copy(constant.shape(), shape.begin() + start);
-  return shape;
 }
 
 /// No dimension of the constant stretches one of x.
@@ -63,7 +49,7 @@ std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir
     return why.because(code::kDataType, "its operand \"{}\" is {}", name, to_string(constant.dtype()));
   const ir::Type& x = graph.type(operand.x);
   if (!x.dims) return why.because(code::kAxisUnproven, "the rank of \"{}\" is not known", graph.name(operand.x));
-  auto shape = aligned(graph, node, constant, operand.constant_first, x.rank());
+  auto shape = ops::aligned_shape(graph.opset(""), node, first ? 0 : 1, constant.shape(), x.rank());
   if (!shape || !fits(*shape, *x.dims))
     return why.because(code::kAxisUnproven, "its operand \"{}\" of shape {} is not shown to be broadcast to {}", name,
                        to_string(constant.shape()), ir::to_string(x));

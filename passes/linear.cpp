@@ -86,12 +86,15 @@ bool is_linear(const ir::Node& node) {
   return node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul");
 }
 
-/// The Add of a constant to what a MatMul makes.
+/// The Add of a constant to what a MatMul makes, the last dimension of one being that of the other: before opset 7 the
+/// constant may stand elsewhere.
 std::optional<ConstantOperand> bias_of_matmul(const ir::Graph& graph, const ir::Node& node) {
   Refusal ignored;
   if (!node.is("Add")) return std::nullopt;
   auto operand = constant_operand(graph, node, ignored);
   if (!operand) return std::nullopt;
+  const auto own = graph.constant_of(operand->constant)->shape();
+  if (!std::ranges::equal(own, std::span(operand->shape).last(own.size()))) return std::nullopt;
   const ir::NodeId producer = graph.producer(operand->x);
   if (!producer || !graph.node(producer).is("MatMul")) return std::nullopt;
   return operand;

@@ -1,6 +1,7 @@
 #include "runtime/exec/fuse.h"
 
 #include "runtime/ops/activation.h"
+#include "runtime/ops/elementwise.h"
 
 #include <algorithm>
 
@@ -30,14 +31,15 @@ ir::ValueId row(const ir::Graph& graph, const ir::Node& node, ir::ValueId value)
   if (!node.is("Add") || node.inputs.size() != 2) return {};
   const auto factor = graph.type(graph.node(graph.producer(value)).input(1)).shape();
   if (!factor || factor->size() < 2) return {};  // the last dimension is one of the other factor
-  const ir::ValueId other = node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
-  const Tensor* constant = graph.constant_of(other);
+  const size_t index = node.inputs[0] == value ? 1 : 0;
+  const Tensor* constant = graph.constant_of(node.inputs[index]);
   const auto shape = graph.type(value).shape();
-  if (!constant || !shape || shape->empty() || constant->shape().empty() || constant->shape().size() > shape->size())
-    return {};
+  if (!constant || !shape || shape->empty() || constant->shape().empty()) return {};
+  const auto aligned =
+      ops::aligned_shape(graph.opset(""), node, index, constant->shape(), static_cast<int64_t>(shape->size()));
   const bool one_row =
-      constant->shape().back() == shape->back() && static_cast<int64_t>(constant->size()) == shape->back();
-  return one_row ? other : ir::ValueId{};
+      aligned && aligned->back() == shape->back() && static_cast<int64_t>(constant->size()) == shape->back();
+  return one_row ? node.inputs[index] : ir::ValueId{};
 }
 
 bool carries(uint32_t carried, const ops::Activation& activation) {

@@ -112,6 +112,17 @@ int64_t broadcast_start(int64_t opset, const ir::Node& node, int64_t rank, int64
   return start;
 }
 
+std::optional<Shape> aligned_shape(int64_t opset, const ir::Node& node, size_t index, std::span<const int64_t> shape,
+                                   int64_t rank) {
+  const auto own = static_cast<int64_t>(shape.size());
+  const bool stretched = opset >= kNumpyBroadcasting || index == 1 || own == rank;
+  if (own > rank || !stretched) return std::nullopt;
+  const int64_t start = index == 1 ? broadcast_start(opset, node, rank, own) : rank - own;
+  Shape aligned(static_cast<size_t>(rank), 1);
+  std::ranges::copy(shape, aligned.begin() + start);
+  return aligned;
+}
+
 std::vector<ir::Type> infer_binary(const InferContext& context) {
   context.check_inputs(2, 2);
   context.check_outputs(1, 1);

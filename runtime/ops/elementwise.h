@@ -79,6 +79,11 @@ DataType common_dtype(const InferContext& context);
 /// when the attribute leaves too few dimensions.
 int64_t broadcast_start(int64_t opset, const ir::Node& node, int64_t rank, int64_t other_rank);
 
+/// The shape of operand `index` of a node with two operands against the other one, which has `rank` dimensions: as
+/// many, those that the operand does not have being 1. Nothing when it has more, or has to be the one with more.
+std::optional<Shape> aligned_shape(int64_t opset, const ir::Node& node, size_t index, std::span<const int64_t> shape,
+                                   int64_t rank);
+
 /// Two operands of one element type that are broadcast; the result has that type.
 std::vector<ir::Type> infer_binary(const InferContext& context);
 /// The same with a result of bool.

@@ -140,6 +140,15 @@ TEST(Executor, JoinsNothingWhoseConstantsMakeTheShape) {
   expect_equal(outputs, test::run_each_node(net.graph, inputs));
 }
 
+TEST(Executor, AnAddAlongAnotherAxisIsNoBiasOfAMatMul) {  // before opset 7 it may be
+  Network net(6);
+  const auto product = net.node("MatMul", {net.input("x", {2, 4, 3}), net.weight({3, 4})});
+  net.output("y",
+             net.node("Add", {product, net.weight({4})}, {{"broadcast", int64_t{1}, {}}, {"axis", int64_t{1}, {}}}));
+  const NamedValues inputs{{"x", net.tensor({2, 4, 3})}};
+  expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
 TEST(Executor, KeepsWhatAnotherNodeReads) {
   Network net;
   const auto x = net.input("x", {1, 4, 6, 7});

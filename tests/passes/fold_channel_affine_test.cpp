@@ -122,6 +122,25 @@ const std::vector<AffineCase> kKept{
 };
 INSTANTIATE_TEST_SUITE_P(All, KeepAffine, testing::ValuesIn(kKept), case_name);
 
+/// Before opset 7: x [rows, 6] -> MatMul with as many rows as columns or others -> Add of a constant along the rows
+/// ("sum") -> Mul by a constant along the columns, or one number, "y".
+class KeepAddAlongRows : public testing::TestWithParam<std::tuple<int64_t, bool>> {};
+
+TEST_P(KeepAddAlongRows, ComputesTheSame) {
+  const auto [rows, uniform] = GetParam();
+  Net net(6);
+  const ValueId product = net.node("MatMul", {net.input("x", {2, rows, 6}), net.weight("w", {6, 5})}, {}, "product");
+  const ValueId sum =
+      net.node("Add", {product, net.weight("b", {rows})}, {attribute("broadcast", 1), attribute("axis", 1)}, "sum");
+  net.output(net.node("Mul", {sum, net.weight("k", {uniform ? 1 : 5})}, {attribute("broadcast", 1)}, "y"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 3u) << ir::dump(result.model.graph);
+  expect_equal_results(net.model(), result.model, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, KeepAddAlongRows,
+                         testing::Combine(testing::Values(4, 5, 64), testing::Values(false, true)));
+
 TEST(FoldChannelAffine, VectorAlongTheWidthOfAsManyElementsAsChannels) {
   Net net;  // the result is [1, 5, 6, 5]
   const ValueId conv = net.node("Conv", {net.input("x", {1, 3, 8, 6}), net.weight("w", {5, 3, 3, 2})}, {}, "c");
