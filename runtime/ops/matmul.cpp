@@ -7,6 +7,9 @@ namespace pli::ops {
 
 namespace {
 
+/// From this version on C may be omitted.
+constexpr int64_t kOptionalC = 11;
+
 /// The one type of all operands, as far as it is known. kInvalidModel when they differ.
 DataType common_dtype(const ir::Graph& graph, const ir::Node& node) {
   DataType dtype = DataType::kUndefined;
@@ -49,7 +52,7 @@ void check_c(const GemmView& view, const ir::Type& c, bool broadcasts) {
 }
 
 std::vector<ir::Type> infer_gemm(const InferContext& context) {
-  context.check_inputs(context.opset >= 11 ? 2 : 3, 3);
+  context.check_inputs(context.opset >= kOptionalC ? 2 : 3, 3);
   if (context.node.outputs.size() != 1)
     fail(ErrorCode::kInvalidModel, "{} outputs, not 1", context.node.outputs.size());
   const GemmView view = GemmView::of(context.graph, context.node);
@@ -97,6 +100,8 @@ ir::NodeSpec GemmView::with_weights(const ir::Graph& graph, const ir::Node& node
                                     ir::ValueId new_c) const {
   ir::NodeSpec spec = ir::spec_like(node);
   spec.inputs = {a, new_b};
+  const bool needs_c = graph.opset("") < kOptionalC;
+  if (!new_c && c && needs_c) spec.inputs.push_back(c);
   if (!new_c) return spec;
   spec.inputs.push_back(new_c);
   std::erase_if(spec.attributes, [](const ir::Attribute& attribute) {

@@ -16,7 +16,8 @@ struct GemmView {
   /// kInvalidModel when attributes and operands contradict each other.
   static GemmView of(const ir::Graph& graph, const ir::Node& node);
 
-  /// `node` once more with another B, and C added as it is (beta 1); all else stays. The outputs are left to be named.
+  /// `node` once more with another B, and `new_c` added as it is (beta 1); all else stays. Without `new_c`, which is
+  /// for a node that adds nothing, C goes where the operator set lets it. The outputs are left to be named.
   ir::NodeSpec with_weights(const ir::Graph& graph, const ir::Node& node, ir::ValueId new_b, ir::ValueId new_c) const;
 };
 

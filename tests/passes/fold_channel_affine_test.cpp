@@ -203,6 +203,22 @@ TEST(FoldChannelAffine, BiasOfMatMulStays) {
   EXPECT_EQ(ir::dump(result.model.graph), ir::dump(net.model().graph));
 }
 
+TEST(FoldChannelAffine, GemmWithBetaZeroKeepsTheCThatItNeeds) {
+  for (const int64_t opset : {6, 9, 10, 11}) {
+    Net net(opset);
+    const ValueId gemm = net.node("Gemm", {net.input("x", {4, 6}), net.weight("w", {6, 5}), net.weight("c", {4, 5})},
+                                  {attribute("beta", 0.0f)});
+    const std::vector<ir::Attribute> broadcast(opset < 7 ? 1 : 0, attribute("broadcast", 1));
+    net.output(net.node("Mul", {gemm, net.weight("k", {5})}, broadcast, "y"));
+    const Optimized result = optimize(net.model());
+    ASSERT_EQ(result.model.graph.node_count(), 1u) << opset;
+    const ir::Node& node = result.model.graph.node(result.model.graph.nodes()[0]);
+    EXPECT_EQ(node.inputs.size(), opset < 11 ? 3u : 2u);
+    EXPECT_EQ(node.float_or("beta", 1), 0) << opset;
+    expect_equal_results(net.model(), result.model);
+  }
+}
+
 TEST(FoldChannelAffine, DivisionByZeroStays) {
   Net net;
   net.output(net.node("Div", {linear_node(net, "Conv", true), net.constant("k", Tensor(DataType::kFloat32, {5, 1, 1}))},
