@@ -14,8 +14,10 @@ ir::ValueId Names::replace(ir::ValueId old, Tensor tensor) {
 }
 
 ir::ValueId Names::add(std::string_view name, Tensor tensor, ir::ValueId origin) {
+  // A value of this graph may go and leave its name; who else has it, in a nested graph, stays.
+  const bool becomes_free = static_cast<bool>(graph_.find(name));
   const ir::ValueId made = graph_.add_constant(std::move(tensor), name);
-  wanted_[made] = name;
+  wanted_[made] = becomes_free ? std::string(name) : graph_.name(made);
   origins_[made] = of(origin);
   return made;
 }
