@@ -68,6 +68,7 @@ void run_round(Worker& worker, BenchResult& result, double ms) {
   result.rounds.push_back(median(samples));
   result.samples.insert(result.samples.end(), samples.begin(), samples.end());
   result.involuntary_switches += int64_t{answer.at("switches")};
+  result.waited_ms += double{answer.at("waited_ms")};
 }
 
 bool done(const BenchResult& result, const BenchOptions& options) {

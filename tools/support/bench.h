@@ -44,6 +44,7 @@ struct BenchResult {
   std::vector<double> rounds;   // the median run of each round; parallel to the rounds of the other entries
   int64_t peak_memory_bytes = 0;
   int64_t involuntary_switches = 0;  // how often another process took the processor while it ran
+  double waited_ms = 0;              // that its threads, all together, waited for a processor in the samples
 
   double median_ms() const;
 };

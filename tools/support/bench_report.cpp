@@ -16,14 +16,22 @@ namespace pli::tools {
 
 namespace {
 
-constexpr double kNoisySpread = 0.10;  // distance of the quartiles over the median
+constexpr double kNoisySpread = 0.10;  // of runs: distance of the quartiles over the median
+constexpr double kNoisyRounds = 0.05;  // the same of rounds
 constexpr double kNoisyDrift = 0.05;   // second half against the first
+constexpr double kNoisyWait = 0.05;    // of the threads' time, for a processor
 constexpr double kNoisySteal = 0.02;   // of the processor time
-constexpr double kFineDifference = 0.01;
+/// Two processes that run one and the same model differ by a little for as long as they live: by where their memory
+/// lies. No number of rounds shows that, so that less proves nothing.
+constexpr double kLeastDifference = 0.02;
+constexpr double kLongestAdvice = 600;  // seconds more that anybody would measure
 
 double total_ms(const BenchResult& result) {
   return std::accumulate(result.samples.begin(), result.samples.end(), 0.0);
 }
+
+/// The fraction of its threads' time that they waited for a processor.
+double waited(const BenchResult& result) { return result.waited_ms / (total_ms(result) * std::max(result.threads, 1)); }
 
 double smallest(const std::vector<double>& values) { return *std::ranges::min_element(values); }
 
@@ -78,15 +86,23 @@ Json result_json(const BenchResult& result, double stolen) {
           {"peak_memory_bytes", result.peak_memory_bytes},
           {"noise",
            {{"spread", relative_spread(result.samples)},
+            {"rounds_spread", relative_spread(result.rounds)},
             {"drift", drift(result.samples)},
+            {"waited", waited(result)},
             {"involuntary_switches", result.involuntary_switches},
-            {"verdict", noise.empty() ? "quiet" : noise}}}};
+            {"verdict", noise.empty() ? "quiet" : "noisy: " + noise}}}};
 }
 
-Json comparison_json(const BenchResult& first, const BenchResult& other) {
-  const BenchComparison comparison = compare_results(first, other);
-  return {{"of", other.entry.label()},   {"to", first.entry.label()},     {"ratio", comparison.ratio.value},
-          {"low", comparison.ratio.low}, {"high", comparison.ratio.high}, {"verdict", comparison.verdict}};
+Json comparison_json(const BenchResult& first, const BenchResult& other, double stolen) {
+  const BenchComparison comparison = compare_results(first, other, stolen);
+  const auto& ratio = comparison.ratio;
+  return {{"of", other.entry.label()},
+          {"to", first.entry.label()},
+          {"ratio", ratio ? Json(ratio->value) : Json()},
+          {"low", ratio ? Json(ratio->low) : Json()},
+          {"high", ratio ? Json(ratio->high) : Json()},
+          {"conclusive", comparison.conclusive},
+          {"verdict", comparison.verdict}};
 }
 
 std::string percentile_text(const BenchResult& result, double fraction) {
@@ -96,32 +112,40 @@ std::string percentile_text(const BenchResult& result, double fraction) {
 
 }  // namespace
 
-BenchComparison compare_results(const BenchResult& first, const BenchResult& other) {
+BenchComparison compare_results(const BenchResult& first, const BenchResult& other, double stolen) {
   const auto estimate = median_ratio(first.rounds, other.rounds);
-  if (!estimate) return {{}, "too few rounds to compare"};
+  for (const BenchResult* result : {&first, &other})
+    if (const std::string noise = noise_of(*result, stolen); !noise.empty())
+      return {estimate, false, fmt::format("too noisy to conclude: {}: {}", result->entry.label(), noise)};
+  if (!estimate) return {estimate, false, "too noisy to conclude: too few rounds that do not depend on one another"};
+
   const auto& [ratio, low, high] = *estimate;
-  if (low > 1) return {*estimate, fmt::format("{:.2f}x faster, 95 % interval {:.2f}-{:.2f}", ratio, low, high)};
-  if (high < 1)
-    return {*estimate, fmt::format("{:.2f}x slower, 95 % interval {:.2f}-{:.2f}", 1 / ratio, 1 / high, 1 / low)};
-  // The interval narrows with the square root of the time spent.
-  const double visible = std::max(high - 1, 1 - low);
+  if (low >= 1 + kLeastDifference)
+    return {estimate, true, fmt::format("{:.2f}x faster, 95 % interval {:.2f}-{:.2f}", ratio, low, high)};
+  if (high <= 1 / (1 + kLeastDifference))
+    return {estimate, true, fmt::format("{:.2f}x slower, 95 % interval {:.2f}-{:.2f}", 1 / ratio, 1 / high, 1 / low)};
+  const double visible = std::max({high - 1, 1 - low, kLeastDifference});
   std::string verdict =
       fmt::format("no difference shown; differences under {:.2g} % are invisible here", 100 * visible);
-  if (visible > kFineDifference) {
-    const double factor = std::pow(visible / kFineDifference, 2) - 1;
-    verdict +=
-        fmt::format(", {:.0f} s more would show 1 %", std::ceil(factor * (total_ms(first) + total_ms(other)) / 1000));
-  }
-  return {*estimate, verdict};
+  // The interval narrows with the square root of the time spent.
+  const double factor = std::pow(visible / kLeastDifference, 2) - 1;
+  const double seconds = std::ceil(factor * (total_ms(first) + total_ms(other)) / 1000);
+  if (seconds > 0 && seconds <= kLongestAdvice)
+    verdict += fmt::format(", {:.0f} s more would show {:.2g} %", seconds, 100 * kLeastDifference);
+  return {estimate, false, verdict};
 }
 
 std::string noise_of(const BenchResult& result, double stolen) {
   std::string text;
-  const auto add = [&](const std::string& reason) { text += (text.empty() ? "noisy: " : ", ") + reason; };
+  const auto add = [&](const std::string& reason) { text += (text.empty() ? "" : ", ") + reason; };
   if (const double spread = relative_spread(result.samples); spread > kNoisySpread)
     add(fmt::format("half of the runs lie {:.0f} % apart", 100 * spread));
+  if (const double spread = relative_spread(result.rounds); spread > kNoisyRounds)
+    add(fmt::format("half of the rounds lie {:.0f} % apart", 100 * spread));
   if (const double change = drift(result.samples); std::fabs(change) > kNoisyDrift)
     add(fmt::format("became {:.0f} % {} meanwhile", 100 * std::fabs(change), change > 0 ? "slower" : "faster"));
+  if (const double part = waited(result); part > kNoisyWait)
+    add(fmt::format("waited for a processor {:.0f} % of the time", 100 * part));
   if (stolen > kNoisySteal) add(fmt::format("the hypervisor took {:.0f} % of the time", 100 * stolen));
   return text;
 }
@@ -131,7 +155,7 @@ Json bench_json(const BenchRun& run) {
   for (const BenchResult& result : run.results) models.push_back(result_json(result, run.stolen));
   Json comparisons = Json::array();
   for (size_t i = 1; i < run.results.size(); ++i)
-    comparisons.push_back(comparison_json(run.results.front(), run.results[i]));
+    comparisons.push_back(comparison_json(run.results.front(), run.results[i], run.stolen));
   return {{"environment", environment_json(run)},
           {"models", std::move(models)},
           {"comparison", comparisons.empty() ? Json() : comparisons.front()},
@@ -163,10 +187,10 @@ void print_bench(const CommandLine& line, const BenchRun& run) {
   line.print("\n");
   for (const BenchResult& result : run.results)
     if (const std::string noise = noise_of(result, run.stolen); !noise.empty())
-      line.print("{}: {}\n", printable(result.entry.label()), noise);
+      line.print("{}: noisy: {}\n", printable(result.entry.label()), noise);
   for (size_t i = 1; i < run.results.size(); ++i)
     line.print("{} against {}: {}\n", printable(run.results[i].entry.label()), printable(run.results[0].entry.label()),
-               compare_results(run.results[0], run.results[i]).verdict);
+               compare_results(run.results[0], run.results[i], run.stolen).verdict);
 }
 
 }  // namespace pli::tools

@@ -7,6 +7,7 @@
 #include <pli/model.h>
 #include <pli/session.h>
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <new>
@@ -22,6 +23,20 @@ int64_t involuntary_switches() {
   struct rusage usage {};
   ::getrusage(RUSAGE_SELF, &usage);
   return usage.ru_nivcsw;
+}
+
+/// How long this process's threads were ready to run while others had the processors, in milliseconds; 0 where the
+/// kernel does not say.
+double waited_ms() {
+  double total = 0;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream file(task.path() / "schedstat");
+    double running = 0;
+    double waiting = 0;
+    if (file >> running >> waiting) total += waiting / 1e6;
+  }
+  return total;
 }
 
 /// The most memory that the process ever held, as the kernel counts it.
@@ -85,6 +100,7 @@ class Worker {
     std::vector<double> samples;
     double total = 0;
     const int64_t switches = involuntary_switches();
+    const double waited = waited_ms();
     Stopwatch watch;
     do {
       watch.lap();
@@ -92,7 +108,7 @@ class Worker {
       samples.push_back(watch.lap());
       total += samples.back();
     } while (total < ms);
-    return {{"samples", samples}, {"switches", involuntary_switches() - switches}};
+    return {{"samples", samples}, {"switches", involuntary_switches() - switches}, {"waited_ms", waited_ms() - waited}};
   }
 
   std::optional<Session> session_;

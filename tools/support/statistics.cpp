@@ -33,6 +33,34 @@ size_t values_outside(size_t n) {
   return 0;
 }
 
+/// The correlation of each value's rank with that of the next one. Ranks, so that one outlier says no more than another
+/// value.
+double rank_autocorrelation(std::span<const double> values) {
+  const std::vector<double> ordered = sorted(values);
+  std::vector<double> ranks;  // less their mean; equal values share the middle of theirs
+  for (const double value : values) {
+    const auto [first, last] = std::ranges::equal_range(ordered, value);
+    const auto middle = static_cast<double>((first - ordered.begin()) + (last - ordered.begin()) - 1) / 2;
+    ranks.push_back(middle - static_cast<double>(values.size() - 1) / 2);
+  }
+  double products = 0;
+  double squares = 0;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    squares += ranks[i] * ranks[i];
+    if (i > 0) products += ranks[i] * ranks[i - 1];
+  }
+  return squares > 0 ? products / squares : 0;
+}
+
+/// How many independent values say as much as these do, one after the other.
+size_t independent_values(std::span<const double> values) {
+  constexpr double kOneSided95 = 1.645;  // of a normal distribution, which the correlation of independent values nears
+  const auto count = static_cast<double>(values.size());
+  const double correlation = rank_autocorrelation(values);
+  if (correlation < kOneSided95 / std::sqrt(count)) return values.size();
+  return static_cast<size_t>(count * (1 - correlation) / (1 + correlation));
+}
+
 }  // namespace
 
 double median(std::span<const double> values) {
@@ -60,8 +88,11 @@ double drift(std::span<const double> values) {
 std::optional<Estimate> median_ratio(std::span<const double> a, std::span<const double> b) {
   std::vector<double> ratios;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) ratios.push_back(a[i] / b[i]);
-  const size_t outside = values_outside(ratios.size());
-  if (outside == 0) return std::nullopt;
+  const size_t independent = independent_values(ratios);
+  const size_t outside_of_independent = values_outside(independent);
+  if (outside_of_independent == 0) return std::nullopt;
+  // The same place among all values as among the independent ones.
+  const size_t outside = outside_of_independent * ratios.size() / independent;
   std::ranges::sort(ratios);
   return Estimate{median(ratios), ratios[outside - 1], ratios[ratios.size() - outside]};
 }

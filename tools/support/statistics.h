@@ -27,7 +27,9 @@ struct Estimate {
 };
 
 /// The median of a[i] / b[i] over paired rounds, with the interval that the sign test gives (order statistics, no
-/// assumption on how times are distributed). Nothing for fewer than 6 pairs, for which there is no such interval.
+/// assumption on how times are distributed). Ratios that follow the one before more than chance explains count for as
+/// many independent ones as a first-order autoregressive series of that correlation does: n (1 - r) / (1 + r). Nothing
+/// for fewer than 6 independent pairs, for which there is no such interval.
 std::optional<Estimate> median_ratio(std::span<const double> a, std::span<const double> b);
 
 }  // namespace pli::tools
