@@ -86,15 +86,26 @@ TEST(Compare, HalvesAreComparedAsNumbers) {
   EXPECT_FALSE(equal(a, b, {.rtol = 1e-4}));
 }
 
-TEST(Compare, IntegersBoolsAndStringsAreExact) {
+TEST(Compare, BoolsAndStringsAreExactIntegersWithoutAnAtol) {
+  constexpr Tolerance kRelative{.rtol = 1e9};
   EXPECT_TRUE(equal(tensor<int64_t>({2}, {1, 2}), tensor<int64_t>({2}, {1, 2})));
-  EXPECT_FALSE(equal(tensor<int64_t>({2}, {1, 2}), tensor<int64_t>({2}, {1, 3}), kWide));
+  EXPECT_FALSE(equal(tensor<int64_t>({2}, {1, 2}), tensor<int64_t>({2}, {1, 3}), kRelative));
   EXPECT_FALSE(equal(tensor<uint64_t>({1}, {UINT64_MAX}), tensor<uint64_t>({1}, {UINT64_MAX - 1}), kWide));
   EXPECT_FALSE(equal(tensor<bool>({1}, {true}), tensor<bool>({1}, {false}), kWide));
   EXPECT_FALSE(equal(tensor<std::string>({1}, {"a"}), tensor<std::string>({1}, {"b"}), kWide));
   EXPECT_TRUE(equal(tensor<std::string>({1}, {"a"}), tensor<std::string>({1}, {"a"})));
-  EXPECT_EQ(compare(tensor<int32_t>({1, 2}, {1, 2}), tensor<int32_t>({1, 2}, {1, 3}), kWide).difference,
+  EXPECT_EQ(compare(tensor<int32_t>({1, 2}, {1, 2}), tensor<int32_t>({1, 2}, {1, 3}), kRelative).difference,
             "2 at [0, 1] for 3");
+}
+
+TEST(Compare, IntegersAreWithinAnAtol) {
+  const Value expected = tensor<uint8_t>({4}, {100, 100, 100, 100});
+  EXPECT_TRUE(equal(tensor<uint8_t>({4}, {100, 101, 99, 100}), expected, {.atol = 1}));
+  EXPECT_FALSE(equal(tensor<uint8_t>({4}, {100, 102, 99, 100}), expected, {.atol = 1}));
+  EXPECT_TRUE(equal(tensor<uint8_t>({4}, {100, 101, 99, 100}), expected, {.atol_rms = 0.01}));
+  EXPECT_FALSE(equal(tensor<uint8_t>({4}, {100, 101, 98, 100}), expected, {.rtol = 1, .atol_rms = 0.01}));
+  constexpr int64_t kLarge = int64_t{1} << 60;  // a double does not tell it from the next
+  EXPECT_FALSE(equal(tensor<int64_t>({1}, {kLarge + 1}), tensor<int64_t>({1}, {kLarge}), {.atol = 1e-7}));
 }
 
 TEST(Compare, SequencesAndOptionalsAreComparedInside) {

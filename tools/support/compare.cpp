@@ -38,9 +38,8 @@ double rms_of(std::span<const double> values) {
   return count ? std::sqrt(sum / static_cast<double>(count)) : 0;
 }
 
-Comparison compare_floats(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
-  const std::vector<double> a = to_doubles(actual);
-  const std::vector<double> b = to_doubles(expected);
+Comparison compare_numbers(std::span<const double> a, std::span<const double> b, std::span<const int64_t> shape,
+                           const Tolerance& tolerance) {
   const double rms = rms_of(b);
   const double base = tolerance.atol + tolerance.atol_rms * rms;
   Comparison result;
@@ -60,8 +59,12 @@ Comparison compare_floats(const Tensor& actual, const Tensor& expected, const To
   if (wrong > 0)
     result.difference =
         fmt::format("{} of {} elements differ, first {} at {} for {}, largest difference {:.3g} (RMS {:.3g})", wrong,
-                    b.size(), a[first], position(expected.shape(), first), b[first], result.max_abs, rms);
+                    b.size(), a[first], position(shape, first), b[first], result.max_abs, rms);
   return result;
+}
+
+Comparison compare_floats(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
+  return compare_numbers(to_doubles(actual), to_doubles(expected), expected.shape(), tolerance);
 }
 
 Comparison compare_exactly(const Tensor& actual, const Tensor& expected) {
@@ -76,6 +79,18 @@ Comparison compare_exactly(const Tensor& actual, const Tensor& expected) {
   return result;
 }
 
+/// Less than 1 lets integers differ by nothing.
+Comparison compare_integers(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
+  const auto numbers = [](const Tensor& tensor) {
+    const std::vector<int64_t> values = to_int64s(tensor);
+    return std::vector<double>(values.begin(), values.end());
+  };
+  const std::vector<double> b = numbers(expected);
+  if (tolerance.atol + tolerance.atol_rms * rms_of(b) < 1) return compare_exactly(actual, expected);
+  return compare_numbers(numbers(actual), b, expected.shape(),
+                         {.rtol = 0, .atol = tolerance.atol, .atol_rms = tolerance.atol_rms});
+}
+
 Comparison compare_tensors(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance) {
   if (actual.dtype() != expected.dtype() || !std::ranges::equal(actual.shape(), expected.shape())) {
     Comparison result;
@@ -83,7 +98,10 @@ Comparison compare_tensors(const Tensor& actual, const Tensor& expected, const T
                                     to_string(expected.dtype()), to_string(expected.shape()));
     return result;
   }
-  return is_float(expected.dtype()) ? compare_floats(actual, expected, tolerance) : compare_exactly(actual, expected);
+  if (is_float(expected.dtype())) return compare_floats(actual, expected, tolerance);
+  if (is_integer(expected.dtype()) && expected.dtype() != DataType::kUint64)
+    return compare_integers(actual, expected, tolerance);
+  return compare_exactly(actual, expected);
 }
 
 Comparison compare_sequences(const Value::Sequence& actual, const Value::Sequence& expected,

@@ -7,8 +7,8 @@
 namespace pli::tools {
 
 /// How far a float may be from its reference: |a - b| <= atol + atol_rms * RMS(b) + rtol * |b|, where RMS is that of
-/// the whole reference tensor's finite elements. Integers, bools and strings have to be equal; NaN is equal to NaN, and
-/// an infinity to the same one.
+/// the whole reference tensor's finite elements. NaN is equal to NaN, and an infinity to the same one. Integers are
+/// compared likewise with rtol 0, uint64, bools and strings have to be equal.
 struct Tolerance {
   double rtol = 0;
   double atol = 0;
@@ -17,7 +17,7 @@ struct Tolerance {
 
 struct Comparison {
   std::string difference;    // what differs first, in words; empty: equal within the tolerance
-  double max_abs = 0;        // largest |a - b| of the finite elements of float tensors
+  double max_abs = 0;        // largest |a - b| of the finite elements of tensors that may differ
   double max_rel_rms = 0;    // the largest of (max_abs of a tensor / RMS of its reference)
   bool informative = false;  // some element that was compared is neither NaN nor infinite
 };
