@@ -51,7 +51,8 @@ void add_flags(CommandLine& line, Options& options) {
                  "allowed difference, a fraction of the value (default 1e-3 for float32)")
       ->type_name("X")
       ->check(not_negative());
-  app.add_option("--atol", options.verify.atol, "plus this fraction of the output's RMS (default 1e-3 for float32)")
+  app.add_option("--atol", options.verify.atol,
+                 "plus this fraction of the output's RMS (default 1e-3 for float32, 0 for integers)")
       ->type_name("X")
       ->check(not_negative());
   line.add_repeatable("--input", options.verify.inputs.files, "compare on this input, a .npy or TensorProto (.pb) file")
@@ -118,7 +119,7 @@ void check_target(const std::string& path) {
     fail(ErrorCode::kIo, "{}: the folder {} does not exist", path, folder.string());
 }
 
-/// Optimizes `model` again with just those folds undone that break the comparison.
+/// Optimizes `model` again with just those folds undone that break the comparison, however fusion does.
 Verification undo_what_breaks(const Model& start, Model& model, const OptimizeOptions& wanted, const Verifier& verifier,
                               Report& report, const Verification& failed) {
   std::vector<std::string> candidates;
@@ -132,12 +133,10 @@ Verification undo_what_breaks(const Model& start, Model& model, const OptimizeOp
     report = pli::optimize(model, options);
     return verifier.check(model);
   };
-  const auto holds = [&](const std::vector<std::string>& keep) {
-    return optimize_keeping(keep).status == Verification::Status::kPassed;
-  };
+  const auto holds = [&](const std::vector<std::string>& keep) { return optimize_keeping(keep).folds_hold; };
   const auto undone = find_what_breaks(candidates, holds);
+  Verification result = optimize_keeping(undone.value_or(std::vector<std::string>{}));
   if (!undone) return failed;  // something else than a fold
-  Verification result = optimize_keeping(*undone);
   result.undone = *undone;
   return result;
 }
@@ -172,9 +171,10 @@ int optimize_file(const CommandLine& line, Options& options) {
   if (!options.no_verify) {
     progress.show("verifying");
     options.verify.threads = line.threads();
-    const Verifier verifier(original, options.verify);
+    const Verifier verifier = with_context(options.model, [&] { return Verifier(original, options.verify); });
     outcome.verification = verifier.check(model);
-    if (outcome.verification.status == Verification::Status::kFailed && options.keep_going)
+    const bool failed = outcome.verification.status == Verification::Status::kFailed;
+    if (failed && !outcome.verification.folds_hold && options.keep_going)
       outcome.verification =
           undo_what_breaks(start, model, options.optimize, verifier, outcome.report, outcome.verification);
   }

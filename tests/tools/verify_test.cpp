@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <pli/optimize.h>
+#include <pli/session.h>
 
 #include <algorithm>
+#include <new>
 #include <set>
 
 namespace pli::tools {
@@ -96,6 +98,130 @@ TEST(Verifier, SkipsWhatCanNotRun) {
   const Verification result = Verifier(original, {}).check(original);
   EXPECT_EQ(result.status, Status::kSkipped);
   EXPECT_NE(result.reason.find("Mystery"), std::string::npos) << result.reason;
+}
+
+/// Runs models with a Session, and spoils what runs fused.
+Execute execute_with(const std::function<void(std::span<float>, const Model&)>& spoil_fused) {
+  return [=](const Model& model, bool fuse, std::span<const NamedValues> inputs) {
+    SessionOptions options;
+    options.optimize = false;
+    options.fuse = fuse;
+    const Session session(model, options);
+    std::vector<NamedValues> outputs;
+    for (const NamedValues& values : inputs) {
+      const NamedValues run = session.run(values);
+      NamedValues result;
+      for (const auto& [name, value] : run) {
+        Tensor tensor(value.dtype(), Shape(value.shape().begin(), value.shape().end()));
+        std::ranges::copy(value.data<float>(), tensor.mutable_data<float>().begin());
+        if (fuse) spoil_fused(tensor.mutable_data<float>(), model);
+        result.add(name, tensor);
+      }
+      outputs.push_back(std::move(result));
+    }
+    return outputs;
+  };
+}
+
+TEST(Verifier, AWrongFusionIsNoFoldsFault) {
+  const Model original = test::two_folds().build();
+  Model optimized = original;
+  pli::optimize(optimized);
+  const auto spoil = execute_with([](std::span<float> values, const Model&) { values[5] += 0.3f; });
+  const Verification result = Verifier(original, {}, spoil).check(optimized);
+  EXPECT_EQ(result.status, Status::kFailed);
+  EXPECT_TRUE(result.folds_hold);
+  EXPECT_NE(result.reason.find("no fold is to blame, but how operators are fused while running"), std::string::npos)
+      << result.reason;
+  EXPECT_NE(result.reason.find(" as well"), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, AWrongFusionOfTheResultAloneIsNoFoldsFault) {
+  const Model original = test::two_folds().build();
+  Model optimized = original;
+  pli::optimize(optimized);
+  const size_t nodes = optimized.ir()->graph.node_count();
+  const auto spoil = execute_with([=](std::span<float> values, const Model& model) {
+    if (model.ir()->graph.node_count() == nodes) values[5] += 0.3f;
+  });
+  const Verification result = Verifier(original, {}, spoil).check(optimized);
+  EXPECT_EQ(result.status, Status::kFailed);
+  EXPECT_TRUE(result.folds_hold);
+  EXPECT_NE(result.reason.find("no fold is to blame"), std::string::npos) << result.reason;
+  EXPECT_EQ(result.reason.find(" as well"), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, AWrongFoldIsNotExcusedByFusion) {
+  const Model original = test::fold_that_differs().build();
+  Model optimized = original;
+  pli::optimize(optimized);
+  const auto spoil = execute_with([](std::span<float> values, const Model&) { values[5] += 0.3f; });
+  const Verification result = Verifier(original, {}, spoil).check(optimized);
+  EXPECT_EQ(result.status, Status::kFailed);
+  EXPECT_FALSE(result.folds_hold);
+  EXPECT_EQ(result.reason.find("fus"), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, RoundingOfAnIllConditionedModelIsAccepted) {
+  // The difference of two large sums that are nearly equal.
+  test::ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {4, 16});
+  const ir::ValueId w = b.weights("w", {16, 5}, 0, 1e5f);
+  const auto large = b.graph().constant_of(w)->data<float>();
+  std::vector<float> larger(large.begin(), large.end());
+  for (float& value : larger) value += 1;
+  const ir::ValueId left = b.node("MatMul", {x, b.constant("v", {16, 5}, larger)}, "left");
+  b.output(b.node("Sub", {left, b.node("MatMul", {x, w}, "right")}, "y"));
+  const Model original = b.build();
+  const auto spoil = execute_with([](std::span<float> values, const Model&) { values[5] += 0.1f; });
+  const Verification result = Verifier(original, {}, spoil).check(original);
+  EXPECT_EQ(result.status, Status::kPassed) << result.reason;
+  EXPECT_TRUE(result.folds_hold);
+  EXPECT_EQ(result.reason, "");
+  EXPECT_NE(result.note.find("rounding"), std::string::npos) << result.note;
+  EXPECT_NE(result.note.find(" as well"), std::string::npos) << result.note;
+  EXPECT_GT(result.max_rel_rms, 0.01);
+}
+
+TEST(Verifier, AComparisonOfNothingIsNone) {
+  VerifyOptions options;
+  options.inputs.dims = {"batch=0"};
+  const Model original = test::two_folds().build();
+  const Verification result = Verifier(original, options).check(original);
+  EXPECT_EQ(result.status, Status::kSkipped);
+  EXPECT_NE(result.reason.find("image float32[0, 3, "), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, WhatDoesNotFitIntoMemoryIsNotVerified) {
+  const Model original = test::two_folds().build();
+  VerifyOptions options;
+  options.inputs.dims = {"batch=1000000000"};
+  Verification result = Verifier(original, options).check(original);
+  EXPECT_EQ(result.status, Status::kSkipped);
+  EXPECT_NE(result.reason.find("input \"image\" float32[1000000000, 3, 32, 32]"), std::string::npos) << result.reason;
+  const auto too_much = [](const Model&, bool, std::span<const NamedValues>) -> std::vector<NamedValues> {
+    throw std::bad_alloc();
+  };
+  result = Verifier(original, {}, too_much).check(original);
+  EXPECT_EQ(result.status, Status::kSkipped);
+  EXPECT_NE(result.reason.find("memory"), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, IntegersThatRoundOtherwiseAreLeftToTheUser) {
+  test::ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {4, 50});
+  const ir::ValueId whole = b.node("Cast", {x}, "whole", {{"to", int64_t{6}, {}}});
+  b.output(whole, DataType::kInt32);
+  test::ModelBuilder c;
+  const ir::ValueId cx = c.input("x", DataType::kFloat32, {4, 50});
+  const ir::ValueId shifted = c.node("Add", {cx, c.constant<float>("c", {}, {0.1f})}, "shifted");
+  c.output(c.node("Cast", {shifted}, "whole", {{"to", int64_t{6}, {}}}), DataType::kInt32);
+  const Verification result = Verifier(b.build(), {}).check(c.build());
+  EXPECT_EQ(result.status, Status::kFailed);
+  EXPECT_NE(result.reason.find("--atol"), std::string::npos) << result.reason;
+  VerifyOptions options;
+  options.atol = 3;
+  EXPECT_EQ(Verifier(b.build(), options).check(c.build()).status, Status::kPassed);
 }
 
 TEST(Verifier, ToleranceFollowsTheDataType) {

@@ -37,6 +37,7 @@ std::string_view status_name(Verification::Status status) {
 Json verification_json(const Verification& verification) {
   return {{"status", status_name(verification.status)},
           {"reason", verification.reason},
+          {"note", verification.note},
           {"inputs", verification.inputs},
           {"samples", verification.samples},
           {"max_abs", verification.max_abs},
@@ -74,6 +75,7 @@ void print_verification(const CommandLine& line, const Verification& verificatio
       line.print("{}: {}, {}: largest difference {:.2g}, {:.2g} of the output's RMS\n",
                  paint(Colour::kGreen, "verified"), plural(verification.samples, "input set"),
                  printable(verification.inputs), verification.max_abs, verification.max_rel_rms);
+      if (!verification.note.empty()) line.print("note: {}\n", printable(verification.note));
       break;
     case Verification::Status::kFailed:
       line.print("{}: {}: {}\n", paint(Colour::kRed, "the results differ"), printable(verification.inputs),
