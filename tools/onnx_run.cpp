@@ -56,7 +56,7 @@ int run_model(const CommandLine& line, const Options& options) {
   Stopwatch watch;
   const Model model = Model::load(options.model);
   times.load = watch.lap();
-  InputMaker maker(model, options.inputs);
+  InputMaker maker = with_context(options.model, [&] { return InputMaker(model, options.inputs); });
   const OutputFiles files(model, options.output_dir, options.protobuf);
 
   SessionOptions session_options;

@@ -82,7 +82,9 @@ TEST(Inputs, TheFirstRefusalIsTold) {
   const auto refuse = [&](const NamedValues& values) {
     fail(ErrorCode::kInvalidModel, "not {}", to_string(values.at("x").shape()));
   };
-  EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "not [2, 32]", [&] { maker.settle(refuse); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument,
+                         "not [2, 32]: for x float32[2, 32], which is a guess; give what fits with --dim N=N --dim h=N",
+                         [&] { maker.settle(refuse); }));
   int calls = 0;
   const auto unsupported = [&](const NamedValues&) {
     ++calls;
@@ -90,6 +92,56 @@ TEST(Inputs, TheFirstRefusalIsTold) {
   };
   EXPECT_TRUE(fails_with(ErrorCode::kUnsupported, "an operator", [&] { maker.settle(unsupported); }));
   EXPECT_EQ(calls, 1) << "other shapes do not help";
+}
+
+TEST(Inputs, ARefusedShapeIsTheModelsTheUsersOrAGuess) {
+  const auto refused = [](const Model& model, const InputOptions& options, ErrorCode code, std::string_view words) {
+    InputMaker maker(model, options);
+    return fails_with(code, words,
+                      [&] { maker.settle([](const NamedValues&) { fail(ErrorCode::kInvalidModel, "no"); }); });
+  };
+  const Model symbolic = one_input(DataType::kFloat32, {std::string("N"), 3}).build();
+  EXPECT_TRUE(refused(symbolic, {}, ErrorCode::kInvalidArgument, "no: for x float32[2, 3], which is a guess"));
+  EXPECT_TRUE(refused(symbolic, {{}, {}, {"N=7"}}, ErrorCode::kInvalidArgument, "no: for x float32[7, 3]"));
+  EXPECT_TRUE(refused(symbolic, {{}, {"x:6,3"}, {}}, ErrorCode::kInvalidArgument, "no: for x float32[6, 3]"));
+  const Model unnamed = one_input(DataType::kFloat32, {ir::Dim(), 3}).build();
+  EXPECT_TRUE(refused(unnamed, {}, ErrorCode::kInvalidArgument, "give what fits with --shape x:DIMS"));
+  const Model fixed = one_input(DataType::kFloat32, {4, 3}).build();
+  EXPECT_TRUE(refused(fixed, {}, ErrorCode::kInvalidModel, "no"));
+}
+
+TEST(Inputs, LargerThanTheLimitsAreNotMade) {
+  const Model model = one_input(DataType::kFloat32, {std::string("N"), 3}).build();
+  for (const char* batch : {"N=10000000000", "N=9000000000000000000"}) {
+    InputMaker maker(model, {{}, {}, {batch}});
+    EXPECT_TRUE(fails_with(ErrorCode::kResourceLimit, "input \"x\" float32[", [&] { maker.settle(accept_all); }))
+        << batch;
+  }
+}
+
+TEST(Inputs, ADefaultStaysUnlessAFileIsGiven) {
+  const test::TemporaryFolder folder;
+  ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {3});
+  const ir::ValueId free = b.input("free", DataType::kFloat32, {3});
+  const ir::ValueId held = b.input("held", DataType::kFloat32, {3});
+  b.graph().set_default(free, Tensor::copy<float>({3}, std::vector<float>{1, 2, 3}), {}, false);
+  b.graph().set_default(held, Tensor::copy<float>({3}, std::vector<float>{4, 5, 6}), {}, true);
+  b.output(b.node("Add", {b.node("Add", {x, free}, "sum"), held}, "y"));
+  const Model model = b.build();
+  EXPECT_EQ(settled(model), "x float32[3]");
+  test::write_file(folder / "v.npy", npy_bytes(Tensor::copy<float>({3}, std::vector<float>{7, 8, 9})));
+  const std::string file = (folder / "v.npy").string();
+  InputMaker maker(model, {{"free=" + file}, {}, {}});
+  maker.settle(accept_all);
+  EXPECT_EQ(maker.describe(), "x float32[3], free float32[3]");
+  EXPECT_EQ(maker.make(0).at("free").data<float>()[2], 9);
+  const auto refused = [&](const InputOptions& options, std::string_view words) {
+    return fails_with(ErrorCode::kInvalidArgument, words, [&] { InputMaker(model, options); });
+  };
+  EXPECT_TRUE(refused({{"held=" + file}, {}, {}}, "overridden"));
+  EXPECT_TRUE(refused({{}, {"free:3"}, {}}, "has a default"));
+  EXPECT_TRUE(refused({{"fre=" + file}, {}, {}}, "\"free\""));
 }
 
 TEST(Inputs, SeedsMakeTheNumbers) {

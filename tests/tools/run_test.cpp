@@ -74,6 +74,35 @@ TEST_F(Run, RefusesInputsThatDoNotFit) {
   refused({"onnx-run", kDigits, "--input", "image=garbage.npy"}, 2);
 }
 
+TEST_F(Run, DimensionsThatDoNotFitAreTheUsersOrAGuess) {
+  ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {4, std::string("n")});
+  b.output(b.node("MatMul", {x, b.weights("w", {7, 5})}, "y"));
+  const std::string model = save(b, "model.onnx");
+  const std::string guess = refused({"onnx-run", model}, 2);
+  EXPECT_TRUE(contains(guess, "for x float32[4, 32], which is a guess; give what fits with --dim n=N")) << guess;
+  EXPECT_TRUE(contains(refused({"onnx-run", model, "--dim", "n=6"}, 2), "for x float32[4, 6]"));
+  EXPECT_EQ(run({"onnx-run", model, "--dim", "n=7"}).code, 0);
+  EXPECT_TRUE(contains(refused({"onnx-run", model, "--dim", "m=6"}, 2), "model.onnx: "));
+}
+
+TEST_F(Run, InputsLargerThanALimitAreNamed) {
+  const std::string line = refused({"onnx-run", kDigits, "--dim", "batch=1000000000"}, 6);
+  EXPECT_TRUE(contains(line, "\"image\" float32[1000000000, 1, 8, 8]")) << line;
+}
+
+TEST_F(Run, AnInputWithADefaultMayBeGiven) {
+  ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {1});
+  const ir::ValueId free = b.input("free", DataType::kFloat32, {1});
+  b.graph().set_default(free, Tensor::copy<float>({1}, std::vector<float>{1}), {}, false);
+  b.output(b.node("Sub", {b.node("Add", {x, free}, "sum"), x}, "y"));
+  const std::string model = save(b, "model.onnx");
+  write_file(folder_ / "v.npy", tools::npy_bytes(Tensor::copy<float>({1}, std::vector<float>{512})));
+  EXPECT_NEAR(run_json({"onnx-run", model})["outputs"][0]["mean"], 1, 1e-3);
+  EXPECT_NEAR(run_json({"onnx-run", model, "--input", "free=v.npy"})["outputs"][0]["mean"], 512, 1e-3);
+}
+
 TEST_F(Run, OutputNamesCanNotLeadOutOfTheFolder) {
   const std::string model = model_with_outputs({"../../evil", "/etc/passwd", "a:0", ".."});
   EXPECT_EQ(run({"onnx-run", model, "--output-dir", "out"}).code, 0);

@@ -6,7 +6,10 @@
 #include "tools/support/elements.h"
 #include "tools/support/index_limit.h"
 #include "tools/support/random.h"
+#include "tools/support/text.h"
 #include "tools/support/values.h"
+
+#include <pli/limits.h>
 
 #include <algorithm>
 #include <charconv>
@@ -37,6 +40,16 @@ std::optional<int64_t> channels_of(const ir::Graph& graph, ir::ValueId input) {
     if (channels && *channels > 0) return channels;
   }
   return std::nullopt;
+}
+
+void check_size(const std::string& name, DataType dtype, const Shape& shape) {
+  const int64_t most = Limits().tensor_bytes;
+  const auto elements = checked_size(shape);
+  const auto bytes = elements ? packed_bytes(dtype, *elements) : std::nullopt;
+  const bool countable = packed_bytes(dtype, 1).has_value();  // strings are not, and can't be made up either
+  if (countable && (!bytes || *bytes > most))
+    fail(ErrorCode::kResourceLimit, "input \"{}\" {}{} takes more than the {} that a tensor may", name,
+         to_string(dtype), to_string(shape), bytes_text(static_cast<double>(most)));
 }
 
 Tensor random_tensor(DataType dtype, Shape shape, int64_t limit, uint64_t seed) {
@@ -129,8 +142,9 @@ Shape parse_shape(const std::string& text) {
 InputMaker::InputMaker(const Model& model, const InputOptions& options) : batches_(options.batches) {
   const ir::Graph& graph = model.ir()->graph;
   for (const ir::ValueId id : graph.inputs()) {
-    if (graph.value(id).has_default()) continue;  // has a default
     Input input{graph.name(id), graph.type(id), graph.value(id).extra, {}, {}, channels_of(graph, id)};
+    input.has_default = graph.value(id).has_default();
+    input.constant = graph.constant_of(id) != nullptr;
     input.limit = representable(input.type.dtype, index_limit(graph, id).value_or(2));
     inputs_.push_back(std::move(input));
   }
@@ -147,7 +161,8 @@ InputMaker::Input* InputMaker::find(const std::string& name) {
 InputMaker::Input& InputMaker::named(const std::string& name) {
   if (Input* input = find(name)) return *input;
   std::vector<std::string> names;
-  for (const Input& input : inputs_) names.push_back(input.name);
+  for (const Input& input : inputs_)
+    if (!input.constant) names.push_back(input.name);
   fail(ErrorCode::kInvalidArgument, "the model has no input \"{}\"; it has {}", name,
        names.empty() ? "none" : suggest(name, names));
 }
@@ -162,6 +177,9 @@ void InputMaker::take_file(const std::string& argument) {
       break;
     }
   Input& input = named(argument.substr(0, split));
+  if (input.constant)
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is a weight that this model does not let be overridden",
+         input.name);
   if (input.given) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", input.name);
   input.given = load_value(argument.substr(split + 1), input.declaration);
   if (!input.given->is_tensor()) return;
@@ -175,6 +193,8 @@ void InputMaker::take_shape(const std::string& argument) {
   const size_t colon = argument.rfind(':');
   if (colon == std::string::npos) fail(ErrorCode::kInvalidArgument, "--shape \"{}\" is not NAME:DIMS", argument);
   Input& input = named(argument.substr(0, colon));
+  if (input.has_default)
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" has a default, and the shape of that", input.name);
   if (input.given || input.fixed)
     fail(ErrorCode::kInvalidArgument, "the shape of input \"{}\" is given twice", input.name);
   input.fixed = parse_shape(argument.substr(colon + 1));
@@ -223,14 +243,34 @@ void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
 
 bool InputMaker::has_free_dims() const {
   return std::ranges::any_of(inputs_, [&](const Input& input) {
-    if (input.given || input.fixed || !input.type.dims) return false;
+    if (input.given || input.fixed || input.left_out() || !input.type.dims) return false;
     return std::ranges::any_of(*input.type.dims, [&](const ir::Dim& dim) {
       return !dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()));
     });
   });
 }
 
+bool InputMaker::shapes_are_the_users() const {
+  return !symbols_.empty() ||
+         std::ranges::any_of(inputs_, [](const Input& input) { return input.given || input.fixed; });
+}
+
+/// "--dim n=N", "--shape x:DIMS": the flags by which the user can set what is free.
+std::string InputMaker::how_to_give_shapes() const {
+  std::set<std::string> flags;
+  for (const Input& input : inputs_) {
+    if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
+    for (const ir::Dim& dim : *input.type.dims) {
+      if (dim.known() || (dim.symbolic() && symbols_.contains(dim.symbol()))) continue;
+      flags.insert(dim.symbolic() ? fmt::format("--dim {}=N", dim.symbol())
+                                  : fmt::format("--shape {}:DIMS", input.name));
+    }
+  }
+  return fmt::format("{}", fmt::join(flags, " "));
+}
+
 Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) const {
+  if (input.left_out()) return {};
   if (input.given)
     return input.given->is_tensor() ? Shape(input.given->shape().begin(), input.given->shape().end()) : Shape{};
   if (input.type.kind != ir::Type::Kind::kTensor)
@@ -270,6 +310,9 @@ void InputMaker::choose(int64_t batch, int64_t size) {
 }
 
 void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) {
+  const auto fits_not = [](const Error& e) {
+    return e.code() == ErrorCode::kInvalidModel || e.code() == ErrorCode::kInvalidArgument;
+  };
   std::optional<Error> first;
   for (const int64_t batch : batches_) {
     for (const int64_t size : kSizes) {
@@ -277,9 +320,12 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
       try {
         return accepts(make(0));
       } catch (const Error& e) {
-        if (e.code() != ErrorCode::kInvalidModel && e.code() != ErrorCode::kInvalidArgument) throw;
-        if (!has_free_dims()) throw;
-        if (!first) first = e;
+        if (!fits_not(e)) throw;
+        if (!has_free_dims() && !shapes_are_the_users()) throw;
+        if (!has_free_dims()) fail(ErrorCode::kInvalidArgument, "{}: for {}", e.what(), describe());
+        if (!first)
+          first = Error(ErrorCode::kInvalidArgument, fmt::format("{}: for {}, which is a guess; give what fits with {}",
+                                                                 e.what(), describe(), how_to_give_shapes()));
       }
     }
   }
@@ -290,6 +336,8 @@ NamedValues InputMaker::make(uint64_t seed) const {
   NamedValues values;
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Input& input = inputs_[i];
+    if (input.left_out()) continue;
+    if (!input.given) check_size(input.name, input.type.dtype, shapes_[i]);
     values.add(input.name,
                input.given ? *input.given : random_tensor(input.type.dtype, shapes_[i], input.limit, (seed << 20) + i));
   }
@@ -297,7 +345,7 @@ NamedValues InputMaker::make(uint64_t seed) const {
 }
 
 bool InputMaker::has_random() const {
-  return std::ranges::any_of(inputs_, [](const Input& input) { return !input.given; });
+  return std::ranges::any_of(inputs_, [](const Input& input) { return !input.given && !input.has_default; });
 }
 
 std::map<std::string, Shape> InputMaker::shapes_given() const {
@@ -310,6 +358,7 @@ std::map<std::string, Shape> InputMaker::shapes_given() const {
 std::string InputMaker::describe() const {
   std::string text;
   for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].left_out()) continue;
     const std::string type = inputs_[i].given && !inputs_[i].given->is_tensor()
                                  ? type_text(*inputs_[i].given)
                                  : to_string(inputs_[i].type.dtype) + to_string(shapes_[i]);

@@ -30,7 +30,8 @@ void add_input_flags(CommandLine& line, InputOptions& options, bool files = true
 /// "1,3,224,224" as a shape. kInvalidArgument.
 Shape parse_shape(const std::string& text);
 
-/// The inputs that a model needs, from files or seeded random numbers, at shapes that the model accepts.
+/// The inputs that a model needs, from files or seeded random numbers, at shapes that the model accepts. An input that
+/// has a default is left to it unless a file is given.
 ///
 /// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
 /// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
@@ -42,7 +43,9 @@ class InputMaker {
   InputMaker(const Model& model, const InputOptions& options);
 
   /// Calls `accepts` with inputs of one set of shapes after the other until it does not throw kInvalidModel or
-  /// kInvalidArgument, and keeps those shapes. When all are refused, the first refusal is thrown.
+  /// kInvalidArgument, and keeps those shapes. When all are refused, the first refusal is thrown: as kInvalidArgument
+  /// that names the shapes when they were guessed or come from the user, since others may fit. kResourceLimit when an
+  /// input is larger than Limits allow a tensor to be.
   void settle(const std::function<void(const NamedValues&)>& accepts);
 
   /// Inputs of the settled shapes. Another seed gives other random numbers.
@@ -66,7 +69,11 @@ class InputMaker {
     std::optional<Value> given;       // from a file
     std::optional<Shape> fixed;       // from --shape
     std::optional<int64_t> channels;  // what dimension 1 must be when it is symbolic
-    int64_t limit = 2;                // integers are below it
+    bool has_default = false;
+    bool constant = false;  // the default can't be overridden
+    int64_t limit = 2;      // integers are below it
+
+    bool left_out() const { return has_default && !given; }
   };
   using Symbols = std::map<std::string, int64_t>;
 
@@ -77,6 +84,8 @@ class InputMaker {
   void take_dim(const std::string& argument);
   void bind(const Input& input, std::span<const int64_t> shape);
   bool has_free_dims() const;
+  bool shapes_are_the_users() const;
+  std::string how_to_give_shapes() const;
   Shape shape_of(const Input& input, int64_t batch, int64_t size) const;
   void choose(int64_t batch, int64_t size);
 

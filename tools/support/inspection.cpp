@@ -116,7 +116,7 @@ Inspection inspect(const Model& model, const std::string& path, const InputOptio
 
   Model optimized = model;
   inspection.report = with_context(path, [&] { return pli::optimize(optimized); });
-  InputMaker inputs(model, options);
+  InputMaker inputs = with_context(path, [&] { return InputMaker(model, options); });
   inspection.no_shapes = reason_why_not([&] {
     ir::Graph concrete;
     inputs.settle([&](const NamedValues& values) { concrete = with_types(ir.graph, values); });
