@@ -110,6 +110,22 @@ int list_passes(const CommandLine& line) {
   return kDone;
 }
 
+/// Two names of one file, or of one that is not there yet.
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::equivalent(a, b, error)) return true;
+  return fs::weakly_canonical(fs::absolute(a), error) == fs::weakly_canonical(fs::absolute(b), error);
+}
+
+/// The report must not take the place of a model.
+void check_report(const Options& options) {
+  for (const std::string& model : {options.model, options.output})
+    for (const char* ending : {"", ".data"})
+      if (!options.report.empty() && !model.empty() && same_file(options.report, model + ending))
+        fail(ErrorCode::kInvalidArgument, "--report {} would overwrite {}{}", options.report, model, ending);
+}
+
 /// A folder that is not there is found before the work, not after it.
 void check_target(const std::string& path) {
   if (path.empty()) return;
@@ -154,6 +170,7 @@ int optimize_file(const CommandLine& line, Options& options) {
   outcome.options = options_json(line, options);
   check_target(options.output);
   check_target(options.report);
+  check_report(options);
 
   progress.show("loading " + options.model);
   Stopwatch watch;
@@ -215,6 +232,9 @@ int run(int argc, char** argv) {
   if (!line.parse()) return kDone;
   if (options.list_passes) return list_passes(line);
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
+  for (const auto& [flag, path] : {std::pair("--output", options.output), std::pair("--report", options.report)})
+    if (line.app().count(flag) > 0 && path.empty())
+      fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
   return optimize_file(line, options);
 }
 

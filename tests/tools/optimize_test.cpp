@@ -44,6 +44,18 @@ TEST_F(Optimize, ReportHoldsTheStableKeys) {
   EXPECT_EQ(nlohmann::json::parse(read_file(folder_ / "report.json")), report);
 }
 
+TEST_F(Optimize, CountsScalesAndShifts) {
+  ModelBuilder b;
+  const ir::ValueId image = b.input("image", DataType::kFloat32, {2, 4, 6, 7});
+  const ir::ValueId conv = b.node("Conv", {image, b.weights("w", {5, 4, 1, 1})}, "conv");
+  const ir::ValueId scaled = b.node("Mul", {conv, b.weights("k", {5, 1, 1})}, "scaled");
+  b.output(b.node("Add", {b.node("Relu", {scaled}, "relu"), b.weights("s", {5, 1, 1})}, "y"));
+  save(b, "model.onnx");
+  const Finished finished = run({"onnx-optimize", "model.onnx"});
+  EXPECT_TRUE(contains(finished.out, "\n1 of 2 scales or shifts by a constant folded\n")) << finished.out;
+  EXPECT_TRUE(contains(finished.out, "changes by pass: fold_channel_affine 1; ")) << finished.out;
+}
+
 TEST_F(Optimize, WritesNothingUnlessAsked) {
   const Finished finished = run({"onnx-optimize", kDigits});
   EXPECT_EQ(finished.code, 0);
@@ -59,6 +71,7 @@ TEST_F(Optimize, TakesTheOutputAsSecondArgumentOrInPlace) {
   EXPECT_EQ(read_file(model), read_file(folder_ / "second.onnx"));
   EXPECT_EQ(run_json({"onnx-optimize", model})["batch_norms"]["found"], 0);
   refused({"onnx-optimize", model, "-o", "a.onnx", "b.onnx"}, 2);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", model, "b.onnx", "-o", "a.onnx"}, 2), "--output is given more than"));
 }
 
 TEST_F(Optimize, SecondTimeChangesNothing) {
@@ -140,7 +153,7 @@ TEST_F(Optimize, ShapesCanBeFixed) {
   EXPECT_EQ(report["verification"]["inputs"], "image float32[5, 1, 8, 8]");
   EXPECT_EQ(run_json({"onnx-inspect", "five.onnx"})["models"][0]["outputs"][0]["type"], "float32[5, 10]");
   refused({"onnx-run", "five.onnx", "--dim", "batch=2"}, 2);
-  refused({"onnx-optimize", kDigits, "--dim", "batches=4"}, 2);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "--dim", "batches=4"}, 2), "digits.onnx: "));
   refused({"onnx-optimize", kDigits, "--shape", "image:5,1,8,9"}, 2);
 }
 
@@ -178,6 +191,49 @@ TEST_F(Optimize, RefusesToWriteWhereItCanNotOrMustNot) {
   std::filesystem::create_symlink("real.onnx", folder_ / "link.onnx");
   refused({"onnx-optimize", kDigits, "-q", "-o", "link.onnx"}, 3);
   EXPECT_EQ(read_file(folder_ / "real.onnx"), "precious");
+}
+
+TEST_F(Optimize, TheReportTakesNoModelsPlace) {
+  const std::string model = save(two_folds(), "model.onnx");
+  std::filesystem::create_directory(folder_ / "folder");
+  std::filesystem::create_directory_symlink("folder", folder_ / "other");
+  std::filesystem::create_hard_link(model, folder_ / "again.onnx");
+  for (const char* report : {"model.onnx", "./model.onnx", "model.onnx.data", "again.onnx"}) {
+    const std::string line = refused({"onnx-optimize", model, "-q", "--report", report}, 2);
+    EXPECT_TRUE(contains(line, "would overwrite")) << line;
+  }
+  for (const char* report : {"folder/out.onnx", "folder/out.onnx.data", "other/out.onnx", "folder/../folder/out.onnx"})
+    refused({"onnx-optimize", model, "-q", "-o", "folder/out.onnx", "--report", report}, 2);
+  EXPECT_EQ(run({"onnx-optimize", model, "-q", "-o", "folder/out.onnx", "--report", "out.onnx"}).code, 0);
+}
+
+TEST_F(Optimize, FilesWithoutNamesAreRefused) {
+  refused({"onnx-optimize", kDigits, "-o", ""}, 2);
+  refused({"onnx-optimize", kDigits, ""}, 2);
+  refused({"onnx-optimize", kDigits, "--report", ""}, 2);
+}
+
+TEST_F(Optimize, WhatIsTooLargeToRunIsNotVerified) {
+  const auto report = run_json({"onnx-optimize", kDigits, "-o", "big.onnx", "--dim", "batch=1000000000"});
+  EXPECT_EQ(report["verification"]["status"], "skipped");
+  EXPECT_TRUE(contains(report["verification"]["reason"], "\"image\" float32[1000000000, 1, 8, 8]"))
+      << report["verification"];
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "big.onnx"));
+  refused({"onnx-optimize", kDigits, "-o", "big.onnx", "--dim", "batch=1000000000", "--require-verified", "-q"}, 1);
+}
+
+TEST_F(Optimize, KeepGoingUndoesAFoldWhoseOutputWasRenamed) {
+  // As fold_that_differs, with a Mul and Add in the place of its second BatchNormalization and an Identity behind.
+  ModelBuilder b;
+  const ir::ValueId image = b.input("image", DataType::kFloat32, {2, 4, 6, 7});
+  const ir::ValueId conv = b.node(
+      "Conv", {image, b.weights("w", {5, 4, 1, 1}), b.constant<float>("b", {5}, std::vector<float>(5, 1e6f))}, "conv");
+  const ir::ValueId shifted = b.node("Sub", {conv, b.constant<float>("mean", {}, {1e6f})}, "shifted");
+  b.output(b.node("Identity", {shifted}, "result"));
+  save(b, "model.onnx");
+  const auto report = run_json({"onnx-optimize", "model.onnx", "-o", "out.onnx", "--keep-going"});
+  EXPECT_EQ(report["verification"]["status"], "passed");
+  EXPECT_EQ(report["verification"]["undone"], nlohmann::json::array({"shifted"}));
 }
 
 TEST_F(Optimize, LeavesTheOldFileWhenTheDiskIsFull) {
