@@ -13,10 +13,6 @@ namespace {
 /// Before opset 7 a binary operator broadcasts only when told so.
 constexpr int64_t kFreeBroadcasting = 7;
 
-bool is_arithmetic(const ir::Node& node) {
-  return node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
-}
-
 /// No dimension of the constant stretches one of x.
 bool fits(const Shape& shape, const ir::Dims& dims) {
   for (size_t i = 0; i < shape.size(); ++i)
@@ -25,6 +21,10 @@ bool fits(const Shape& shape, const ir::Dims& dims) {
 }
 
 }  // namespace
+
+bool is_arithmetic(const ir::Node& node) {
+  return node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
+}
 
 std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
   const ir::ValueRecord& record = graph.value(id);

@@ -15,6 +15,9 @@ struct AffineNode {
   bool uniform() const { return affine.axis < 0; }
 };
 
+/// Add, Sub, Mul or Div.
+bool is_arithmetic(const ir::Node& node);
+
 /// A binary arithmetic node one of whose operands is constant.
 struct ConstantOperand {
   ir::ValueId x, constant;

@@ -1,5 +1,6 @@
 #include "passes/fold_log.h"
 
+#include "passes/affine.h"
 #include "runtime/ops/operator.h"
 
 namespace pli::passes {
@@ -47,6 +48,7 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
   }
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);
+    if (is_arithmetic(node)) originals_[id] = fold_of(graph, node, "");
     if (node.is("BatchNormalization")) {
       index_[id] = batch_norms_.size();
       batch_norms_.push_back({fold_of(graph, node, ""), id});
@@ -63,7 +65,8 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
 
 void FoldLog::consider(ir::NodeId id) {
   if (index_.contains(id) || affines_.contains(id)) return;
-  affines_[id] = {fold_of(graph_, graph_.node(id), ""), id};
+  const auto original = originals_.find(id);
+  affines_[id] = {original == originals_.end() ? fold_of(graph_, graph_.node(id), "") : original->second, id};
 }
 
 FoldLog::Entry& FoldLog::entry(ir::NodeId id) {

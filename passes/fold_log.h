@@ -40,7 +40,8 @@ class FoldLog {
   const ir::Graph& graph_;
   std::set<ir::NodeId> keep_;
   std::vector<Entry> batch_norms_;
-  std::map<ir::NodeId, size_t> index_;  // into batch_norms_
+  std::map<ir::NodeId, size_t> index_;    // into batch_norms_
+  std::map<ir::NodeId, Fold> originals_;  // how the model calls what may turn out to be affine, before any pass renames
   std::map<ir::NodeId, Entry> affines_;
 };
 

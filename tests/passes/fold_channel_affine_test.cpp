@@ -1,3 +1,4 @@
+#include "passes/pipeline.h"
 #include "runtime/core/tensor.h"
 #include "tests/passes/reference.h"
 
@@ -243,6 +244,18 @@ TEST(FoldChannelAffine, IntegersAreNotFolded) {
   net.output(net.node("Mul", {product, net.constant("k", Tensor(DataType::kInt32, {5}))}, {}, "y"));
   const Optimized result = optimize(net.model());
   EXPECT_EQ(result.model.graph.node_count(), 2u);
+}
+
+TEST(FoldChannelAffine, IsCalledAsTheModelCallsIt) {  // though the output of the model takes the place of its own
+  Net net;
+  const ValueId scaled = net.node("Mul", {linear_node(net, "Conv", true), net.weight("k", {5, 1, 1})}, {}, "scaled");
+  net.output(net.node("Identity", {scaled}, {}, "y"));
+  EXPECT_TRUE(optimize(net.model()).fold("scaled").folded);
+  ir::Model model = net.model();
+  const Report report = passes::run(model, {.keep = {"scaled"}});
+  ASSERT_EQ(report.affines.size(), 1u);
+  EXPECT_EQ(report.affines[0].output, "scaled");
+  EXPECT_EQ(report.affines[0].code, "disabled");
 }
 
 TEST(FoldChannelAffine, KeptWhenAskedFor) {
