@@ -123,41 +123,69 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
   return may_change(graph, value, why);
 }
 
-/// The nearest linear node before `node`, along the one path of data through nodes that reshape it or work element by
+// clang-format off
+constexpr std::array kNonlinear{
+    "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid",
+    "HardSwish", "Tanh", "Softplus", "Softsign", "Gelu", "Mish", "Erf", "Softmax", "LRN", "InstanceNormalization",
+    "MaxPool", "LpPool", "GlobalMaxPool"};
+constexpr std::array kNotNonlinear{
+    "BatchNormalization", "Dropout", "Identity", "Cast", "AveragePool", "GlobalAveragePool", "Pad", "Slice", "Resize",
+    "Upsample", "DepthToSpace", "SpaceToDepth", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"};
+// clang-format on
+
+bool is_one_of(const ir::Node& node, std::span<const char* const> types) {
+  return std::ranges::any_of(types, [&](const char* type) { return node.is(type); });
+}
+
+struct LinearBefore {
+  ir::NodeId linear;       // none: there is none
+  bool nonlinear = false;  // what stands between
+};
+
+/// The nearest linear node before `node`, along the one path of data through nodes that move it or work element by
 /// element.
-ir::NodeId linear_before(const ir::Graph& graph, const ir::Node& node) {
-  // clang-format off
-  static constexpr std::array kOnePath{
-      "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid",
-      "HardSwish", "Tanh", "Softplus", "Softsign", "Gelu", "Mish", "Erf", "Softmax", "LRN", "BatchNormalization",
-      "InstanceNormalization", "Dropout", "Identity", "Cast", "MaxPool", "AveragePool", "LpPool", "GlobalMaxPool",
-      "GlobalAveragePool", "Pad", "Slice", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth", "Reshape", "Flatten",
-      "Squeeze", "Unsqueeze", "Transpose"};
-  // clang-format on
+LinearBefore linear_before(const ir::Graph& graph, const ir::Node& node) {
   constexpr int kMostSteps = 16;
+  LinearBefore result;
   const ir::Node* at = &node;
   for (int step = 0; step < kMostSteps; ++step) {
-    if (std::ranges::none_of(kOnePath, [&](const char* type) { return at->is(type); }) || !at->input(0)) return {};
+    const bool nonlinear = is_one_of(*at, kNonlinear);
+    result.nonlinear = result.nonlinear || nonlinear;
+    if ((!nonlinear && !is_one_of(*at, kNotNonlinear)) || !at->input(0)) return {};
     const ir::NodeId producer = graph.producer(at->input(0));
-    if (!producer || is_linear(graph.node(producer))) return producer;
+    if (!producer) return {};
+    if (is_linear(graph.node(producer))) {
+      result.linear = producer;
+      return result;
+    }
     at = &graph.node(producer);
   }
   return {};
 }
 
-std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, Refusal& why) {
+/// The linear node that works on `value`, where it is the only user.
+ir::NodeId linear_after(const ir::Graph& graph, ir::ValueId value) {
+  if (!graph.has_single_use(value)) return {};
+  const ir::Use& use = *graph.uses(value).begin();
+  return use.index == 0 && is_linear(graph.node(use.node)) ? use.node : ir::NodeId{};
+}
+
+/// Why nothing before it takes up an affine node whose input comes from `value`.
+std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, const AffineNode& affine, Refusal& why) {
   const ir::NodeId producer = graph.producer(value);
-  if (!producer) {
-    const bool constant = graph.constant_of(value) != nullptr;
-    return why.because(code::kNoLinearNeighbour, "its input \"{}\" {}", graph.name(value),
-                       constant ? std::string("is constant") : why_not_constant(graph, value));
-  }
-  const ir::Node& node = graph.node(producer);
-  if (const ir::NodeId linear = linear_before(graph, node))
-    return why.because(code::kNonlinearBetween, "{} stands between {} and it", ir::describe(graph, node),
-                       ir::describe(graph, graph.node(linear)));
-  return why.because(code::kNoLinearNeighbour, "its input \"{}\" comes from {}, which has no weights to fold into",
-                     graph.name(value), ir::describe(graph, node));
+  const LinearBefore before = producer ? linear_before(graph, graph.node(producer)) : LinearBefore{};
+  if (before.linear)
+    return why.because(before.nonlinear ? code::kNonlinearBetween : code::kNodeBetween, "{} stands between {} and it",
+                       ir::describe(graph, graph.node(producer)), ir::describe(graph, graph.node(before.linear)));
+  std::string origin = fmt::format("its input \"{}\" ", graph.name(value));
+  if (producer)
+    origin += "comes from " + ir::describe(graph, graph.node(producer)) + ", which has no weights to fold into";
+  else
+    origin += graph.constant_of(value) ? std::string("is constant") : why_not_constant(graph, value);
+  if (const ir::NodeId after = linear_after(graph, affine.y))
+    return why.because(code::kLinearFollows, "{}, and nothing is folded into what follows, here {}", origin,
+                       ir::describe(graph, graph.node(after)));
+  return why.because(code::kNoLinearNeighbour, "{}", origin);
 }
 
 /// Follows Transposes back from `value`; notes them, first the one nearest to the data, and the axis that `axis` comes
@@ -184,9 +212,9 @@ std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode
   int64_t axis = affine.affine.axis;
   const ir::ValueId source = before_transposes(graph, affine.x, match.transposes, axis);
   const ir::NodeId producer = graph.producer(source);
-  if (!producer) return not_linear(graph, source, why);
+  if (!producer) return not_linear(graph, source, affine, why);
   const auto bias = bias_of_matmul(graph, graph.node(producer));
-  if (!bias && !is_linear(graph.node(producer))) return not_linear(graph, source, why);
+  if (!bias && !is_linear(graph.node(producer))) return not_linear(graph, source, affine, why);
 
   ir::ValueId value = source;
   for (const ir::NodeId transpose : match.transposes) {

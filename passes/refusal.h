@@ -32,7 +32,9 @@ inline constexpr std::string_view kNonFinite = "non_finite";          // NaN or 
 inline constexpr std::string_view kSizeMismatch = "size_mismatch";    // statistics and channels differ in number
 inline constexpr std::string_view kNoLinearNeighbour =
     "no_linear_neighbour";                                                  // nothing before it that could take it up
+inline constexpr std::string_view kLinearFollows = "linear_follows";        // only what comes after it could take it up
 inline constexpr std::string_view kNonlinearBetween = "nonlinear_between";  // something between it and the linear node
+inline constexpr std::string_view kNodeBetween = "node_between";            // the same, but nothing nonlinear
 inline constexpr std::string_view kAxisUnproven = "axis_unproven";          // not shown to run along the channels
 inline constexpr std::string_view kDataType = "data_type";                  // not of a float type that folds
 inline constexpr std::string_view kTooLarge = "too_large";                  // the folded constant would pass a limit

@@ -76,6 +76,31 @@ TEST(KeepBatchNorm, NothingBeforeIt) {
   expect_kept(net, "y", "no_linear_neighbour", "\"x\" is an input of the model");
 }
 
+TEST(KeepBatchNorm, BeforeAConvolution) {
+  Net net;
+  const ValueId norm = net.batch_norm(net.input("x", {-1, 3, 8, 9}), 3, "norm");
+  net.output(net.node("Conv", {norm, net.weight("w", {5, 3, 3, 2})}, {}, "y"));
+  const Optimized result = expect_kept(net, "norm", "linear_follows", "Conv \"n_y\"");
+  EXPECT_NE(result.fold("norm").reason.find("\"x\" is an input of the model"), std::string::npos);
+}
+
+TEST(KeepBatchNorm, BehindAReshape) {  // of a type that the oracle does not know: only the report is looked at
+  ConvNet c;
+  const ValueId shape = c.net.constant("shape", int64_tensor(std::vector<int64_t>{-1, 10, 24}));
+  c.net.output(c.net.batch_norm(c.net.node("Reshape", {c.conv, shape}, {}, "r"), 10, "y"));
+  const Fold fold = optimize(c.net.model()).fold("y");
+  EXPECT_EQ(fold.code, "node_between");
+  EXPECT_NE(fold.reason.find("Reshape \"n_r\" stands between Conv \"n_c\" and it"), std::string::npos) << fold.reason;
+}
+
+TEST(KeepBatchNorm, BehindAReshapeOfSomethingNonlinear) {
+  ConvNet c;
+  const ValueId shape = c.net.constant("shape", int64_tensor(std::vector<int64_t>{-1, 10, 24}));
+  const ValueId relu = c.net.node("Relu", {c.conv});
+  c.net.output(c.net.batch_norm(c.net.node("Reshape", {relu, shape}, {}, "r"), 10, "y"));
+  EXPECT_EQ(optimize(c.net.model()).fold("y").code, "nonlinear_between");
+}
+
 TEST(KeepBatchNorm, BehindSomethingWithoutWeights) {
   ConvNet c;
   const ValueId sum = c.net.node("Add", {c.conv, c.net.input("residual", {-1, 5, 6, 8})}, {}, "sum");
