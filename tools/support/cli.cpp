@@ -37,6 +37,14 @@ bool reader_is_gone() {
   return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
+/// What CLI11 says about a flag with too many or too few values, in our words.
+std::string mismatch_text(const std::string& message) {
+  const std::string flag = message.substr(0, message.find(": "));
+  if (message.find(": At Most") != std::string::npos) return flag + " is given more than once";
+  if (message.ends_with(" missing")) return flag + ": a value is missing";
+  return message;
+}
+
 }  // namespace
 
 CLI::Validator between(double least, double most) {
@@ -109,8 +117,7 @@ bool CommandLine::parse() {
   try {
     app_.parse(argc_, argv_);
   } catch (const CLI::ArgumentMismatch& e) {
-    const std::string message = e.what();
-    fail(ErrorCode::kInvalidArgument, "{}: a value is missing", message.substr(0, message.find(": ")));
+    fail(ErrorCode::kInvalidArgument, "{}", mismatch_text(e.what()));
   } catch (const CLI::ParseError& e) {
     fail(ErrorCode::kInvalidArgument, "{}", e.what());
   }
@@ -172,7 +179,8 @@ int guarded(const std::string& name, const std::function<int()>& body) {
     message = "a defect in Pli: an unknown exception";
   }
   std::fflush(stdout);
-  fmt::print(stderr, "{}: {}\n", name, printable(message));
+  const std::string line = fmt::format("{}: {}\n", name, printable(message));
+  std::fwrite(line.data(), 1, line.size(), stderr);  // a message that can't be written changes nothing
   return code;
 }
 

@@ -15,18 +15,21 @@ namespace {
 
 constexpr std::string_view kEraseLine = "\r\x1b[K";
 
+/// A terminal that has gone is no reason to stop.
+void write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 }  // namespace
 
 Progress::Progress(bool wanted) : active_(wanted && ::isatty(STDERR_FILENO) == 1) {}
 
 void Progress::show(std::string_view what) {
   if (!active_) return;
-  fmt::print(stderr, "{}{}...", kEraseLine, printable(what));
+  write(fmt::format("{}{}...", kEraseLine, printable(what)));
   shown_ = true;
 }
 
 void Progress::clear() {
-  if (shown_) fmt::print(stderr, "{}", kEraseLine);
+  if (shown_) write(kEraseLine);
   shown_ = false;
 }
 
