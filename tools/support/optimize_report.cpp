@@ -46,24 +46,16 @@ Json verification_json(const Verification& verification) {
 }
 
 /// "10 of 12 BatchNormalizations folded".
-std::string folded_text(const std::vector<Fold>& folds, std::string_view what) {
-  return fmt::format("{} of {} folded", std::ranges::count_if(folds, &Fold::folded),
-                     plural(static_cast<int64_t>(folds.size()), what));
+std::string folded_text(const std::vector<Fold>& folds, std::string_view one, std::string_view many) {
+  return fmt::format("{} of {} {} folded", std::ranges::count_if(folds, &Fold::folded), folds.size(),
+                     folds.size() == 1 ? one : many);
 }
 
-/// The passes that changed something, beside those whose work the fold tables show.
+/// The passes that changed something, and how often.
 std::string passes_text(const Report& report) {
-  std::vector<std::pair<std::string, int64_t>> changes;
-  for (const PassRun& run : report.passes) {
-    if (run.changes == 0) continue;
-    const auto known = std::ranges::find(changes, run.name, &std::pair<std::string, int64_t>::first);
-    if (known == changes.end())
-      changes.emplace_back(run.name, run.changes);
-    else
-      known->second += run.changes;
-  }
   std::string text;
-  for (const auto& [name, count] : changes) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  for (const PassRun& run : report.passes)
+    if (run.changes > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", run.name, run.changes);
   return text.empty() ? "nothing" : text;
 }
 
@@ -177,10 +169,10 @@ void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome) {
     line.print("no BatchNormalization in it: many exporters fold them themselves\n");
   else
     line.print("{}{}\n", folds_text(report.batch_norms, "BatchNormalization"),
-               folded_text(report.batch_norms, "BatchNormalization"));
+               folded_text(report.batch_norms, "BatchNormalization", "BatchNormalizations"));
   if (!report.affines.empty()) {
     if (line.verbose()) line.print("{}", folds_text(report.affines, "scale or shift by a constant"));
-    line.print("{}\n", folded_text(report.affines, "constant scale or shift"));
+    line.print("{}\n", folded_text(report.affines, "scale or shift by a constant", "scales or shifts by a constant"));
   }
   line.print("changes by pass: {}; {} -> {}\n", passes_text(report), plural(report.nodes_before, "node"),
              report.nodes_after);
