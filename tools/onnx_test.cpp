@@ -3,6 +3,8 @@
 #include "tools/support/progress.h"
 #include "tools/support/text.h"
 
+#include "runtime/core/files.h"
+
 #include <filesystem>
 
 namespace pli::tools {
@@ -17,7 +19,8 @@ struct Options {
 /// "test_relu" for "node/test_relu/".
 std::string case_name(const std::string& folder) {
   const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
+  const std::string name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  return name.empty() ? folder : name;
 }
 
 void print_result(const CommandLine& line, const std::string& name, const CaseResult& result) {
@@ -40,6 +43,7 @@ int test_all(const CommandLine& line, const Options& options) {
     if (!std::filesystem::is_directory(folder, error))
       fail(ErrorCode::kIo, "{}: is no folder that can be read", folder);
   }
+  if (!options.cases.model.empty()) const InputFile exists(options.cases.model);
   Progress progress(!line.quiet());
   Json cases = Json::array();
   int64_t counts[3] = {};

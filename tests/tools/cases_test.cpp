@@ -109,6 +109,15 @@ TEST_F(Cases, RunsOnAnotherModel) {
   EXPECT_EQ(result({"--model", "optimized.onnx", "--atol-rms", "1e-3", kDigitsCase}, 0), "pass digits");
 }
 
+TEST_F(Cases, AModelThatIsNotThereIsFoundBeforeTheCases) {
+  EXPECT_TRUE(contains(refused({"onnx-test", "--model", "nowhere.onnx", kDigitsCase}, 3), "nowhere.onnx: "));
+}
+
+TEST_F(Cases, TheRootHasAName) {
+  const std::string line = result({"/"}, 1);
+  EXPECT_TRUE(line.starts_with("fail /: ")) << line;
+}
+
 TEST_F(Cases, JsonHoldsEveryCase) {
   const auto document = run_json({"onnx-test", kDigitsCase, kNodeCases + "test_relu"});
   EXPECT_EQ(document["passed"], 2);
