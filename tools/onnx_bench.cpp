@@ -33,7 +33,7 @@ void add_flags(CommandLine& line, Options& options) {
       ->check(between(0.01, 3600.0));
   app.add_option("--runs", options.bench.runs, "at least as many runs for each model")
       ->type_name("N")
-      ->check(between(1, 1000000000));
+      ->check(whole_between(1, 1000000000));
   add_setting_flags(app, options.settings);
   add_input_flags(line, options.settings.inputs, false);
   app.add_option("--worker", options.worker)->group("");  // internal: a worker process of this command
@@ -45,7 +45,7 @@ BenchSettings parse_versus(const std::string& text, const BenchSettings& base) {
   CLI::App app;
   app.set_help_flag();
   add_setting_flags(app, settings);
-  app.add_option("--threads", settings.threads)->check(between(1, 1024));
+  app.add_option("--threads", settings.threads)->check(whole_between(1, 1024));
   try {
     app.parse(text);
   } catch (const CLI::ParseError& e) {

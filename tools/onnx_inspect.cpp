@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   std::vector<std::string> paths;
   InputOptions inputs;
   bool plan = false;
+  line.explain_verbose("list the operations and bytes of each node");
   line.app().add_option("MODEL", paths, "the models")->type_name("");
   line.app().add_flag("--plan", plan, "print what will be executed: fused groups, implementations, shapes and layouts");
   add_input_flags(line, inputs, false);

@@ -45,7 +45,7 @@ void add_flags(CommandLine& line, Options& options) {
   app.add_flag("--no-verify", options.no_verify, "do not compare the result with the original");
   app.add_option("--samples", options.verify.samples, "seeded input sets to compare on (default 3)")
       ->type_name("N")
-      ->check(between(1, 1000));
+      ->check(whole_between(1, 1000));
   app.add_flag("--require-verified", options.require_verified, "exit 1 when the comparison can't be made");
   app.add_option("--rtol", options.verify.rtol,
                  "allowed difference, a fraction of the value (default 1e-3 for float32)")
@@ -179,7 +179,7 @@ int optimize_file(const CommandLine& line, Options& options) {
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
-  const Model start = fix_shapes(original, options.verify.inputs);
+  const Model start = with_context(options.model, [&] { return fix_shapes(original, options.verify.inputs); });
   Model model = start;
   outcome.report = with_context(options.model, [&] { return pli::optimize(model, options.optimize); });
   outcome.optimize_ms = watch.lap();
@@ -228,6 +228,7 @@ int run(int argc, char** argv) {
       "  onnx-optimize resnet50.onnx                      say what would be folded, and what would be kept and why\n"
       "  onnx-optimize resnet50.onnx -o resnet50.opt.onnx write it, when the comparison passes");
   Options options;
+  line.explain_verbose("list constant scales and shifts, too, and what became of each");
   add_flags(line, options);
   if (!line.parse()) return kDone;
   if (options.list_passes) return list_passes(line);

@@ -34,6 +34,28 @@ TEST_P(EveryCommand, VersionNamesWhatItRunsOn) {
     EXPECT_TRUE(contains(version.out, part)) << part << " in " << version.out;
 }
 
+TEST_P(EveryCommand, VersionKnowsTheOtherFlags) {
+  EXPECT_TRUE(contains(run({GetParam(), "--threads", "3", "--version"}).out, "\n3 threads (--threads)\n"));
+  const auto version = run_json({GetParam(), "--threads", "3", "--version"});
+  EXPECT_EQ(version["command"], GetParam());
+  EXPECT_EQ(version["pli"], "0.1.0");
+  EXPECT_EQ(version["threads"], 3);
+}
+
+TEST_P(EveryCommand, VerboseIsShownWhereItAddsSomething) {
+  const std::string help = run({GetParam(), "--help"}).out;
+  const bool adds = GetParam() != "onnx-run" && GetParam() != "onnx-bench";
+  EXPECT_EQ(contains(help, "--verbose"), adds) << help;
+  EXPECT_EQ(run({GetParam(), "-v", "--version"}).code, 0);
+}
+
+TEST_P(EveryCommand, SaysWhatIsWrongWithAFlag) {
+  EXPECT_TRUE(contains(refused({GetParam(), "x", "--threads"}, 2), "--threads: a value is missing"));
+  EXPECT_TRUE(
+      contains(refused({GetParam(), "x", "--threads", "1", "--threads", "2"}, 2), "--threads is given more than once"));
+  EXPECT_TRUE(contains(refused({GetParam(), "x", "--threads", "1.5"}, 2), "1.5 is no whole number between 1 and 1024"));
+}
+
 TEST_P(EveryCommand, RefusesWhatItDoesNotKnow) {
   EXPECT_TRUE(contains(refused({GetParam(), "--jsom"}, 2), "did you mean \"--json\"?"));
   EXPECT_TRUE(contains(refused({GetParam(), "--thread=2"}, 2), "did you mean \"--threads\"?"));
@@ -66,6 +88,8 @@ TEST_P(EveryCommand, FailsWhenItsOutputCanNotBeWritten) {
   const Finished full = run_program({"/bin/sh", "-c", "'" + program + "' --help > /dev/full"}, folder_.path());
   EXPECT_EQ(full.code, 3);
   EXPECT_EQ(full.err, GetParam() + ": standard output can't be written\n");
+  const Finished mute = run_program({"/bin/sh", "-c", "'" + program + "' nowhere 2> /dev/full"}, folder_.path());
+  EXPECT_EQ(mute.code, 3) << mute.signal;
   const Finished gone = run_program({"/bin/sh", "-c", "(sleep 0.1; '" + program + "' --help) | true"}, folder_.path());
   EXPECT_EQ(gone.err, "");  // a reader that has seen enough, such as head
 }

@@ -57,6 +57,16 @@ CLI::Validator between(double least, double most) {
       "");
 }
 
+CLI::Validator whole_between(int64_t least, int64_t most) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        int64_t value = 0;
+        const bool fits = CLI::detail::lexical_cast(text, value) && least <= value && value <= most;
+        return fits ? std::string() : fmt::format("{} is no whole number between {} and {}", text, least, most);
+      },
+      "");
+}
+
 CLI::Validator not_negative() {
   return CLI::Validator(
       [](std::string& text) {
@@ -93,6 +103,8 @@ CommandLine::CommandLine(int argc, char** argv, std::string name, const std::str
   app_.footer("Examples:\n" + examples);
 }
 
+void CommandLine::explain_verbose(const std::string& help) { verbose_help_ = help; }
+
 CLI::Option* CommandLine::add_repeatable(const std::string& flag, std::vector<std::string>& values,
                                          const std::string& help) {
   return app_.add_option(flag, values, help)->allow_extra_args(false);
@@ -104,10 +116,10 @@ void CommandLine::add_common_flags() {
       ->group(group);
   app_.add_option("--threads", threads_, "threads to run with (default: what affinity mask and cgroup quota allow)")
       ->type_name("N")
-      ->check(between(1, 1024))
+      ->check(whole_between(1, 1024))
       ->group(group);
   app_.add_flag("-q,--quiet", quiet_, "print nothing but errors")->group(group);
-  app_.add_flag("-v,--verbose", verbose_, "print more")->group(group);
+  app_.add_flag("-v,--verbose", verbose_, verbose_help_)->group(verbose_help_.empty() ? "" : group);
   app_.add_flag("--version", version_, "print versions, instruction set and thread count")->group(group);
   app_.add_flag("-h,--help", help_, "print this")->group(group);
 }
@@ -143,7 +155,18 @@ void CommandLine::check_rest() const {
 }
 
 void CommandLine::print_version() const {
-  const compute::ThreadChoice threads = compute::available_threads();
+  compute::ThreadChoice threads = compute::available_threads();
+  if (threads_ > 0) threads = {threads_, "--threads"};
+  if (json_) {
+    print_json(Json{{"command", name_},
+                    {"pli", pli::version()},
+                    {"onednn", compute::onednn_version()},
+                    {"opset", ops::kNewestOpset},
+                    {"isa", compute::onednn_isa()},
+                    {"threads", threads.threads},
+                    {"threads_reason", threads.reason}});
+    return;
+  }
   write(stdout, fmt::format("{} of Pli {}\noneDNN {}\nONNX operator sets up to {}\ninstruction set {}\n{} ({})\n",
                             name_, pli::version(), compute::onednn_version(), ops::kNewestOpset, compute::onednn_isa(),
                             plural(threads.threads, "thread"), threads.reason));

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -29,6 +30,9 @@ class CommandLine {
 
   /// A flag that may be given many times, each with one value.
   CLI::Option* add_repeatable(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+
+  /// What --verbose adds. A command that does not say takes the flag without showing it.
+  void explain_verbose(const std::string& help);
 
   /// False when --help or --version was asked for, and has been answered. kInvalidArgument for wrong usage.
   bool parse();
@@ -65,6 +69,7 @@ class CommandLine {
   char** argv_;
   std::string name_;
   CLI::App app_;
+  std::string verbose_help_;
   bool help_ = false;
   bool version_ = false;
   bool json_ = false;
@@ -75,6 +80,7 @@ class CommandLine {
 
 /// Checks of a flag's number, for add_option.
 CLI::Validator between(double least, double most);
+CLI::Validator whole_between(int64_t least, int64_t most);
 CLI::Validator not_negative();
 
 /// What `main` of every command is: prepares the process, runs `body` and turns whatever it throws into one line on
