@@ -222,9 +222,10 @@ int optimize_file(const CommandLine& line, Options& options) {
 int run(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-optimize",
-      "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights around it,\n"
-      "compares the result with the original on seeded inputs, and writes it. Names, order and types of\n"
-      "inputs and outputs stay. When the results differ, nothing is written and the exit code is 1.",
+      "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights of the Conv,\n"
+      "ConvTranspose, Gemm or MatMul before it, compares the result with the original on seeded inputs, and\n"
+      "writes it. Names, order and types of inputs and outputs stay. When the results differ, nothing is\n"
+      "written and the exit code is 1.",
       "  onnx-optimize resnet50.onnx                      say what would be folded, and what would be kept and why\n"
       "  onnx-optimize resnet50.onnx -o resnet50.opt.onnx write it, when the comparison passes");
   Options options;

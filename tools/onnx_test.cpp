@@ -76,11 +76,12 @@ int run(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-test",
       "Runs ONNX test cases: folders with model.onnx and test_data_set_*/input_K.pb and output_K.pb. Data types and\n"
-      "shapes have to be equal, floats within |a-b| <= atol + rtol*|b|. A line a case: pass, fail or unsupported.\n"
-      "Exit code 1 when one failed, else 5 when one is unsupported.",
+      "shapes have to be equal, floats within |a-b| <= atol + rtol*|b|, integers within atol. A line a case: pass,\n"
+      "fail or unsupported. Exit code 1 when one failed, else 5 when one is unsupported.",
       "  onnx-test /usr/share/libonnx-testdata/data/node/test_conv*\n"
       "  onnx-test --model digits.opt.onnx --atol-rms 1e-3 models/digits   another model on the case's data");
   Options options;
+  line.explain_verbose("say how much each case that passes differs");
   CLI::App& app = line.app();
   app.add_option("DIR", options.folders, "the test cases")->type_name("");
   app.add_option("--model", options.cases.model, "run the cases' data on this model instead of their own")

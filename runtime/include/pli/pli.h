@@ -1,6 +1,6 @@
 #pragma once
 
-/// Pli: loads an ONNX model, folds its BatchNormalizations into the weights around them, and runs it on CPUs.
+/// Pli: loads an ONNX model, folds its BatchNormalizations into the weights before them, and runs it on CPUs.
 
 #include <pli/dtype.h>
 #include <pli/error.h>
