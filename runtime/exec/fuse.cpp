@@ -26,7 +26,8 @@ ir::ValueId residual(const ir::Graph& graph, const ir::Node& node, ir::ValueId v
   return other;
 }
 
-/// The constant operand of an Add that holds one element for each place of the result's last dimension; none otherwise.
+/// The constant operand of an Add to what a MatMul makes that holds one element for each place of the result's last
+/// dimension; none otherwise.
 ir::ValueId row(const ir::Graph& graph, const ir::Node& node, ir::ValueId value) {
   if (!node.is("Add") || node.inputs.size() != 2) return {};
   const auto factor = graph.type(graph.node(graph.producer(value)).input(1)).shape();
@@ -54,15 +55,16 @@ bool extend(const ir::Graph& graph, uint32_t carried, const std::vector<bool>& t
   const ir::NodeId reader = only_reader(graph, group.result);
   if (!reader || taken[static_cast<size_t>(reader.index)]) return false;
   const ir::Node& node = graph.node(reader);
+  const bool first = group.epilogues.empty();
   Epilogue epilogue;
   if (const auto activation = ops::as_activation(graph, node); activation && carries(carried, *activation)) {
     epilogue = {Epilogue::Kind::kActivation, *activation, 0};
   } else if (const ir::ValueId other = residual(graph, node, group.result);
-             other && (carried & ops::kTakesAdd) && group.epilogues.empty()) {
+             other && (carried & ops::kTakesAdd) && first) {
     epilogue = {Epilogue::Kind::kAdd, {}, group.operands.size()};
     group.operands.push_back(other);
-  } else if (const ir::ValueId bias = row(graph, node, group.result);
-             bias && (carried & ops::kTakesRow) && group.epilogues.empty()) {
+  } else if (const ir::ValueId bias =
+                 first && (carried & ops::kTakesRow) ? row(graph, node, group.result) : ir::ValueId{}) {
     epilogue = {Epilogue::Kind::kAddRow, {}, group.operands.size()};
     group.operands.push_back(bias);
   } else {

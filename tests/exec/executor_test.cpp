@@ -140,6 +140,14 @@ TEST(Executor, JoinsNothingWhoseConstantsMakeTheShape) {
   expect_equal(outputs, test::run_each_node(net.graph, inputs));
 }
 
+TEST(Executor, AnAddBehindAnActivationIsNoBias) {
+  Network net;
+  const auto conv = net.conv(net.input("x", {1, 4, 6, 7}), 4, 5, 3);
+  net.output("y", net.node("Add", {net.node("Relu", {conv}), net.weight({7})}));
+  const NamedValues inputs{{"x", net.tensor({1, 4, 6, 7})}};
+  expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
+}
+
 TEST(Executor, AnAddAlongAnotherAxisIsNoBiasOfAMatMul) {  // before opset 7 it may be
   Network net(6);
   const auto product = net.node("MatMul", {net.input("x", {2, 4, 3}), net.weight({3, 4})});
