@@ -28,6 +28,8 @@ Model fix_shapes(const Model& model, const InputOptions& options) {
   }
   for (int32_t i = 0; i < static_cast<int32_t>(graph.value_limit()); ++i)
     if (const ir::ValueId id{i}; graph.alive(id)) graph.set_type(id, with_numbers(graph.type(id), inputs.symbols()));
+  for (const ir::ValueId id : graph.inputs())
+    if (const auto shape = graph.type(id).shape()) check_input_size(graph.name(id), graph.type(id).dtype, *shape);
   for (size_t i = 0; i < graph.outputs().size(); ++i)
     graph.set_output_type(i, with_numbers(graph.outputs()[i].type, inputs.symbols()));
   return Model(std::move(fixed));

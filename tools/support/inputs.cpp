@@ -42,16 +42,6 @@ std::optional<int64_t> channels_of(const ir::Graph& graph, ir::ValueId input) {
   return std::nullopt;
 }
 
-void check_size(const std::string& name, DataType dtype, const Shape& shape) {
-  const int64_t most = Limits().tensor_bytes;
-  const auto elements = checked_size(shape);
-  const auto bytes = elements ? packed_bytes(dtype, *elements) : std::nullopt;
-  const bool countable = packed_bytes(dtype, 1).has_value();  // strings are not, and can't be made up either
-  if (countable && (!bytes || *bytes > most))
-    fail(ErrorCode::kResourceLimit, "input \"{}\" {}{} takes more than the {} that a tensor may", name,
-         to_string(dtype), to_string(shape), bytes_text(static_cast<double>(most)));
-}
-
 Tensor random_tensor(DataType dtype, Shape shape, int64_t limit, uint64_t seed) {
   Random random(seed);
   if (is_float(dtype)) {
@@ -125,6 +115,16 @@ void add_input_flags(CommandLine& line, InputOptions& options, bool files) {
   line.add_repeatable("--shape", options.shapes, "shape of a random input, such as image:1,3,224,224")
       ->type_name("NAME:DIMS");
   line.add_repeatable("--dim", options.dims, "value of a symbolic dimension, such as batch=4")->type_name("NAME=N");
+}
+
+void check_input_size(const std::string& name, DataType dtype, const Shape& shape) {
+  const int64_t most = Limits().tensor_bytes;
+  const auto elements = checked_size(shape);
+  const auto bytes = elements ? packed_bytes(dtype, *elements) : std::nullopt;
+  const bool countable = packed_bytes(dtype, 1).has_value();  // strings are not, and can't be made up either
+  if (countable && (!bytes || *bytes > most))
+    fail(ErrorCode::kResourceLimit, "input \"{}\" {}{} takes more than the {} that a tensor may", name,
+         to_string(dtype), to_string(shape), bytes_text(static_cast<double>(most)));
 }
 
 Shape parse_shape(const std::string& text) {
@@ -337,7 +337,7 @@ NamedValues InputMaker::make(uint64_t seed) const {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Input& input = inputs_[i];
     if (input.left_out()) continue;
-    if (!input.given) check_size(input.name, input.type.dtype, shapes_[i]);
+    if (!input.given) check_input_size(input.name, input.type.dtype, shapes_[i]);
     values.add(input.name,
                input.given ? *input.given : random_tensor(input.type.dtype, shapes_[i], input.limit, (seed << 20) + i));
   }

@@ -30,6 +30,9 @@ void add_input_flags(CommandLine& line, InputOptions& options, bool files = true
 /// "1,3,224,224" as a shape. kInvalidArgument.
 Shape parse_shape(const std::string& text);
 
+/// kResourceLimit when an input is larger than Limits allow a tensor to be.
+void check_input_size(const std::string& name, DataType dtype, const Shape& shape);
+
 /// The inputs that a model needs, from files or seeded random numbers, at shapes that the model accepts. An input that
 /// has a default is left to it unless a file is given.
 ///
