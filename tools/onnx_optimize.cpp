@@ -37,10 +37,9 @@ const std::map<std::string, ExternalData> kExternal{
 void add_flags(CommandLine& line, Options& options) {
   CLI::App& app = line.app();
   app.add_option("MODEL", options.model, "the model to optimize")->type_name("");
-  app.add_option(
-         "-o,--output,OUT", options.output,
-         "where to write the result; MODEL itself is allowed; a second file of the model that was there, FILE.data or "
-         "FILE.<n>.data, is removed; default: nothing is written")
+  app.add_option("-o,--output,OUT", options.output,
+                 "where to write the result; MODEL itself is allowed; of a model that was there the .data file is\n"
+                 "removed as well; default: nothing is written")
       ->type_name("FILE");
   app.add_flag("--no-verify", options.no_verify, "do not compare the result with the original");
   app.add_option("--samples", options.verify.samples, "seeded input sets to compare on (default 3)")

@@ -53,7 +53,8 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
     : graph_(std::move(graph)), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
   if (options.threads < 0)
     fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
-  compile_options_.threads = options.threads == 0 ? compute::available_threads().threads : compute::possible_threads(options.threads);
+  compile_options_.threads =
+      options.threads == 0 ? compute::available_threads().threads : compute::possible_threads(options.threads);
   compile_options_.fuse = options.fuse;
   compile_options_.limits = options.limits;
   compile_options_.weights = compute::make_weight_cache();
