@@ -39,7 +39,7 @@ double rank_autocorrelation(std::span<const double> values) {
   const std::vector<double> ordered = sorted(values);
   std::vector<double> ranks;  // less their mean; equal values share the middle of theirs
   for (const double value : values) {
-    const auto [first, last] = std::ranges::equal_range(ordered, value);
+    const auto [first, last] = std::equal_range(ordered.begin(), ordered.end(), value);
     const auto middle = static_cast<double>((first - ordered.begin()) + (last - ordered.begin()) - 1) / 2;
     ranks.push_back(middle - static_cast<double>(values.size() - 1) / 2);
   }
