@@ -48,6 +48,12 @@ TEST_F(Cases, PassesWithFewerThreadsThanAskedFor) {
         << setting;
 }
 
+/// ONNX's files hold the bits of a bfloat16 as uint16, cut off where Pli rounds.
+TEST_F(Cases, ReadsTheBitsOfBfloat16) {
+  for (const char* name : {"test_cast_BFLOAT16_to_FLOAT", "test_cast_FLOAT_to_BFLOAT16"})
+    EXPECT_EQ(result({kNodeCases + name}, 0), std::string("pass ") + name);
+}
+
 TEST_F(Cases, NamesTheCaseByItsFolder) {
   copy_case("case");
   EXPECT_EQ(result({"case/./"}, 0), "pass case");
