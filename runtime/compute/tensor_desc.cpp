@@ -80,7 +80,9 @@ int64_t span_bytes(const TensorDesc& desc) {
     if (desc.dims[i] == 0) return 0;
     last += (desc.dims[i] - 1) * desc.strides[i];
   }
-  return *packed_bytes(desc.dtype, last + 1);
+  const auto bytes = packed_bytes(desc.dtype, last + 1);
+  if (!bytes) fail(ErrorCode::kUnsupported, "elements of type {}", to_string(desc.dtype));
+  return *bytes;
 }
 
 }  // namespace pli::compute
