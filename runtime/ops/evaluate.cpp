@@ -22,13 +22,11 @@ ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<cons
   return graph;
 }
 
-Tensor output_tensor(const ir::Type& type, const Limits& limits) {
+/// Of a type that infer() has given, so that its size is within the limits.
+Tensor output_tensor(const ir::Type& type) {
   const auto shape = type.shape();
   if (!shape || type.dtype == DataType::kUndefined) fail(ErrorCode::kUnsupported, "the output's shape depends on data");
-  const auto elements = checked_size(*shape);
-  const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-  if (!bytes) fail(ErrorCode::kUnsupported, "the output has no size");
-  if (*bytes > limits.tensor_bytes) fail(ErrorCode::kResourceLimit, "an output of {} bytes passes the limit", *bytes);
+  if (bit_width(type.dtype) == 0) fail(ErrorCode::kUnsupported, "the output has no size");
   return Tensor(type.dtype, *shape);
 }
 
@@ -39,9 +37,7 @@ struct Cost {
 
 /// Multiply-adds, at most, for each element of the node's results.
 int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
-  const auto operand = [&](size_t index) {
-    return index < node.inputs.size() ? graph.constant_of(node.inputs[index]) : nullptr;
-  };
+  const auto operand = [&](size_t index) { return graph.constant_of(node.input(index)); };
   if (node.is("MatMul") || node.is("Gemm"))  // some dimension is what the sum runs over
     return operand(0) && !operand(0)->shape().empty() ? std::ranges::max(operand(0)->shape()) : 1;
   if (node.is("Conv") || node.is("ConvTranspose")) return operand(1) ? static_cast<int64_t>(operand(1)->size()) : 1;
@@ -151,7 +147,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const bool wanted = static_cast<bool>(node.outputs[i]) && i < types.size();
-    outputs.push_back(wanted ? output_tensor(types[i], limits) : Tensor());
+    outputs.push_back(wanted ? output_tensor(types[i]) : Tensor());
     context.outputs.push_back(wanted ? compute::plain(outputs[i].dtype(), *types[i].shape()) : TensorDesc{});
   }
 
