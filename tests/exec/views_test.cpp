@@ -179,6 +179,14 @@ TEST(Sizes, ThatDoNotFitAreRefused) {
             ErrorCode::kResourceLimit);
 }
 
+TEST(Sizes, OfStringsAreNotMadeUp) {
+  Network net;
+  const ValueId x = net.input("x", {3});
+  net.output("y", net.node("Cast", {x}, {number("to", static_cast<int64_t>(DataType::kString))}));
+  const Executor executor(net.graph, options(true));
+  EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({3})}}); }), ErrorCode::kUnsupported);
+}
+
 TEST(Budget, FoldingManySmallConstantsStops) {
   Network net;
   ValueId value = net.node("Expand", {net.weight({1}), net.ints({1 << 18})});
