@@ -18,14 +18,14 @@ ThreadChoice available_threads();
 /// As many of these threads as OpenMP can give (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS).
 int possible_threads(int threads);
 
-/// Sets the number of OpenMP threads of the calling thread while it lives: oneDNN and parallel_for both follow it.
-/// oneDNN leaves out parts of the work when a team has fewer threads than it was made for, so that their number must be
-/// possible, and must not follow the machine's load (OMP_DYNAMIC).
+/// Sets the number of OpenMP threads of the calling thread while it lives, as many of `threads` as are possible: oneDNN
+/// and parallel_for both follow it. oneDNN leaves out parts of the work when a team has fewer threads than it was made
+/// for, so that their number must not follow the machine's load (OMP_DYNAMIC) either.
 class ThreadScope {
  public:
   explicit ThreadScope(int threads) : threads_(omp_get_max_threads()), dynamic_(omp_get_dynamic()) {
     omp_set_dynamic(0);
-    omp_set_num_threads(threads);
+    omp_set_num_threads(possible_threads(threads));
   }
   ~ThreadScope() {
     omp_set_num_threads(threads_);
