@@ -20,21 +20,23 @@ struct Session::Impl {
   Impl(const ir::Model& model, Report r, const SessionOptions& options)
       : executor(model.graph, options), report(std::move(r)) {
     const ir::Graph& graph = model.graph;
-    for (const ir::ValueId id : graph.inputs()) inputs.push_back(describe(graph.name(id), graph.type(id)));
+    for (const ir::ValueId id : graph.inputs())
+      if (!graph.constant_of(id)) inputs.push_back(describe(graph.name(id), graph.type(id)));
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
   }
 
-  /// The inputs that the model declares when every one has a static shape, zeroed; empty otherwise.
-  NamedValues static_inputs() const {
+  /// Tensors without memory for what has to be given, when the model declares all of its shapes; nothing otherwise.
+  std::optional<NamedValues> static_inputs() const {
     NamedValues values;
     const ir::Graph& graph = executor.graph();
     for (const ir::ValueId id : graph.inputs()) {
+      if (executor.decides_shapes(id)) return std::nullopt;
+      if (graph.value(id).payload) continue;
       const ir::Type& type = graph.type(id);
       const auto shape = type.shape();
-      if (!shape || executor.decides_shapes(id)) return {};
-      const auto elements = checked_size(*shape);
-      const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
-      if (!bytes) return {};
+      if (!shape) return std::nullopt;
+      const auto bytes = packed_bytes(type.dtype, *shape);
+      if (!bytes) return std::nullopt;
       // Only the shape counts for compiling.
       values.add(graph.name(id), Tensor::adopt(type.dtype, *shape, nullptr, nullptr, static_cast<size_t>(*bytes)));
     }
@@ -60,8 +62,7 @@ Session::Session(Model model, const SessionOptions& options) {
   }
   impl_ = std::make_unique<Impl>(*model.ir(), std::move(report), options);
   if (!options.compile_early) return;
-  const NamedValues inputs = impl_->static_inputs();
-  if (!inputs.empty()) compile(inputs);
+  if (const auto inputs = impl_->static_inputs()) compile(*inputs);
 }
 
 Session::Session(Session&&) noexcept = default;

@@ -36,8 +36,8 @@ class Compiler {
       const ir::Node& root = graph_.node(group.root);
       with_context(ir::describe(graph_, root), [&] { add_group(group); });
     }
-    finish_outputs();
     if (!unsupported_.empty()) fail(ErrorCode::kUnsupported, "not supported: {}", unsupported_);
+    finish_outputs();
     place_arena();
     return std::move(plan_);
   }
@@ -89,9 +89,7 @@ class Compiler {
 
   void place_input(size_t index) {
     const ir::ValueId id = graph_.inputs()[index];
-    if (graph_.constant_of(id) || graph_.uses(id).empty()) {
-      if (!graph_.is_output(id)) return;
-    }
+    if (graph_.constant_of(id) || (graph_.uses(id).empty() && !graph_.is_output(id))) return;
     const TensorDesc desc = plain_desc(id);
     add_operand(id, {.kind = Buffer::Kind::kInput, .bytes = compute::span_bytes(desc), .index = index}, desc);
   }
@@ -273,10 +271,11 @@ class Compiler {
     }
   }
 
-  /// So that the operators behind an unsupported one are looked at as well.
+  /// So that the operators behind an unsupported one are looked at as well; the plan is not going to run.
   void pretend(const Group& group) {
     for (const ir::ValueId id : outputs_of(group))
-      if (id && places(id).empty() && graph_.type(id).shape()) allocate(id, plain_desc(id));
+      if (id && places(id).empty() && graph_.type(id).shape())
+        add_operand(id, {.kind = Buffer::Kind::kArena}, plain_desc(id));
   }
 
   Operand place_output(ir::ValueId id, const TensorDesc& desc, const Operand& in_place) {

@@ -1,12 +1,11 @@
 #include "runtime/exec/executor.h"
 
 #include "runtime/compute/parallel.h"
-#include "runtime/exec/rewrite.h"
+#include "runtime/exec/join_activations.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
-#include <map>
 
 namespace pli::exec {
 
@@ -58,33 +57,42 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.fuse = options.fuse;
   compile_options_.limits = options.limits;
   compile_options_.weights = compute::make_weight_cache();
-  fold_constants(graph_, options.limits);
+  infer_and_fold(graph_, options.limits);
   refuse_internal(graph_);
   if (options.fuse) join_activations(graph_);
   check_supported(graph_, needed_nodes(graph_));
   value_inputs_ = find_value_inputs(graph_);
+  for (size_t i = 0; i < graph_.inputs().size(); ++i) input_index_.emplace(graph_.name(graph_.inputs()[i]), i);
+}
+
+size_t Executor::index_of_input(const std::string& name) const {
+  const auto found = input_index_.find(name);
+  if (found != input_index_.end() && !graph_.constant_of(graph_.inputs()[found->second])) return found->second;
+  if (found != input_index_.end())
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is a weight that this model does not let be overridden", name);
+  std::vector<std::string> names;
+  for (const ir::ValueId id : graph_.inputs())
+    if (!graph_.constant_of(id)) names.push_back(graph_.name(id));
+  fail(ErrorCode::kInvalidArgument, "the model has no input \"{}\"; {}", name,
+       names.empty() ? "it has none" : "its inputs are " + suggest(name, names));
 }
 
 std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
-  std::vector<std::string> names;
-  for (const ir::ValueId id : graph_.inputs()) names.push_back(graph_.name(id));
-  std::vector<const Tensor*> matched(names.size(), nullptr);
+  std::vector<const Tensor*> matched(graph_.inputs().size(), nullptr);
   for (const auto& [name, value] : inputs) {
-    const auto found = std::ranges::find(names, name);
-    if (found == names.end())
-      fail(ErrorCode::kInvalidArgument, "the model has no input \"{}\"; its inputs are {}", name, suggest(name, names));
-    const Tensor*& slot = matched[static_cast<size_t>(found - names.begin())];
+    const size_t index = index_of_input(name);
+    const Tensor*& slot = matched[index];
     if (slot) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", name);
     if (!value.is_tensor()) fail(ErrorCode::kInvalidArgument, "input \"{}\" is not a tensor", name);
     slot = &value.tensor();
   }
   std::map<std::string, int64_t> symbols;
-  for (size_t i = 0; i < names.size(); ++i) {
+  for (size_t i = 0; i < matched.size(); ++i) {
     const ir::ValueRecord& record = graph_.value(graph_.inputs()[i]);
     if (matched[i])
-      check_input(names[i], record.type, *matched[i], symbols);
+      check_input(record.name, record.type, *matched[i], symbols);
     else if (!record.payload)
-      fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", names[i], ir::to_string(record.type));
+      fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", record.name, ir::to_string(record.type));
   }
   return matched;
 }

@@ -6,6 +6,7 @@
 #include <pli/value.h>
 
 #include <list>
+#include <map>
 #include <mutex>
 
 namespace pli::exec {
@@ -41,6 +42,7 @@ class Executor {
     std::vector<std::unique_ptr<Execution>> idle;
   };
 
+  size_t index_of_input(const std::string& name) const;
   std::vector<const Tensor*> match(const NamedValues& inputs) const;
   Key key_of(std::span<const Tensor* const> inputs) const;
   std::shared_ptr<Entry> find(const Key& key) const;
@@ -49,6 +51,7 @@ class Executor {
   std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs) const;
 
   ir::Graph graph_;
+  std::map<std::string, size_t> input_index_;  // into graph_.inputs()
   std::set<ir::ValueId> value_inputs_;
   CompileOptions compile_options_;
   size_t most_plans_;

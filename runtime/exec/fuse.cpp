@@ -11,10 +11,19 @@ namespace {
 
 using ops::Epilogue;
 
-/// The node that alone reads `value`; none when there are several, or when the value is an output of the graph.
-ir::NodeId only_reader(const ir::Graph& graph, ir::ValueId value) {
-  if (!graph.has_single_use(value) || graph.uses(value).begin()->index < 0) return {};
-  return graph.uses(value).begin()->node;
+/// By value, the node that alone reads it; none when there are several, or when the value is an output of the graph.
+/// Only `nodes` count: others have become constant, such as the Shape of a value whose dimensions are known by now.
+std::vector<ir::NodeId> find_only_readers(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
+  std::vector<ir::NodeId> readers(graph.value_limit());
+  std::vector<int> uses(graph.value_limit(), 0);
+  for (const ir::NodeId id : nodes)
+    for (const ir::ValueId input : graph.node(id).inputs) {
+      if (!input) continue;
+      const auto index = static_cast<size_t>(input.index);
+      readers[index] = ++uses[index] == 1 ? id : ir::NodeId{};
+    }
+  for (const ir::Output& output : graph.outputs()) readers[static_cast<size_t>(output.value.index)] = {};
+  return readers;
 }
 
 /// The other operand of an Add whose operands have the same type, so that no broadcasting is needed; none when it is
@@ -49,11 +58,8 @@ bool carries(uint32_t carried, const ops::Activation& activation) {
   return (carried & (linear ? ops::kTakesLinear : ops::kTakesActivation)) != 0;
 }
 
-/// Takes the reader of the group's result into the group when the root's kernel can carry it. `taken`: the nodes that
-/// are in a group already, as an Add of two fusible results is in the first one's.
-bool extend(const ir::Graph& graph, uint32_t carried, const std::vector<bool>& taken, Group& group) {
-  const ir::NodeId reader = only_reader(graph, group.result);
-  if (!reader || taken[static_cast<size_t>(reader.index)]) return false;
+/// Takes `reader`, which alone reads the group's result, into the group when the root's kernel can carry it.
+bool extend(const ir::Graph& graph, uint32_t carried, ir::NodeId reader, Group& group) {
   const ir::Node& node = graph.node(reader);
   const bool first = group.epilogues.empty();
   Epilogue epilogue;
@@ -80,16 +86,20 @@ bool extend(const ir::Graph& graph, uint32_t carried, const std::vector<bool>& t
 
 std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, bool enabled) {
   constexpr size_t kMostEpilogues = 4;
+  // In a group already, as an Add of two fusible results is in the first one's.
   std::vector<bool> taken(graph.node_limit(), false);
+  const std::vector<ir::NodeId> readers = find_only_readers(graph, nodes);
   std::vector<std::vector<Group>> ending_at(graph.node_limit());
   for (const ir::NodeId id : nodes) {
     if (taken[static_cast<size_t>(id.index)]) continue;
     const ir::Node& node = graph.node(id);
     Group group{id, {id}, {}, {}, node.output(0)};
     const ops::Operator* op = ops::find_operator(graph, node);
-    if (enabled && op && op->epilogues && group.result)
-      while (group.epilogues.size() < kMostEpilogues && extend(graph, op->epilogues, taken, group))
-        taken[static_cast<size_t>(group.nodes.back().index)] = true;
+    while (enabled && op && op->epilogues && group.result && group.epilogues.size() < kMostEpilogues) {
+      const ir::NodeId reader = readers[static_cast<size_t>(group.result.index)];
+      if (!reader || taken[static_cast<size_t>(reader.index)] || !extend(graph, op->epilogues, reader, group)) break;
+      taken[static_cast<size_t>(reader.index)] = true;
+    }
     ending_at[static_cast<size_t>(group.nodes.back().index)].push_back(std::move(group));
   }
   std::vector<Group> groups;

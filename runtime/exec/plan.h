@@ -55,8 +55,6 @@ class Execution {
  public:
   explicit Execution(std::shared_ptr<const Plan> plan);
 
-  const std::shared_ptr<const Plan>& plan() const { return plan_; }
-
   /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory.
   /// `step_ms`, unless it is empty, takes the milliseconds of each step.
   std::vector<Tensor> run(std::span<const void* const> inputs, std::span<double> step_ms = {});

@@ -9,6 +9,13 @@ namespace pli::exec {
 
 namespace {
 
+/// A plan outlives the call that it is made for, and with it the memory of that call's inputs.
+Tensor copy_of(const Tensor& tensor) {
+  Tensor copy(tensor.dtype(), Shape(tensor.shape().begin(), tensor.shape().end()));
+  if (!tensor.bytes().empty()) std::memcpy(copy.mutable_raw(), tensor.bytes().data(), tensor.bytes().size());
+  return copy;
+}
+
 void bind_inputs(ir::Graph& graph, const Binding& binding) {
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const ir::ValueId id = graph.inputs()[i];
@@ -16,7 +23,7 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
     if (!tensor) {
       graph.set_constant(id, *graph.value(id).payload);
     } else if (binding.value_inputs && binding.value_inputs->contains(id)) {
-      graph.set_constant(id, *tensor);
+      graph.set_constant(id, copy_of(*tensor));
     } else {
       graph.set_type(id, ir::Type::of(*tensor));
     }
@@ -41,7 +48,7 @@ void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::F
 
 }  // namespace
 
-void fold_constants(ir::Graph& graph, const Limits& limits) {
+void infer_and_fold(ir::Graph& graph, const Limits& limits) {
   ops::FoldingBudget budget = ops::FoldingBudget::of(graph, limits);
   for (const ir::NodeId id : graph.nodes())
     with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
@@ -119,7 +126,7 @@ void check_supported(const ir::Graph& graph, std::span<const ir::NodeId> nodes) 
 
 std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits) {
   bind_inputs(graph, binding);
-  fold_constants(graph, limits);
+  infer_and_fold(graph, limits);
   std::vector<ir::NodeId> left = needed_nodes(graph);
   check_supported(graph, left);
   for (const ir::NodeId id : left) {

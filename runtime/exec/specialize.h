@@ -22,7 +22,7 @@ struct Binding {
 };
 
 /// Infers every type and makes constant what follows from constants and known dimensions, as far as that goes.
-void fold_constants(ir::Graph& graph, const Limits& limits);
+void infer_and_fold(ir::Graph& graph, const Limits& limits);
 
 /// Makes every type of `graph` concrete for these inputs and every value constant that follows from constants and
 /// shapes. Returns the nodes that are left to run, in order: those that an output needs and that are not constant.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <functional>
@@ -14,6 +15,7 @@
 namespace pli::exec {
 namespace {
 
+using ir::ValueId;
 using test::code_of;
 using test::expect_equal;
 using test::Network;
@@ -238,6 +240,93 @@ TEST(Executor, AnInputThatDecidesAShapeIsPartOfThePlan) {
             ErrorCode::kInvalidModel);
 }
 
+TEST(Executor, KeepsNothingOfItsCallers) {
+  Network net;
+  const auto x = net.input("x", {2, 6});
+  const auto shape = net.input("shape", {2}, DataType::kInt64);
+  net.output("y", net.node("Reshape", {x, shape}));
+  net.output("same", net.node("Identity", {shape}));
+  const Executor executor(net.graph, options(true));
+  const Tensor data = net.tensor({2, 6});
+  std::vector<int64_t> wanted{3, 4};
+  Tensor owned = int64_tensor(wanted);
+  const auto run = [&](const Tensor& shape_tensor) {
+    return executor.run({{"x", data}, {"shape", shape_tensor}}).at("same").tensor();
+  };
+  (void)run(Tensor::view<int64_t>({2}, std::span<const int64_t>(wanted)));
+  wanted = {12, 1};  // the memory of the first call is its caller's again
+  EXPECT_EQ(to_int64s(run(owned)), (std::vector<int64_t>{3, 4}));
+  (void)run(owned);
+  EXPECT_EQ(owned.mutable_data<int64_t>().size(), 2u);
+}
+
+TEST(Executor, OutputsBelongToTheCaller) {
+  Network net;
+  const auto x = net.input("x", {2});
+  net.output("y", x);
+  net.output("k", net.weight({3}));
+  const Executor executor(net.graph, options(true));
+  const NamedValues inputs{{"x", net.tensor({2})}};
+  const Tensor first = executor.run(inputs).at("k").tensor();
+  for (const char* name : {"y", "k"}) {
+    Tensor output = executor.run(inputs).at(name).tensor();
+    for (float& value : output.mutable_data<float>()) value = 7;
+  }
+  EXPECT_TRUE(identical(executor.run(inputs).at("k").tensor(), first));
+}
+
+/// y = x + w, with w a graph input as well; as before IR version 4 when it can't be overridden.
+Network with_default(bool overridable) {
+  Network net;
+  const auto x = net.input("x", {3});
+  const auto w = net.graph.add_input("w", ir::Type::tensor(DataType::kFloat32));
+  net.graph.set_default(w, Tensor::copy<float>({3}, std::array<float, 3>{1, 20, 300}), {}, !overridable);
+  net.output("y", net.node("Add", {x, w}));
+  net.output("w", w);
+  return net;
+}
+
+TEST(Executor, AnInputMayTakeItsDefault) {
+  const Tensor x = Tensor::copy<float>({3}, std::array<float, 3>{1, 2, 3});
+  for (const bool overridable : {false, true}) {
+    const Executor executor(with_default(overridable).graph, options(true));
+    const NamedValues outputs = executor.run({{"x", x}});
+    EXPECT_EQ(to_doubles(outputs.at("y").tensor()), (std::vector<double>{2, 22, 303}));
+    EXPECT_EQ(to_doubles(outputs.at("w").tensor()), (std::vector<double>{1, 20, 300}));
+  }
+  const Tensor other = Tensor::copy<float>({1}, std::array<float, 1>{5});
+  const NamedValues outputs = Executor(with_default(true).graph, options(true)).run({{"x", x}, {"w", other}});
+  EXPECT_EQ(to_doubles(outputs.at("y").tensor()), (std::vector<double>{6, 7, 8}));
+  EXPECT_EQ(to_doubles(outputs.at("w").tensor()), (std::vector<double>{5}));
+}
+
+TEST(Executor, AWeightThatIsDeclaredAsAnInputCanNotBeGiven) {
+  const Executor executor(with_default(false).graph, options(true));
+  const Tensor longer(DataType::kFloat32, {1000});
+  std::string text;
+  EXPECT_EQ(code_of([&] { executor.run({{"x", longer}, {"w", longer}}); }, &text), ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find("\"w\" is a weight"), std::string::npos) << text;
+  EXPECT_EQ(code_of([&] { executor.run({{"v", longer}}); }, &text), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(text.find("\"w\""), std::string::npos) << text;
+}
+
+TEST(Executor, AShapeThatIsKnownIsNoReader) {
+  Network net;
+  const auto x = net.input("x", {1, 4, ir::Dim("height"), ir::Dim("width")});
+  const auto lateral = net.conv(x, 4, 8, 1);
+  const auto top = net.conv(
+      net.node("MaxPool", {x},
+               {{"kernel_shape", std::vector<int64_t>{2, 2}, {}}, {"strides", std::vector<int64_t>{2, 2}, {}}}),
+      4, 8, 3);
+  const auto up = net.node("Resize", {top, {}, {}, net.node("Shape", {lateral})});
+  net.output("y", net.node("Add", {lateral, up}));
+  const Executor executor(net.graph, options(true));
+  const NamedValues inputs{{"x", net.tensor({1, 4, 6, 10})}};
+  const std::string plan = describe(*executor.plan(inputs));
+  EXPECT_NE(plan.find("Conv + Add"), std::string::npos) << plan;
+  expect_equal(executor.run(inputs), test::run_each_node(net.graph, inputs));
+}
+
 TEST(Executor, RefusesInputsThatDoNotFit) {
   Network net = residual_network();
   const Executor executor(net.graph, options(true));
@@ -266,6 +355,22 @@ TEST(Executor, ListsEverythingUnsupportedAtOnce) {
   EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)); }, &text), ErrorCode::kUnsupported);
   EXPECT_NE(text.find("NoSuchOperator"), std::string::npos) << text;
   EXPECT_NE(text.find("NorThisOne"), std::string::npos) << text;
+}
+
+TEST(Executor, ListsEverythingThatItCanNotCompileAtOnce) {
+  Network net;
+  const auto x = net.input("x", {2, 6});
+  const auto to_strings = [&](ValueId value) {
+    return net.node("Cast", {value}, {{"to", static_cast<int64_t>(DataType::kString), {}}});
+  };
+  net.output("y", to_strings(x));
+  net.output("z", to_strings(net.node("Relu", {x})));
+  net.output("again", to_strings(net.node("Abs", {x})));
+  const Executor executor(net.graph, options(true));
+  std::string text;
+  EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({2, 6})}}); }, &text), ErrorCode::kUnsupported);
+  for (const char* name : {"\"Cast\"", "\"Cast_1\"", "\"Cast_2\""})
+    EXPECT_NE(text.find(name), std::string::npos) << text;
 }
 
 TEST(Executor, StopsAtItsLimits) {

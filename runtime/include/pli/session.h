@@ -61,13 +61,14 @@ class PLI_API Session {
   ~Session();
 
   /// What the model takes and gives, in its order and as it declares it: only what is known without running it. An
-  /// input that has a default is among them. The reference is good as long as the session.
+  /// input that has a default is among them; a weight that is declared as an input, as before IR version 4, is not and
+  /// can't be given. The reference is good as long as the session.
   const std::vector<ValueDescription>& inputs() const;
   const std::vector<ValueDescription>& outputs() const;
 
   /// Runs the model; the outputs come in the model's order and own their memory.
-  /// kInvalidArgument: a missing, unknown or unfitting input. kUnsupported, kResourceLimit: found when the plan for new
-  /// shapes is compiled.
+  /// kInvalidArgument: a missing, unknown or unfitting input. kInvalidModel (as when a shape operand asks for what the
+  /// data can't have), kUnsupported, kResourceLimit: found when the plan for new shapes is compiled.
   NamedValues run(const NamedValues& inputs) const;
 
   /// Compiles for the shapes of `inputs` (and the values of shape operands among them) without running.

@@ -8,7 +8,7 @@ namespace pli::exec {
 ///   x * Sigmoid(x)                          => Swish
 ///   x * HardSigmoid(x; 1/6, 1/2)            => HardSwish
 ///   x * Clip(x + 3; 0, 6) / 6               => HardSwish
-///   x / sqrt(2) -> Erf -> + 1 -> * x -> / 2 => Gelu
+///   x * (1 + Erf(x / sqrt(2))) * 0.5        => Gelu, the factors in any order
 /// Only where nothing else reads what lies in between.
 void join_activations(ir::Graph& graph);
 

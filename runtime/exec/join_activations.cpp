@@ -1,4 +1,4 @@
-#include "runtime/exec/rewrite.h"
+#include "runtime/exec/join_activations.h"
 
 #include "runtime/exec/specialize.h"
 #include "runtime/ops/operator.h"
