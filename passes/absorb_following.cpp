@@ -134,10 +134,10 @@ struct NewConstants {
   int64_t cleared = 0;
 };
 
-/// The old weight stays beside the new one: somebody else uses it, or it is the result of a Constant or Identity, which
-/// may share it.
+/// The old weight stays beside the new one: somebody else uses it, or it is the result of an Identity, which shares it.
 bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
-  return !graph.has_single_use(weight) || graph.value(weight).kind != ir::ValueKind::kInitializer;
+  const ir::NodeId producer = graph.producer(weight);
+  return !graph.has_single_use(weight) || (producer && !graph.node(producer).is("Constant"));
 }
 
 std::optional<NewConstants> fold_numbers(const Context& context, const AffineNode& node, const LinearNode& linear,

@@ -10,9 +10,6 @@ namespace pli::passes {
 
 namespace {
 
-/// Before opset 7 a binary operator broadcasts only when told so.
-constexpr int64_t kFreeBroadcasting = 7;
-
 /// No dimension of the constant stretches one of x.
 bool fits(const Shape& shape, const ir::Dims& dims) {
   for (size_t i = 0; i < shape.size(); ++i)
@@ -131,7 +128,7 @@ std::optional<AffineNode> read_arithmetic(const ir::Graph& graph, ir::NodeId id,
 
 ir::NodeSpec add_of(const ir::Graph& graph, ir::ValueId x, ir::ValueId constant) {
   ir::NodeSpec spec{.op_type = "Add", .inputs = {x, constant}};
-  if (graph.opset("") < kFreeBroadcasting) spec.attributes.push_back({"broadcast", int64_t{1}, {}});
+  if (graph.opset("") < ops::kNumpyBroadcasting) spec.attributes.push_back({"broadcast", int64_t{1}, {}});
   return spec;
 }
 

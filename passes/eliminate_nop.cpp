@@ -1,6 +1,8 @@
 #include "passes/pass.h"
 
 #include "runtime/core/tensor.h"
+#include "runtime/ops/operator.h"
+#include "runtime/ops/reshape.h"
 
 #include <algorithm>
 #include <array>
@@ -32,15 +34,11 @@ bool is_identity(const ir::Graph&, const ir::Node&) { return true; }
 
 bool has_one_input(const ir::Graph&, const ir::Node& node) { return node.inputs.size() == 1; }
 
-/// At inference: before opset 7 with is_test, from opset 12 on unless an input says otherwise; and nobody looks at the
-/// mask.
+/// Nobody looks at the mask, and before opset 7 it is told to test: others that read the file may train.
 bool is_nop_dropout(const ir::Graph& graph, const ir::Node& node) {
   const ir::ValueId mask = node.output(1);
   if (mask && (!graph.uses(mask).empty() || graph.is_output(mask))) return false;
-  if (graph.opset("") < 7) return node.int_or("is_test", 0) != 0;
-  if (!node.input(2)) return true;
-  const Tensor* training = graph.constant_of(node.input(2));
-  return training && training->dtype() == DataType::kBool && training->size() == 1 && !training->data<bool>()[0];
+  return ops::is_passing_dropout(graph, node) && (graph.opset("") >= 7 || node.int_or("is_test", 0) != 0);
 }
 
 bool is_nop_cast(const ir::Graph& graph, const ir::Node& node) {
@@ -155,8 +153,8 @@ bool holds_only(const Tensor& tensor, int number, bool negative) {
 bool is_neutral(const ir::Graph& graph, const ir::Node& node, size_t index) {
   const Tensor* constant = graph.constant_of(node.input(index));
   const ir::ValueId other = node.input(1 - index);
-  if (!constant || !other || graph.opset("") < 7 || !stretches_nothing(constant->shape(), dims_of(graph, other)))
-    return false;
+  if (!constant || !other || graph.opset("") < ops::kNumpyBroadcasting) return false;
+  if (!stretches_nothing(constant->shape(), dims_of(graph, other))) return false;
   if (node.is("Mul") || node.is("Div")) return holds_only(*constant, 1, false);
   return holds_only(*constant, 0, node.is("Add"));
 }

@@ -34,7 +34,6 @@ class FoldLog {
     ir::NodeId node;  // none: in a nested graph
   };
 
-  void note_nested(const ir::Node& node, const std::string& path);
   Entry& entry(ir::NodeId id);
 
   const ir::Graph& graph_;

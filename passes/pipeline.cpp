@@ -43,6 +43,10 @@ std::vector<Pass> selected(const OptimizeOptions& options) {
   for (const Pass& pass : kPasses)
     if ((options.only.empty() || named(options.only, pass.name)) && !named(options.disable, pass.name))
       result.push_back(pass);
+  const auto stops = [&](const Pass& pass) { return pass.name == options.stop_after; };
+  if (!options.stop_after.empty() && std::ranges::none_of(result, stops))
+    fail(ErrorCode::kInvalidArgument, "pass \"{}\" is to be the last one, but is not among those that run",
+         options.stop_after);
   return result;
 }
 

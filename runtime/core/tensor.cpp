@@ -266,6 +266,13 @@ Tensor int64_tensor(std::span<const int64_t> values) {
   return Tensor::copy<int64_t>({static_cast<int64_t>(values.size())}, values);
 }
 
+Tensor bits_as(const Tensor& tensor, DataType dtype) {
+  if (bit_width(dtype) != bit_width(tensor.dtype()) || bit_width(dtype) == 0)
+    fail(ErrorCode::kInvalidArgument, "the bits of {} as {}", to_string(tensor.dtype()), to_string(dtype));
+  return Tensor::adopt(dtype, Shape(tensor.shape().begin(), tensor.shape().end()),
+                       std::make_shared<const Tensor>(tensor), tensor.bytes().data(), tensor.bytes().size());
+}
+
 bool identical(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || !std::ranges::equal(a.shape(), b.shape())) return false;
   if (a.dtype() == DataType::kString) return std::ranges::equal(a.data<std::string>(), b.data<std::string>());

@@ -18,6 +18,12 @@ inline std::optional<int64_t> packed_bytes(DataType dtype, int64_t elements) {
   return (*total + 7) / 8;
 }
 
+/// The same for a tensor of `shape`; nothing also where checked_size() gives none.
+inline std::optional<int64_t> packed_bytes(DataType dtype, std::span<const int64_t> shape) {
+  const auto elements = checked_size(shape);
+  return elements ? packed_bytes(dtype, *elements) : std::nullopt;
+}
+
 inline bool is_float(DataType dtype) {
   return dtype == DataType::kFloat32 || dtype == DataType::kFloat64 || dtype == DataType::kFloat16 ||
          dtype == DataType::kBfloat16;
@@ -52,6 +58,9 @@ std::vector<int64_t> to_int64s(const Tensor& tensor);
 
 /// A tensor of a float type from doubles, each rounded once.
 Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values);
+
+/// The same bits, and memory, as elements of another type of their width. kInvalidArgument for another width.
+Tensor bits_as(const Tensor& tensor, DataType dtype);
 
 /// A one-dimensional int64 tensor.
 Tensor int64_tensor(std::span<const int64_t> values);

@@ -82,14 +82,14 @@ std::vector<ir::Type> infer_clip(const InferContext& context) {
       fail(ErrorCode::kInvalidModel, "bound {} has shape {} where a scalar is expected", i, to_string(*shape));
   }
   ir::Type type = context.type(0);
-  type.dtype = common_dtype(context);
+  type.dtype = common_dtype(context.graph, context.node);
   return {type};
 }
 
 /// x is stretched by nothing: the slope's dimensions are those of x or 1. Before version 7 a vector holds one slope a
 /// channel.
 int64_t slope_start(int64_t opset, int64_t rank, int64_t slope_rank) {
-  if (opset < 7 && slope_rank == 1 && rank > 2) return 1;
+  if (opset < kNumpyBroadcasting && slope_rank == 1 && rank > 2) return 1;
   if (slope_rank > rank) fail(ErrorCode::kInvalidModel, "a slope of rank {} for an input of rank {}", slope_rank, rank);
   return rank - slope_rank;
 }
@@ -97,7 +97,7 @@ int64_t slope_start(int64_t opset, int64_t rank, int64_t slope_rank) {
 std::vector<ir::Type> infer_prelu(const InferContext& context) {
   context.check_inputs(2, 2);
   context.check_outputs(1, 1);
-  const ir::Type type = ir::Type::tensor(common_dtype(context), context.type(0).dims);
+  const ir::Type type = ir::Type::tensor(common_dtype(context.graph, context.node), context.type(0).dims);
   const auto& slope = context.type(1).dims;
   if (!type.dims || !slope) return {type};
   const auto start = static_cast<size_t>(slope_start(context.opset, type.rank(), context.type(1).rank()));

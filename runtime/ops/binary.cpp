@@ -247,7 +247,7 @@ std::vector<ir::Type> infer_variadic(const InferContext& context) {
   context.check_outputs(1, 1);
   std::optional<ir::Dims> dims = context.type(0).dims;
   for (size_t i = 1; i < context.node.inputs.size(); ++i) dims = broadcast(dims, context.type(i).dims);
-  return {ir::Type::tensor(common_dtype(context), dims)};
+  return {ir::Type::tensor(common_dtype(context.graph, context.node), dims)};
 }
 
 /// f of the first two operands, then of that and each of the others in turn.

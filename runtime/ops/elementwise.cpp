@@ -8,9 +8,6 @@ namespace pli::ops {
 
 namespace {
 
-/// From this version on operands are broadcast as in NumPy.
-constexpr int64_t kNumpyBroadcasting = 7;
-
 /// How good an input is as the model for the output's layout; 0: not at all.
 int fitness(const TensorDesc& desc, const Shape& dims) {
   if (!desc.present() || desc.dims != dims) return 0;
@@ -90,19 +87,6 @@ std::vector<ir::Type> infer_unary(const InferContext& context) {
   return {context.type(0)};
 }
 
-DataType common_dtype(const InferContext& context) {
-  DataType common = DataType::kUndefined;
-  for (size_t i = 0; i < context.node.inputs.size(); ++i) {
-    if (!context.has(i)) continue;
-    const DataType dtype = context.type(i).dtype;
-    if (dtype == DataType::kUndefined) continue;
-    if (common == DataType::kUndefined) common = dtype;
-    if (dtype != common)
-      fail(ErrorCode::kInvalidModel, "input {} is {} where {} is expected", i, to_string(dtype), to_string(common));
-  }
-  return common;
-}
-
 int64_t broadcast_start(int64_t opset, const ir::Node& node, int64_t rank, int64_t other_rank) {
   const int64_t last = rank - other_rank;
   if (opset >= kNumpyBroadcasting || last <= 0 || !node.attribute("axis")) return last;
@@ -126,7 +110,7 @@ std::optional<Shape> aligned_shape(int64_t opset, const ir::Node& node, size_t i
 std::vector<ir::Type> infer_binary(const InferContext& context) {
   context.check_inputs(2, 2);
   context.check_outputs(1, 1);
-  const DataType dtype = common_dtype(context);
+  const DataType dtype = common_dtype(context.graph, context.node);
   const ir::Type& a = context.type(0);
   const ir::Type& b = context.type(1);
   if (context.opset >= kNumpyBroadcasting || !a.dims || !b.dims)

@@ -71,9 +71,6 @@ std::unique_ptr<Kernel> prepare_unary(const PrepareContext& context) {
 /// One input, one output of its type.
 std::vector<ir::Type> infer_unary(const InferContext& context);
 
-/// The common element type of the inputs, as far as it is known. kInvalidModel when they differ.
-DataType common_dtype(const InferContext& context);
-
 /// Where dimension 0 of the second operand of Add, Sub, And, ... stands among the `rank` dimensions of the first:
 /// NumPy's rule, or before version 7 the attribute `axis`. Negative when the second has more dimensions. kInvalidModel
 /// when the attribute leaves too few dimensions.

@@ -35,7 +35,7 @@ struct Cost {
   int64_t work = 0;   // multiply-adds, an upper bound
 };
 
-/// Multiply-adds, at most, for each element of the node's results.
+/// Multiply-adds, at most, for each element of the node's results, or as many as it has operands.
 int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
   const auto operand = [&](size_t index) { return graph.constant_of(node.input(index)); };
   if (node.is("MatMul") || node.is("Gemm"))  // some dimension is what the sum runs over
@@ -49,25 +49,27 @@ int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
 /// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
 /// limits.folded_bytes, or when the sizes of the results are not known.
 std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
-  int64_t operand_bytes = 0;
+  int64_t operand_bytes = 0, operand_elements = 0;
   for (const ir::ValueId input : node.inputs)
-    if (const Tensor* tensor = graph.constant_of(input)) operand_bytes += static_cast<int64_t>(tensor->bytes().size());
+    if (const Tensor* tensor = graph.constant_of(input)) {
+      operand_bytes += static_cast<int64_t>(tensor->bytes().size());
+      operand_elements += static_cast<int64_t>(tensor->size());
+    }
   Cost cost;
   int64_t results = 0;
   for (const ir::ValueId output : node.outputs) {
     if (!output) continue;
     const ir::Type& type = graph.type(output);
     const auto shape = type.shape();
-    const auto elements = shape ? checked_size(*shape) : std::nullopt;
-    const auto bytes = elements ? packed_bytes(type.dtype, *elements) : std::nullopt;
+    const auto bytes = shape ? packed_bytes(type.dtype, *shape) : std::nullopt;
     if (!bytes || *bytes > limits.tensor_bytes) return std::nullopt;
     cost.bytes += *bytes;
-    results += *elements;
+    results += *checked_size(*shape);
   }
   if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
   const auto work = checked_mul(results, work_for_each(graph, node));
   if (!work) return std::nullopt;
-  cost.work = *work;
+  cost.work = std::max(*work, operand_elements);  // a reduction reads more than it makes
   return cost;
 }
 
@@ -135,7 +137,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   const ir::Node& node = graph.node(graph.nodes().front());
   if (const auto why = why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
   const Operator& op = *find_operator(graph, node);
-  const int64_t opset = graph.opset(node.domain);
+  const int64_t opset = graph.opset("");
 
   const std::vector<ir::Type> types = infer(op, graph, node, limits);
   std::vector<Tensor> outputs;
@@ -181,9 +183,14 @@ FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
   constexpr int64_t kMostWork = int64_t{1} << 34;
   FoldingBudget budget{kSmallResults * std::clamp<int64_t>(limits.folded_bytes, 0, INT64_MAX / (2 * kSmallResults)),
                        kMostWork};
-  for (const ir::ValueId id : graph.initializers())
-    if (const auto& payload = graph.value(id).payload)
-      budget.bytes += 2 * static_cast<int64_t>(payload->bytes().size());
+  const auto count = [&](ir::ValueId id) {
+    if (const Tensor* constant = graph.constant_of(id))
+      budget.bytes += 2 * static_cast<int64_t>(constant->bytes().size());
+  };
+  std::ranges::for_each(graph.initializers(), count);
+  std::ranges::for_each(graph.inputs(), count);  // before IR version 4 initializers are inputs as well
+  for (const ir::NodeId id : graph.nodes())
+    if (graph.node(id).is("Constant")) std::ranges::for_each(graph.node(id).outputs, count);
   return budget;
 }
 

@@ -10,20 +10,6 @@ namespace {
 /// From this version on C may be omitted.
 constexpr int64_t kOptionalC = 11;
 
-/// The one type of all operands, as far as it is known. kInvalidModel when they differ.
-DataType common_dtype(const ir::Graph& graph, const ir::Node& node) {
-  DataType dtype = DataType::kUndefined;
-  for (const ir::ValueId input : node.inputs) {
-    if (!input) continue;
-    const DataType other = graph.type(input).dtype;
-    if (other == DataType::kUndefined) continue;
-    if (dtype != DataType::kUndefined && other != dtype)
-      fail(ErrorCode::kInvalidModel, "operands of {} and {}", to_string(dtype), to_string(other));
-    dtype = other;
-  }
-  return dtype;
-}
-
 /// Takes `dim` as a size that all of its places agree in; `size` is -1 while not known.
 void agree(int64_t& size, const ir::Dim& dim, std::string_view what) {
   if (!dim.known()) return;
@@ -91,7 +77,7 @@ GemmView GemmView::of(const ir::Graph& graph, const ir::Node& node) {
     agree(view.k, (*b)[view.trans_b ? 1 : 0], "K");
     agree(view.n, (*b)[view.trans_b ? 0 : 1], "N");
   }
-  const bool broadcasts = graph.opset("") >= 7 || node.int_or("broadcast", 0) != 0;
+  const bool broadcasts = graph.opset("") >= kNumpyBroadcasting || node.int_or("broadcast", 0) != 0;
   if (view.c) check_c(view, graph.type(view.c), broadcasts);
   return view;
 }
@@ -107,7 +93,7 @@ ir::NodeSpec GemmView::with_weights(const ir::Graph& graph, const ir::Node& node
   std::erase_if(spec.attributes, [](const ir::Attribute& attribute) {
     return attribute.name == "beta" || attribute.name == "broadcast";
   });
-  if (graph.opset("") < 7) spec.attributes.push_back({"broadcast", int64_t{1}, {}});
+  if (graph.opset("") < kNumpyBroadcasting) spec.attributes.push_back({"broadcast", int64_t{1}, {}});
   return spec;
 }
 

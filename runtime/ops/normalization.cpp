@@ -28,22 +28,12 @@ void check_parameters(const InferContext& context, size_t index, const ir::Dim& 
     fail(ErrorCode::kInvalidModel, "input {} has {} elements for {} {}", index, size.value(), count.value(), of_what);
 }
 
-void check_same_types(const InferContext& context) {
-  const DataType dtype = context.type(0).dtype;
-  for (size_t i = 1; i < context.node.inputs.size(); ++i) {
-    if (!context.has(i)) continue;
-    const DataType other = context.type(i).dtype;
-    if (dtype != DataType::kUndefined && other != DataType::kUndefined && other != dtype)
-      fail(ErrorCode::kInvalidModel, "input {} is {} where {} is expected", i, to_string(other), to_string(dtype));
-  }
-}
-
 // InstanceNormalization.
 
 std::vector<ir::Type> infer_instance(const InferContext& context) {
   context.check_inputs(3, 3);
   context.check_outputs(1, 1);
-  check_same_types(context);
+  (void)common_dtype(context.graph, context.node);
   const ir::Type& input = context.type(0);
   check_rank(input, 3);
   if (input.dims)
@@ -74,7 +64,7 @@ int64_t group_count(const ir::Node& node) {
 std::vector<ir::Type> infer_group(const InferContext& context) {
   context.check_inputs(3, 3);
   context.check_outputs(1, 1);
-  check_same_types(context);
+  (void)common_dtype(context.graph, context.node);
   const ir::Type& input = context.type(0);
   check_rank(input, 3);
   const int64_t groups = group_count(context.node);
@@ -123,7 +113,7 @@ void check_broadcast(const ir::Type& input, const ir::Type& parameter, size_t in
 std::vector<ir::Type> infer_layer(const InferContext& context) {
   context.check_inputs(2, 3);
   context.check_outputs(1, 3);
-  check_same_types(context);
+  (void)common_dtype(context.graph, context.node);
   const ir::Type& input = context.type(0);
   for (size_t i = 1; i < context.node.inputs.size(); ++i)
     if (context.has(i)) check_broadcast(input, context.type(i), i);

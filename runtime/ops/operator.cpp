@@ -41,6 +41,18 @@ Layouts channels_last_layouts(const PrepareContext& context) {
   return layouts;
 }
 
+DataType common_dtype(const ir::Graph& graph, const ir::Node& node) {
+  DataType common = DataType::kUndefined;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const DataType dtype = node.inputs[i] ? graph.type(node.inputs[i]).dtype : DataType::kUndefined;
+    if (dtype == DataType::kUndefined) continue;
+    if (common == DataType::kUndefined) common = dtype;
+    if (dtype != common)
+      fail(ErrorCode::kInvalidModel, "input {} is {} where {} is expected", i, to_string(dtype), to_string(common));
+  }
+  return common;
+}
+
 int64_t normalize_axis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
     fail(ErrorCode::kInvalidModel, "axis {} is outside of a tensor of rank {}", axis, rank);
@@ -75,9 +87,7 @@ std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir
   for (const ir::Type& type : types) {
     const auto shape = type.shape();
     if (!shape) continue;
-    const auto size = checked_size(*shape);
-    const DataType width = bit_width(type.dtype) > 0 ? type.dtype : DataType::kUint8;
-    const auto bytes = size ? packed_bytes(width, *size) : std::nullopt;
+    const auto bytes = packed_bytes(bit_width(type.dtype) > 0 ? type.dtype : DataType::kUint8, *shape);
     if (!bytes || *bytes > limits.tensor_bytes)
       fail(ErrorCode::kResourceLimit, "an output of shape {} passes the limit of {} bytes", to_string(*shape),
            limits.tensor_bytes);

@@ -37,7 +37,7 @@ inline constexpr DataTypes kIntegers =
            DataType::kUint32, DataType::kUint64});
 inline constexpr DataTypes kBools = types({DataType::kBool});
 inline constexpr DataTypes kF64 = types({DataType::kFloat64});
-/// What moves without being computed with: every type of a whole number of bytes but strings and complex numbers.
+/// What moves without being computed with.
 inline constexpr DataTypes kMovable =
     kF32 | kF64 | kIntegers | kBools | types({DataType::kFloat16, DataType::kBfloat16});
 
@@ -47,7 +47,7 @@ struct InferContext {
   const ir::Graph& graph;
   const ir::Node& node;
   const Limits& limits;
-  int64_t opset;  // of the node's domain
+  int64_t opset;  // of ONNX's own operators
 
   bool has(size_t i) const { return static_cast<bool>(node.input(i)); }
   /// The type of input i. kInvalidModel when the input is missing.
@@ -183,6 +183,12 @@ Layouts elementwise_layouts(const PrepareContext& context);
 /// For operators that keep the shape of input 0 and walk both with the same strides: input 0 and output 0 dense in the
 /// order of axes that input 0 comes in, everything else row-major.
 Layouts shared_layouts(const PrepareContext& context);
+
+/// The one element type of all inputs, as far as it is known. kInvalidModel when they differ.
+DataType common_dtype(const ir::Graph& graph, const ir::Node& node);
+
+/// From this version on the operands of Add, Gemm, ... are broadcast as in NumPy, before by attributes.
+inline constexpr int64_t kNumpyBroadcasting = 7;
 
 /// `axis` counted from the end when negative. kInvalidModel when it is outside of [-rank, rank).
 int64_t normalize_axis(int64_t axis, int64_t rank);

@@ -73,7 +73,8 @@ std::vector<std::string> complaints_about(const std::string& file, const std::st
   static const std::regex kInclude(R"re(#\s*include\s*([<"])([^>"]+)[>"])re");
   std::vector<std::string> found;
   for (std::sregex_iterator match(text.begin(), text.end(), kInclude), end; match != end; ++match) {
-    std::string wrong = complaint(file, (*match)[2], (*match)[1] == "\"");
+    const bool ours = !part_of((*match)[2]).empty();  // whichever way it is written
+    std::string wrong = complaint(file, (*match)[2], ours || (*match)[1] == "\"");
     if (!wrong.empty()) found.push_back(std::move(wrong));
   }
   return found;
@@ -109,6 +110,7 @@ TEST(IncludeRules, BreachesAreFound) {
   EXPECT_EQ(count("runtime/api/model.cpp", "#include <onnx/onnx_pb.h>"), 1u);
   EXPECT_EQ(count("passes/fold.cpp", "#include <google/protobuf/message.h>"), 1u);
   EXPECT_EQ(count("passes/fold.cpp", "#include \"runtime/exec/plan.h\""), 1u);
+  EXPECT_EQ(count("passes/fold.cpp", "#include <runtime/exec/plan.h>"), 1u);
   EXPECT_EQ(count("runtime/include/pli/model.h", "#include \"runtime/ir/graph.h\""), 1u);
   EXPECT_EQ(count("tools/onnx_run.cpp", "#include \"runtime/ir/graph.h\""), 1u);
   EXPECT_EQ(count("runtime/new/thing.cpp", "#include \"runtime/core/error.h\""), 1u);

@@ -5,6 +5,7 @@
 #include <pli/value.h>
 
 #include <array>
+#include <cmath>
 #include <numeric>
 
 namespace pli::test {
@@ -44,6 +45,20 @@ TEST(Tensors, ShapesAreChecked) {
   }));
   EXPECT_TRUE(fails_with(kArgument, "takes 23 bytes",
                          [&] { Tensor::adopt(DataType::kInt8, {23}, nullptr, values.data(), 24); }));
+}
+
+TEST(Tensors, BitsCanBeSeenAsAnotherType) {
+  const std::array<uint16_t, 3> bits{0x3f80, 0xc000, 0x7f80};
+  Tensor seen;
+  {
+    const Tensor tensor = Tensor::copy<uint16_t>({3, 1}, bits);
+    seen = bits_as(tensor, DataType::kBfloat16);
+  }
+  EXPECT_EQ(seen.shape().size(), 2u);
+  EXPECT_EQ(to_doubles(seen), (std::vector<double>{1, -2, INFINITY}));
+  EXPECT_TRUE(fails_with(kArgument, "bfloat16 as float32", [&] { bits_as(seen, DataType::kFloat32); }));
+  EXPECT_TRUE(
+      fails_with(kArgument, "string as string", [] { bits_as(Tensor(DataType::kString, {1}), DataType::kString); }));
 }
 
 TEST(Tensors, ElementsHaveOneType) {

@@ -30,9 +30,8 @@ Tensor read_tensor(const fs::path& path, const std::string& declaration, const i
   const Value value = parse_value(std::as_bytes(std::span(bytes)), declared_file_kind(declaration), {}).second;
   if (!value.is_tensor()) fail(ErrorCode::kUnsupported, "a value that is no tensor");
   const Tensor& tensor = value.tensor();
-  if (declared.dtype != DataType::kBfloat16 || tensor.dtype() != DataType::kUint16) return tensor;
-  return Tensor::adopt(DataType::kBfloat16, Shape(tensor.shape().begin(), tensor.shape().end()),
-                       std::make_shared<const Tensor>(tensor), tensor.bytes().data(), tensor.bytes().size());
+  const bool as_bits = declared.dtype == DataType::kBfloat16 && tensor.dtype() == DataType::kUint16;
+  return as_bits ? bits_as(tensor, DataType::kBfloat16) : tensor;
 }
 
 /// What differs, or nothing.

@@ -42,8 +42,10 @@ TEST_P(EliminateNop, RemovesWhatDoesNothing) {
   EXPECT_EQ(result.count(c.op_type), c.removed ? 0 : 1) << ir::dump(result.model.graph);
   if (!c.removed) return;
   EXPECT_EQ(result.report.passes.at(0).changes, 1);
-  EXPECT_EQ(ir::dump(result.model.graph).substr(0, 20), ir::dump(net.model().graph).substr(0, 20));
-  EXPECT_EQ(result.model.graph.node_count(), 2u);
+  Net expected(c.opset);
+  expected.output(expected.node("Relu", {expected.node("Relu", {expected.input("x", c.x)}, {}, "before")}, {}, "y"));
+  EXPECT_EQ(ir::dump(result.model.graph),
+            ir::dump(optimize(expected.model(), {.only = {"fold_constants"}}).model.graph));
 }
 
 const Tensor kTrue = Tensor::copy<bool>({}, std::span<const bool>(std::array{true}));

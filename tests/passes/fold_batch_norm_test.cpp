@@ -427,6 +427,34 @@ TEST(FoldBatchNorm, InitializersThatAreInputsOfIrVersion3) {
   EXPECT_EQ(result.constant("w").size(), 90u);
 }
 
+TEST(FoldBatchNorm, AWeightThatIsReplacedCountsForNothingHoweverItIsDeclared) {
+  OptimizeOptions options;
+  options.limits.folded_bytes = 1;
+  const auto chain = [](int64_t ir_version, auto&& weight) {
+    Net net(9, ir_version);
+    ValueId value = net.input("x", {-1, 4, 8, 9});
+    for (int i = 0; i < 6; ++i) {
+      const std::string number = std::to_string(i);
+      value = net.node("Conv", {value, weight(net, "w" + number)}, {}, "c" + number);
+      value = net.batch_norm(value, 4, "bn" + number);
+    }
+    net.output(value);
+    return net;
+  };
+  const Shape shape{4, 4, 1, 1};
+  for (const Net& net :
+       {chain(8, [&](Net&n, const std::string&name) { return n.weight(name, shape); }),
+        chain(8, [&](Net&n, const std::string&name) { return n.constant_node(name, n.random(shape)); }),
+        chain(3, [&](Net&n, const std::string&name) { return n.default_input(name, n.random(shape)); })}) {
+    const Optimized result = optimize(net.model(), options);
+    for (int i = 0; i < 6; ++i) {
+      const Fold& fold = result.fold("bn" + std::to_string(i));
+      EXPECT_TRUE(fold.folded) << fold.output << ": " << fold.reason;
+    }
+    expect_equal_results(net.model(), result.model);
+  }
+}
+
 TEST(FoldBatchNorm, NothingFoldedLeavesIrVersion3) {
   Net net(9, 3);
   net.output(

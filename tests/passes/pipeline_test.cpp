@@ -1,4 +1,5 @@
 #include "passes/pipeline.h"
+#include "tests/expect_error.h"
 #include "tests/passes/reference.h"
 
 #include <pli/model.h>
@@ -59,6 +60,16 @@ TEST(Pipeline, WrongPassNamesAreToldTheRightOnes) {
       EXPECT_EQ(e.code(), ErrorCode::kInvalidArgument);
       EXPECT_NE(std::string(e.what()).find("did you mean \"fold_batch_norm\"?"), std::string::npos) << e.what();
     }
+  }
+}
+
+TEST(Pipeline, TheLastPassHasToRun) {
+  for (const OptimizeOptions& options :
+       {OptimizeOptions{.disable = {"fold_constants"}, .stop_after = "fold_constants"},
+        OptimizeOptions{.only = {"eliminate_nop", "fold_batch_norm"}, .stop_after = "fold_constants"}}) {
+    ir::Model model = layered_net().model();
+    EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "\"fold_constants\" is to be the last",
+                           [&] { passes::run(model, options); }));
   }
 }
 

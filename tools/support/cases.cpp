@@ -1,6 +1,6 @@
 #include "tools/support/cases.h"
 
-#include "runtime/core/error.h"
+#include "runtime/core/tensor.h"
 #include "runtime/ir/graph.h"
 #include "tools/support/process.h"
 #include "tools/support/values.h"
@@ -63,9 +63,7 @@ std::vector<ir::ValueId> inputs_given(const ir::Graph& graph, size_t count) {
 Value load_as_declared(const fs::path& file, const std::string& declaration, const ir::Type& type) {
   Value value = load_value(file, declaration);
   if (type.dtype != DataType::kBfloat16 || !value.is_tensor() || value.dtype() != DataType::kUint16) return value;
-  const Tensor& bits = value.tensor();
-  return Tensor::adopt(DataType::kBfloat16, Shape(bits.shape().begin(), bits.shape().end()),
-                       std::make_shared<const Tensor>(bits), bits.bytes().data(), bits.bytes().size());
+  return bits_as(value.tensor(), DataType::kBfloat16);
 }
 
 /// A bfloat16 can't be asked to be closer than its last place.

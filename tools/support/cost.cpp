@@ -42,8 +42,8 @@ std::optional<int64_t> gemm_products(const ir::Graph& graph, const ir::Node& nod
 }
 
 std::optional<int64_t> bytes_of(const ir::Graph& graph, ir::ValueId id) {
-  const auto count = elements(graph, id);
-  return count ? packed_bytes(graph.type(id).dtype, *count) : std::nullopt;
+  const auto shape = graph.type(id).shape();
+  return shape ? packed_bytes(graph.type(id).dtype, *shape) : std::nullopt;
 }
 
 }  // namespace

@@ -119,9 +119,8 @@ void add_input_flags(CommandLine& line, InputOptions& options, bool files) {
 
 void check_input_size(const std::string& name, DataType dtype, const Shape& shape) {
   const int64_t most = Limits().tensor_bytes;
-  const auto elements = checked_size(shape);
-  const auto bytes = elements ? packed_bytes(dtype, *elements) : std::nullopt;
-  const bool countable = packed_bytes(dtype, 1).has_value();  // strings are not, and can't be made up either
+  const auto bytes = packed_bytes(dtype, shape);
+  const bool countable = bit_width(dtype) > 0;  // strings are not, and can't be made up either
   if (countable && (!bytes || *bytes > most))
     fail(ErrorCode::kResourceLimit, "input \"{}\" {}{} takes more than the {} that a tensor may", name,
          to_string(dtype), to_string(shape), bytes_text(static_cast<double>(most)));

@@ -187,8 +187,7 @@ Tensor parse_npy(std::span<const std::byte> bytes) {
 
   const Header header = HeaderReader(text.substr(start, length)).read();
   const std::span<const std::byte> payload = bytes.subspan(start + length);
-  const auto elements = checked_size(header.shape);
-  const auto wanted = elements ? packed_bytes(header.dtype, *elements) : std::nullopt;
+  const auto wanted = packed_bytes(header.dtype, header.shape);
   if (!wanted || static_cast<size_t>(*wanted) != payload.size())
     malformed(fmt::format("a {} array of shape {} does not take the {} bytes that it holds", to_string(header.dtype),
                           to_string(header.shape), payload.size()));

@@ -38,7 +38,7 @@ struct Report {
   int64_t nodes_after = 0;
   int64_t subnormals_cleared = 0;             // folded weights that had become subnormal and were made zero
   std::vector<std::string> notes;             // one line each, such as an IR version that had to be raised
-  std::map<std::string, std::string> origin;  // new tensor or node name -> the name that it came from
+  std::map<std::string, std::string> origin;  // new tensor name -> the name that it came from
 };
 
 struct OptimizeOptions {
@@ -52,8 +52,8 @@ struct OptimizeOptions {
 };
 
 /// Rewrites `model` into an equal one that is cheaper to run. Names, order and types of its inputs and outputs stay.
-/// kInvalidArgument: an unknown pass name. kInvalidModel: the model contradicts itself. On an error `model` is as
-/// before.
+/// kInvalidArgument: an unknown pass name, or a last pass that does not run. kInvalidModel: the model contradicts
+/// itself. On an error `model` is as before.
 PLI_API Report optimize(Model& model, const OptimizeOptions& options = {});
 
 struct PassInfo {
