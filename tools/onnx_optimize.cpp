@@ -1,6 +1,7 @@
 #include "tools/support/cli.h"
 #include "tools/support/fix_shapes.h"
 #include "tools/support/optimize_report.h"
+#include "tools/support/output_files.h"
 #include "tools/support/progress.h"
 #include "tools/support/stopwatch.h"
 #include "tools/support/table.h"
@@ -109,20 +110,11 @@ int list_passes(const CommandLine& line) {
   return kDone;
 }
 
-/// Two names of one file, or of one that is not there yet.
-bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (fs::equivalent(a, b, error)) return true;
-  return fs::weakly_canonical(fs::absolute(a), error) == fs::weakly_canonical(fs::absolute(b), error);
-}
-
 /// The report must not take the place of a model.
 void check_report(const Options& options) {
   for (const std::string& model : {options.model, options.output})
-    for (const char* ending : {"", ".data"})
-      if (!options.report.empty() && !model.empty() && same_file(options.report, model + ending))
-        fail(ErrorCode::kInvalidArgument, "--report {} would overwrite {}{}", options.report, model, ending);
+    if (!options.report.empty() && !model.empty() && is_part_of_model(options.report, model))
+      fail(ErrorCode::kInvalidArgument, "--report {} would overwrite a file of the model {}", options.report, model);
 }
 
 /// A folder that is not there is found before the work, not after it.
@@ -174,7 +166,7 @@ int optimize_file(const CommandLine& line, Options& options) {
   progress.show("loading " + options.model);
   Stopwatch watch;
   const Model original = Model::load(options.model);
-  outcome.input = facts_of(original, options.model);
+  outcome.input = facts_of(original, options.model, original.ir()->has_external_data);
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
@@ -201,7 +193,8 @@ int optimize_file(const CommandLine& line, Options& options) {
   if (!options.output.empty() && !failed && !unverified) {
     progress.show("writing " + options.output);
     model.save(options.output, kExternal.at(options.external));
-    outcome.output = facts_of(model, options.output);
+    const bool two_files = original.ir()->has_external_data || options.external == "always";
+    outcome.output = facts_of(model, options.output, two_files);
   }
   outcome.save_ms = watch.lap();
   outcome.total_ms = total.lap();

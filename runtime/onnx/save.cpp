@@ -63,15 +63,6 @@ std::string data_name(const std::filesystem::path& path, int64_t n) {
   return n == 0 ? file + ".data" : fmt::format("{}.{}.data", file, n);
 }
 
-bool is_data_name(const std::filesystem::path& path, const std::string& name) {
-  if (name == data_name(path, 0)) return true;
-  const std::string start = path.filename().string() + ".";
-  constexpr std::string_view kEnd = ".data";
-  if (name.size() <= start.size() + kEnd.size() || !name.starts_with(start) || !name.ends_with(kEnd)) return false;
-  return std::all_of(name.begin() + static_cast<ptrdiff_t>(start.size()),
-                     name.end() - static_cast<ptrdiff_t>(kEnd.size()), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 bool something_at(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(std::filesystem::symlink_status(path, error));
@@ -84,7 +75,7 @@ std::vector<std::filesystem::path> find_superseded(const std::filesystem::path& 
   const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
   for (auto entry = std::filesystem::directory_iterator(folder, error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-    if (is_data_name(path, entry->path().filename().string()))
+    if (is_data_file(path, path.parent_path() / entry->path().filename()))
       candidates.push_back(path.parent_path() / entry->path().filename());
   if (candidates.empty() || !something_at(path)) return {};
   const std::set<std::string> used = external_files(path);
@@ -120,6 +111,17 @@ void write_data(const ExternalFile& data, const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+bool is_data_file(const std::filesystem::path& path, const std::filesystem::path& file) {
+  if (file.parent_path().lexically_normal() != path.parent_path().lexically_normal()) return false;
+  const std::string name = file.filename().string();
+  if (name == data_name(path, 0)) return true;
+  const std::string start = path.filename().string() + ".";
+  constexpr std::string_view kEnd = ".data";
+  if (name.size() <= start.size() + kEnd.size() || !name.starts_with(start) || !name.ends_with(kEnd)) return false;
+  return std::all_of(name.begin() + static_cast<ptrdiff_t>(start.size()),
+                     name.end() - static_cast<ptrdiff_t>(kEnd.size()), [](char c) { return c >= '0' && c <= '9'; });
+}
 
 void save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
   AtomicFile file(path);

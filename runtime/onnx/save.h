@@ -16,6 +16,9 @@ namespace pli {
 /// the model passes protobuf's 2 GiB - 1 and may not have two files.
 void save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external);
 
+/// Whether `file` has a name that save_model() may give to the second file of the model at `path`.
+bool is_data_file(const std::filesystem::path& path, const std::filesystem::path& file);
+
 /// The model as one file. The same model gives the same bytes.
 std::string serialize_model(const ir::Model& model);
 

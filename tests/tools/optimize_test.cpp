@@ -173,6 +173,9 @@ TEST_F(Optimize, WeightsGoIntoASecondFileOnDemand) {
   EXPECT_EQ(run({"onnx-optimize", kDigits, "-o", "two.onnx", "--external-data", "always"}).code, 0);
   EXPECT_EQ(folder_.names(), (std::vector<std::string>{"two.onnx", "two.onnx.data"}));
   EXPECT_EQ(run({"onnx-test", "--model", "two.onnx", "--atol-rms", "1e-3", kDigitsCase}).code, 0);
+  const auto made = run_json({"onnx-optimize", kDigits, "-o", "made.onnx", "--external-data", "always"});
+  EXPECT_EQ(made["output"]["bytes"],
+            std::filesystem::file_size(folder_ / "made.onnx") + std::filesystem::file_size(folder_ / "made.onnx.data"));
   const auto report = run_json({"onnx-optimize", "two.onnx", "-o", "still_two.onnx"});
   EXPECT_EQ(report["input"]["bytes"],
             std::filesystem::file_size(folder_ / "two.onnx") + std::filesystem::file_size(folder_ / "two.onnx.data"));
@@ -180,6 +183,20 @@ TEST_F(Optimize, WeightsGoIntoASecondFileOnDemand) {
   EXPECT_EQ(run({"onnx-optimize", "two.onnx", "-o", "one.onnx", "--external-data", "never"}).code, 0);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "one.onnx.data"));
   refused({"onnx-optimize", kDigits, "--external-data", "sometimes"}, 2);
+}
+
+TEST_F(Optimize, WeightsMayLieInAFileOfAnyName) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-o", "two.onnx", "--external-data", "always"}).code, 0);
+  std::string model = read_file(folder_ / "two.onnx");
+  const std::string written = "two.onnx.data", other = "weights-1.bin";  // as long, so that the file stays well-formed
+  for (size_t at = model.find(written); at != std::string::npos; at = model.find(written, at))
+    model.replace(at, written.size(), other);
+  write_file(folder_ / "two.onnx", model);
+  std::filesystem::rename(folder_ / written, folder_ / other);
+  const auto report = run_json({"onnx-optimize", "two.onnx"});
+  EXPECT_EQ(report["input"]["bytes"],
+            std::filesystem::file_size(folder_ / "two.onnx") + std::filesystem::file_size(folder_ / other));
+  EXPECT_TRUE(contains(refused({"onnx-optimize", "two.onnx", "-q", "--report", other}, 2), "would overwrite"));
 }
 
 TEST_F(Optimize, RefusesToWriteWhereItCanNotOrMustNot) {
@@ -198,11 +215,13 @@ TEST_F(Optimize, TheReportTakesNoModelsPlace) {
   std::filesystem::create_directory(folder_ / "folder");
   std::filesystem::create_directory_symlink("folder", folder_ / "other");
   std::filesystem::create_hard_link(model, folder_ / "again.onnx");
-  for (const char* report : {"model.onnx", "./model.onnx", "model.onnx.data", "again.onnx"}) {
+  for (const char* report :
+       {"model.onnx", "./model.onnx", "model.onnx.data", "model.onnx.3.data", "./model.onnx.0.data", "again.onnx"}) {
     const std::string line = refused({"onnx-optimize", model, "-q", "--report", report}, 2);
     EXPECT_TRUE(contains(line, "would overwrite")) << line;
   }
-  for (const char* report : {"folder/out.onnx", "folder/out.onnx.data", "other/out.onnx", "folder/../folder/out.onnx"})
+  for (const char* report : {"folder/out.onnx", "folder/out.onnx.data", "other/out.onnx.12.data", "other/out.onnx",
+                             "folder/../folder/out.onnx"})
     refused({"onnx-optimize", model, "-q", "-o", "folder/out.onnx", "--report", report}, 2);
   EXPECT_EQ(run({"onnx-optimize", model, "-q", "-o", "folder/out.onnx", "--report", "out.onnx"}).code, 0);
 }

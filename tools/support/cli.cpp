@@ -181,6 +181,9 @@ void CommandLine::complain_line(const std::string& text) const {
   write(stderr, fmt::format("{}: {}\n", name_, printable(text)));
 }
 
+namespace {
+
+/// What `body` gives, or the exit code of what it throws, which becomes one line on standard error.
 int guarded(const std::string& name, const std::function<int()>& body) {
   std::string message;
   int code = kInternalDefect;
@@ -206,6 +209,8 @@ int guarded(const std::string& name, const std::function<int()>& body) {
   std::fwrite(line.data(), 1, line.size(), stderr);  // a message that can't be written changes nothing
   return code;
 }
+
+}  // namespace
 
 int run_command(char** argv, const std::string& name, const std::function<int()>& body) {
   bound_spinning(argv);

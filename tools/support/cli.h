@@ -88,7 +88,4 @@ CLI::Validator not_negative();
 /// without a word when it is its reader that has gone.
 int run_command(char** argv, const std::string& name, const std::function<int()>& body);
 
-/// A run of `body` whose errors end like those of a command; for child processes.
-int guarded(const std::string& name, const std::function<int()>& body);
-
 }  // namespace pli::tools

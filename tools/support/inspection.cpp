@@ -58,7 +58,7 @@ void count_parameters(const ir::Graph& main, Inspection& inspection) {
 ir::Graph with_types(const ir::Graph& graph, const NamedValues& inputs) {
   ir::Graph concrete = graph;
   for (const auto& [name, value] : inputs) concrete.set_type(concrete.find(name), ir::Type::of(value.tensor()));
-  exec::fold_constants(concrete, Limits());
+  exec::infer_and_fold(concrete, Limits());
   return concrete;
 }
 
@@ -103,7 +103,7 @@ std::string reason_why_not(Body&& body) {
 Inspection inspect(const Model& model, const std::string& path, const InputOptions& options, int threads) {
   const ir::Model& ir = *model.ir();
   Inspection inspection;
-  inspection.facts = facts_of(model, path);
+  inspection.facts = facts_of(model, path, model.ir()->has_external_data);
   inspection.ir_version = ir.ir_version;
   inspection.opsets = *ir.opsets;
   for (const ir::ValueId id : ir.graph.inputs())

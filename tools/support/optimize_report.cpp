@@ -4,6 +4,8 @@
 #include "tools/support/table.h"
 #include "tools/support/text.h"
 
+#include "runtime/onnx/load.h"
+
 #include <pli/version.h>
 
 #include <algorithm>
@@ -81,14 +83,17 @@ void print_verification(const CommandLine& line, const Verification& verificatio
 
 }  // namespace
 
-ModelFacts facts_of(const Model& model, const std::string& path) {
+ModelFacts facts_of(const Model& model, const std::string& path, bool external) {
   ModelFacts facts{path, 0, 0, model.ir()->graph.opset("")};
-  std::error_code error;
-  facts.bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  if (model.ir()->has_external_data) {
-    const auto data = std::filesystem::file_size(path + ".data", error);
-    if (!error) facts.bytes += static_cast<int64_t>(data);
-  }
+  const auto add_file = [&](const std::filesystem::path& file) {
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(file, error);
+    if (!error) facts.bytes += static_cast<int64_t>(bytes);
+  };
+  add_file(path);
+  if (external)
+    for (const std::string& location : external_files(path))
+      add_file(std::filesystem::path(path).parent_path() / location);
   const std::function<void(const ir::Graph&)> count = [&](const ir::Graph& graph) {
     facts.nodes += static_cast<int64_t>(graph.node_count());
     for (const ir::NodeId id : graph.nodes())

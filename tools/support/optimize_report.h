@@ -21,8 +21,8 @@ struct ModelFacts {
   int64_t opset = 0;  // of ONNX's own operators
 };
 
-/// `bytes` is that of the file at `path`, and of <path>.data where the model keeps external data there.
-ModelFacts facts_of(const Model& model, const std::string& path);
+/// Of a model that was read from `path` or written there. `external`: look for files of external data, too.
+ModelFacts facts_of(const Model& model, const std::string& path, bool external);
 
 /// What onnx-optimize did with one model: the source of both its outputs.
 struct OptimizeOutcome {

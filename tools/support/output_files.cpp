@@ -2,12 +2,29 @@
 
 #include "runtime/core/error.h"
 #include "runtime/ir/graph.h"
+#include "runtime/onnx/load.h"
+#include "runtime/onnx/save.h"
 #include "tools/support/values.h"
 
 #include <algorithm>
 #include <map>
 
 namespace pli::tools {
+
+namespace {
+
+/// The file that a path leads to, or would if it were there.
+std::filesystem::path resolved(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(path), error);
+}
+
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code error;
+  return std::filesystem::equivalent(a, b, error) || resolved(a) == resolved(b);
+}
+
+}  // namespace
 
 OutputFiles::OutputFiles(const Model& model, const std::filesystem::path& folder, bool protobuf) : folder_(folder) {
   std::map<std::string, std::string> taken;
@@ -34,6 +51,13 @@ std::vector<std::string> OutputFiles::write(const NamedValues& outputs) const {
     save_value(written.back(), value, name);
   }
   return written;
+}
+
+bool is_part_of_model(const std::filesystem::path& file, const std::filesystem::path& path) {
+  return same_file(file, path) || is_data_file(resolved(path), resolved(file)) ||
+         std::ranges::any_of(external_files(path), [&](const std::string& location) {
+           return same_file(file, path.parent_path() / location);
+         });
 }
 
 }  // namespace pli::tools

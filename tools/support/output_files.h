@@ -23,4 +23,7 @@ class OutputFiles {
   std::vector<std::string> names_;  // of the files, parallel to the model's outputs
 };
 
+/// Whether `file` is the model at `path`, or holds weights of the one that is there or may be written there.
+bool is_part_of_model(const std::filesystem::path& file, const std::filesystem::path& path);
+
 }  // namespace pli::tools
