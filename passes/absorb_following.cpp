@@ -1,5 +1,7 @@
-#include "passes/linear.h"
+#include "passes/absorb_following.h"
 
+#include "runtime/core/dispatch.h"
+#include "runtime/core/tensor.h"
 #include "runtime/ops/convolution.h"
 #include "runtime/ops/matmul.h"
 
@@ -19,19 +21,9 @@ template <class T>
 class Rounder {
  public:
   T operator()(double value) {
-    if constexpr (std::is_arithmetic_v<T>) {
-      auto rounded = static_cast<T>(value);
-      note(static_cast<double>(rounded));
-      return is_subnormal_ ? T{0} : rounded;
-    } else {
-      T rounded;
-      if constexpr (std::is_same_v<T, Float16>)
-        rounded = to_float16(value);
-      else
-        rounded = to_bfloat16(value);
-      note(static_cast<double>(to_float(rounded)));
-      return is_subnormal_ ? T{} : rounded;
-    }
+    const T rounded = from_double<T>(value);
+    note(to_double(rounded));
+    return is_subnormal_ ? T{} : rounded;
   }
   bool finite() const { return finite_; }
   int64_t cleared() const { return cleared_; }
@@ -50,31 +42,6 @@ class Rounder {
   int64_t cleared_ = 0;
 };
 
-template <class T>
-double widen(T value) {
-  if constexpr (std::is_arithmetic_v<T>)
-    return static_cast<double>(value);
-  else
-    return static_cast<double>(to_float(value));
-}
-
-/// Calls body(T{}) for the C++ type of a float type.
-template <class Body>
-auto with_float_type(DataType dtype, Body&& body) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return body(float{});
-    case DataType::kFloat64:
-      return body(double{});
-    case DataType::kFloat16:
-      return body(Float16{});
-    case DataType::kBfloat16:
-      return body(Bfloat16{});
-    default:
-      fail(ErrorCode::kInternal, "{} is not a float type", to_string(dtype));
-  }
-}
-
 /// A constant made by a fold; nothing when a number in it is not finite.
 struct Folded {
   std::optional<Tensor> tensor;
@@ -92,7 +59,7 @@ Folded scaled(const Tensor& weight, const ChannelMap& map, const std::vector<dou
       for (int64_t r = 0; r < map.rows; ++r)
         for (int64_t c = 0; c < map.columns; ++c) {
           const double factor = scale[scale.size() == 1 ? 0 : static_cast<size_t>(g * map.columns + c)];
-          for (int64_t i = 0; i < map.inner; ++i) *to++ = round(widen(*from++) * factor);
+          for (int64_t i = 0; i < map.inner; ++i) *to++ = round(to_double(*from++) * factor);
         }
     return round.finite() ? Folded{std::move(result), round.cleared()} : Folded{};
   });

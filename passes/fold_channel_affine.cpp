@@ -1,4 +1,4 @@
-#include "passes/linear.h"
+#include "passes/absorb_following.h"
 
 #include <algorithm>
 

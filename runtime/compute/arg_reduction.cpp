@@ -1,7 +1,7 @@
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/loops.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/reduction.h"
+#include "runtime/core/dispatch.h"
 
 namespace pli::compute {
 

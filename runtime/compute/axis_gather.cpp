@@ -1,7 +1,7 @@
 #include "runtime/compute/axis_gather.h"
 
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/core/dispatch.h"
 
 #include <algorithm>
 #include <cstring>

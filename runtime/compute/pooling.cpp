@@ -1,10 +1,10 @@
 #include "runtime/compute/pooling.h"
 
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/lanes.h"
 #include "runtime/compute/loops.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/pool_taps.h"
+#include "runtime/core/dispatch.h"
 
 #include <cmath>
 #include <limits>

@@ -1,11 +1,11 @@
 #include "runtime/compute/reduction.h"
 
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/loops.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/reduction_f32.h"
 #include "runtime/compute/reduction_operations.h"
 #include "runtime/core/checked.h"
+#include "runtime/core/dispatch.h"
 
 #include <algorithm>
 #include <array>

@@ -1,10 +1,13 @@
 #include "runtime/core/tensor.h"
 
+#include "runtime/core/dispatch.h"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <new>
+#include <utility>
 
 namespace pli {
 
@@ -165,74 +168,23 @@ Bfloat16 to_bfloat16(double value) {
 
 std::vector<double> to_doubles(const Tensor& tensor) {
   std::vector<double> values(tensor.size());
-  const auto widen = [&]<class T>(std::span<const T> from) {
-    std::ranges::transform(from, values.begin(), [](T v) {
-      if constexpr (std::is_arithmetic_v<T>)
-        return static_cast<double>(v);
-      else
-        return static_cast<double>(to_float(v));
-    });
-  };
-  switch (tensor.dtype()) {
-    case DataType::kFloat32:
-      widen(tensor.data<float>());
-      break;
-    case DataType::kFloat64:
-      widen(tensor.data<double>());
-      break;
-    case DataType::kFloat16:
-      widen(tensor.data<Float16>());
-      break;
-    case DataType::kBfloat16:
-      widen(tensor.data<Bfloat16>());
-      break;
-    default:
-      fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(tensor.dtype()));
-  }
+  with_float_type(tensor.dtype(),
+                  [&]<class T>(T) { std::ranges::transform(tensor.data<T>(), values.begin(), to_double<T>); });
   return values;
 }
 
 std::vector<int64_t> to_int64s(const Tensor& tensor) {
   std::vector<int64_t> values(tensor.size());
-  const auto widen = [&]<class T>(std::span<const T> from) {
-    std::ranges::transform(from, values.begin(), [](T v) {
-      if constexpr (std::is_same_v<T, uint64_t>)
-        if (v > static_cast<uint64_t>(INT64_MAX)) fail(ErrorCode::kInvalidArgument, "{} does not fit into int64", v);
+  if (tensor.dtype() == DataType::kBool) {
+    std::ranges::copy(tensor.data<bool>(), values.begin());
+    return values;
+  }
+  with_integer_type(tensor.dtype(), [&]<class T>(T) {
+    std::ranges::transform(tensor.data<T>(), values.begin(), [](T v) {
+      if (std::cmp_greater(v, INT64_MAX)) fail(ErrorCode::kInvalidArgument, "{} does not fit into int64", v);
       return static_cast<int64_t>(v);
     });
-  };
-  switch (tensor.dtype()) {
-    case DataType::kInt8:
-      widen(tensor.data<int8_t>());
-      break;
-    case DataType::kInt16:
-      widen(tensor.data<int16_t>());
-      break;
-    case DataType::kInt32:
-      widen(tensor.data<int32_t>());
-      break;
-    case DataType::kInt64:
-      widen(tensor.data<int64_t>());
-      break;
-    case DataType::kUint8:
-      widen(tensor.data<uint8_t>());
-      break;
-    case DataType::kUint16:
-      widen(tensor.data<uint16_t>());
-      break;
-    case DataType::kUint32:
-      widen(tensor.data<uint32_t>());
-      break;
-    case DataType::kUint64:
-      widen(tensor.data<uint64_t>());
-      break;
-    case DataType::kBool:
-      // A file may fill the bytes with more than 0 and 1, which is no `bool`.
-      std::ranges::transform(tensor.bytes(), values.begin(), [](std::byte v) { return v != std::byte{0} ? 1 : 0; });
-      break;
-    default:
-      fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(tensor.dtype()));
-  }
+  });
   return values;
 }
 
@@ -240,25 +192,8 @@ Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values)
   Tensor tensor(dtype, std::move(shape));
   if (tensor.size() != values.size())
     fail(ErrorCode::kInternal, "{} values for shape {}", values.size(), to_string(tensor.shape()));
-  const auto narrow = [&]<class T>(std::span<T> to, auto&& convert) {
-    std::ranges::transform(values, to.begin(), convert);
-  };
-  switch (dtype) {
-    case DataType::kFloat32:
-      narrow(tensor.mutable_data<float>(), [](double v) { return static_cast<float>(v); });
-      break;
-    case DataType::kFloat64:
-      narrow(tensor.mutable_data<double>(), [](double v) { return v; });
-      break;
-    case DataType::kFloat16:
-      narrow(tensor.mutable_data<Float16>(), to_float16);
-      break;
-    case DataType::kBfloat16:
-      narrow(tensor.mutable_data<Bfloat16>(), to_bfloat16);
-      break;
-    default:
-      fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(dtype));
-  }
+  with_float_type(
+      dtype, [&]<class T>(T) { std::ranges::transform(values, tensor.mutable_data<T>().begin(), from_double<T>); });
   return tensor;
 }
 

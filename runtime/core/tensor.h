@@ -50,6 +50,24 @@ float to_float(Bfloat16 half);
 Float16 to_float16(double value);
 Bfloat16 to_bfloat16(double value);
 
+/// An element of a float type as a double, and a double rounded once to a float type.
+template <class T>
+double to_double(T value) {
+  if constexpr (std::is_arithmetic_v<T>)
+    return static_cast<double>(value);
+  else
+    return static_cast<double>(to_float(value));
+}
+template <class T>
+T from_double(double value) {
+  if constexpr (std::is_same_v<T, Float16>)
+    return to_float16(value);
+  else if constexpr (std::is_same_v<T, Bfloat16>)
+    return to_bfloat16(value);
+  else
+    return static_cast<T>(value);
+}
+
 /// The elements of a float tensor (16, 32 or 64 bits) as doubles. kUnsupported for other types.
 std::vector<double> to_doubles(const Tensor& tensor);
 

@@ -314,4 +314,12 @@ void for_each_subgraph(const Node& node, Visit&& visit) {
   }
 }
 
+/// Calls `visit(const Graph&)` for the graph and for all that its nodes hold, at any depth.
+template <class Visit>
+void for_each_graph(const Graph& graph, const Visit& visit) {
+  visit(graph);
+  for (const NodeId id : graph.nodes())
+    for_each_subgraph(graph.node(id), [&](const Subgraph& nested) { for_each_graph(*nested.graph, visit); });
+}
+
 }  // namespace pli::ir

@@ -1,7 +1,7 @@
 #include "runtime/ops/gather.h"
 
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
 #include "runtime/ops/indices.h"
 
@@ -14,9 +14,6 @@ namespace {
 
 using compute::parallel_for;
 using compute::RunArgs;
-using compute::with_bits_type;
-using compute::with_index_type;
-using compute::with_number_type;
 
 constexpr int64_t kGrainBytes = 64 * 1024;
 
@@ -39,14 +36,6 @@ void gather_rows(const T* data, T* output, const AxisSplit& split, int64_t rows,
 
 // --- Gather ----------------------------------------------------------------------------------------------------------
 
-void check_constant_indices(const InferContext& context, size_t input, const ir::Dim& bound) {
-  const Tensor* indices = context.constant(input);
-  if (!indices || !bound.known()) return;
-  for (const int64_t index : to_int64s(*indices))
-    if (index < -bound.value() || index >= bound.value())
-      fail(ErrorCode::kInvalidModel, "index {} is outside of a dimension of {}", index, bound.value());
-}
-
 std::vector<ir::Type> infer_gather(const InferContext& context) {
   context.check_inputs(2, 2);
   context.check_outputs(1, 1);
@@ -54,7 +43,7 @@ std::vector<ir::Type> infer_gather(const InferContext& context) {
   const ir::Type& indices = index_type(context, 1);
   if (!data.dims) return {ir::Type::tensor(data.dtype)};
   const int64_t axis = normalize_axis(context.node.int_or("axis", 0), data.rank());
-  check_constant_indices(context, 1, (*data.dims)[static_cast<size_t>(axis)]);
+  check_constant_indices(context, (*data.dims)[static_cast<size_t>(axis)]);
   if (!indices.dims) return {ir::Type::tensor(data.dtype)};
   ir::Dims dims(data.dims->begin(), data.dims->begin() + axis);
   dims.insert(dims.end(), indices.dims->begin(), indices.dims->end());
@@ -104,7 +93,7 @@ std::vector<ir::Type> infer_gather_elements(const InferContext& context) {
   if (data.dims && indices.dims) {
     check_rank(context, 1, data.rank());
     const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), data.rank()));
-    check_constant_indices(context, 1, (*data.dims)[axis]);
+    check_constant_indices(context, (*data.dims)[axis]);
     for (size_t i = 0; i < data.dims->size(); ++i) {
       const ir::Dim &have = (*data.dims)[i], &want = (*indices.dims)[i];
       if (i != axis && have.known() && want.known() && want.value() > have.value())
@@ -191,6 +180,8 @@ std::vector<ir::Type> infer_gather_nd(const InferContext& context) {
   if (depth.value() < 1 || depth.value() > data.rank() - batch)
     fail(ErrorCode::kInvalidModel, "indices of {} dimensions into data of rank {}, {} of them batches", depth.value(),
          data.rank(), batch);
+  check_constant_tuples(context,
+                        std::span(*data.dims).subspan(static_cast<size_t>(batch), static_cast<size_t>(depth.value())));
   ir::Dims dims(indices.dims->begin(), indices.dims->end() - 1);
   dims.insert(dims.end(), data.dims->begin() + batch + depth.value(), data.dims->end());
   return {ir::Type::tensor(data.dtype, std::move(dims))};

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/core/error.h"
 #include "runtime/core/tensor.h"
+#include "runtime/ops/operator.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -31,6 +31,22 @@ void check_indices(const Index* indices, int64_t count, int64_t bound, int64_t s
     if (index < -bound || index >= bound)
       fail(ErrorCode::kInvalidArgument, "index {} is outside of a dimension of {}", index, bound);
   }
+}
+
+/// kInvalidModel, naming the index, where input 1 is constant and holds tuples whose element d is outside of
+/// [-bounds[d], bounds[d]) for a bound that is known.
+inline void check_constant_tuples(const InferContext& context, std::span<const ir::Dim> bounds) {
+  const Tensor* indices = context.constant(1);
+  if (!indices) return;
+  const std::vector<int64_t> values = to_int64s(*indices);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ir::Dim& bound = bounds[i % bounds.size()];
+    if (bound.known() && (values[i] < -bound.value() || values[i] >= bound.value()))
+      fail(ErrorCode::kInvalidModel, "index {} is outside of a dimension of {}", values[i], bound.value());
+  }
+}
+inline void check_constant_indices(const InferContext& context, const ir::Dim& bound) {
+  check_constant_tuples(context, std::span(&bound, 1));
 }
 
 /// A checked index, counted from the end when negative.

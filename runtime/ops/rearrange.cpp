@@ -1,8 +1,8 @@
 #include "runtime/ops/rearrange.h"
 
 #include "runtime/compute/copy.h"
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
 
 #include <algorithm>
@@ -14,8 +14,6 @@ namespace {
 
 using compute::parallel_for;
 using compute::RunArgs;
-using compute::with_bits_type;
-using compute::with_index_type;
 
 // --- DepthToSpace, SpaceToDepth --------------------------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ struct SequenceAxes {
 
 SequenceAxes sequence_axes(const ir::Node& node) {
   const SequenceAxes axes{node.int_or("batch_axis", 1), node.int_or("time_axis", 0)};
-  if (axes.batch + axes.time != 1 || axes.batch < 0 || axes.time < 0)
+  if (!((axes.batch == 0 && axes.time == 1) || (axes.batch == 1 && axes.time == 0)))
     fail(ErrorCode::kInvalidModel, "batch_axis {} and time_axis {}: one is 0 and the other 1", axes.batch, axes.time);
   return axes;
 }
@@ -156,6 +154,11 @@ std::vector<ir::Type> infer_reverse_sequence(const InferContext& context) {
     const ir::Dim &batch = (*input.dims)[static_cast<size_t>(axes.batch)], &count = lengths.dims->front();
     if (batch.known() && count.known() && batch.value() != count.value())
       fail(ErrorCode::kInvalidModel, "{} lengths for a batch of {}", count.value(), batch.value());
+    const ir::Dim& time = (*input.dims)[static_cast<size_t>(axes.time)];
+    if (const Tensor* constant = context.constant(1))
+      for (const int64_t length : to_int64s(*constant))
+        if (length < 0 || (time.known() && length > time.value()))
+          fail(ErrorCode::kInvalidModel, "a length of {} in sequences of {}", length, ir::to_string(time));
   }
   return {input};
 }

@@ -109,11 +109,14 @@ ReduceView view_of(const PrepareContext& context) {
   return view;
 }
 
-/// noop_with_empty_axes and scalars: nothing is reduced. ONNX then asks for the input itself, whatever the operator.
+/// noop_with_empty_axes: where nothing is reduced these give the input itself. The others, which take the absolute
+/// value, the square or the logarithm of an element, do so still.
 std::optional<std::vector<View>> view_reduce(const PrepareContext& context) {
-  const ReduceView view = view_of(context);
-  const bool noop = view.axes->empty() && context.node.int_or("noop_with_empty_axes", 0) != 0;
-  if (!noop) return std::nullopt;
+  constexpr std::string_view kOfOneElementItself[] = {"ReduceSum", "ReduceMean", "ReduceMax",
+                                                      "ReduceMin", "ReduceProd", "ReduceLogSumExp"};
+  if (!view_of(context).axes->empty()) return std::nullopt;
+  if (std::ranges::find(kOfOneElementItself, context.node.op_type) == std::end(kOfOneElementItself))
+    return std::nullopt;
   return std::vector<View>{{context.inputs[0], 0}};
 }
 

@@ -1,7 +1,7 @@
 #include "runtime/ops/scatter.h"
 
 #include "runtime/compute/copy.h"
-#include "runtime/compute/dispatch.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
 #include "runtime/ops/indices.h"
 
@@ -12,9 +12,6 @@ namespace pli::ops {
 namespace {
 
 using compute::RunArgs;
-using compute::with_bits_type;
-using compute::with_index_type;
-using compute::with_number_type;
 
 enum class Reduction { kNone, kAdd, kMul, kMin, kMax };
 
@@ -92,6 +89,7 @@ std::vector<ir::Type> infer_scatter_elements(const InferContext& context) {
   if (data.dims) {
     const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), data.rank()));
     check_rank(context, 1, data.rank());
+    check_constant_indices(context, (*data.dims)[axis]);
     for (size_t i = 0; indices.dims && i < data.dims->size(); ++i) {
       const ir::Dim &have = (*data.dims)[i], &want = (*indices.dims)[i];
       if (i != axis && have.known() && want.known() && want.value() > have.value())
@@ -140,6 +138,7 @@ std::vector<ir::Type> infer_scatter_nd(const InferContext& context) {
   if (!depth.known()) return {data};
   if (depth.value() < 1 || depth.value() > data.rank())
     fail(ErrorCode::kInvalidModel, "indices of {} dimensions into data of rank {}", depth.value(), data.rank());
+  check_constant_tuples(context, std::span(*data.dims).first(static_cast<size_t>(depth.value())));
   ir::Dims expected(indices.dims->begin(), indices.dims->end() - 1);
   expected.insert(expected.end(), data.dims->begin() + depth.value(), data.dims->end());
   check_update_dims(context, expected);

@@ -1,7 +1,7 @@
 #include "runtime/ops/selection.h"
 
-#include "runtime/compute/dispatch.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
 #include "runtime/ops/indices.h"
 
@@ -14,7 +14,6 @@ namespace {
 
 using compute::parallel_for;
 using compute::RunArgs;
-using compute::with_number_type;
 
 // --- TopK ------------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 #include "runtime/ops/shape.h"
 
 #include "runtime/compute/copy.h"
-#include "runtime/compute/dispatch.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
 
 #include <algorithm>
@@ -12,8 +12,6 @@ namespace pli::ops {
 namespace {
 
 using compute::RunArgs;
-using compute::with_bits_type;
-using compute::with_number_type;
 
 /// A kernel that writes `value`, row-major.
 std::unique_ptr<Kernel> write(Tensor value) {

@@ -133,6 +133,21 @@ TEST(Session, PlansAreDescribed) {
   EXPECT_EQ(plan.find("ref"), std::string::npos) << plan;
 }
 
+TEST(Session, ProfilesEachStep) {
+  const Session session = Session::load(kDigits, {.threads = 1});
+  const NamedValues inputs{{"image", images(0)}};
+  const std::vector<StepTime> steps = session.profile(inputs, 3);
+  const std::string plan = session.describe_plan(inputs);
+  EXPECT_TRUE(plan.starts_with(std::to_string(steps.size()) + " steps")) << plan;
+  for (const StepTime& step : steps) {
+    EXPECT_NE(plan.find(step.operators), std::string::npos) << step.operators;
+    EXPECT_NE(plan.find("[" + step.implementation + "]"), std::string::npos) << step.implementation;
+    EXPECT_GT(step.ms, 0) << step.operators;
+  }
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "0 runs", [&] { session.profile(inputs, 0); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "missing", [&] { session.profile({}, 1); }));
+}
+
 TEST(Model, StepsApart) {
   const test::TemporaryFolder folder;
   Model model = Model::load(kDigits);

@@ -1,5 +1,6 @@
 #include "runtime/ops/gather.h"
 
+#include "tests/expect_error.h"
 #include "tests/ops/movement_case.h"
 
 #include <cmath>
@@ -143,6 +144,10 @@ TEST(GatherND, InfersAndRefuses) {
             ErrorCode::kInvalidModel);
   EXPECT_EQ(refusal({"GatherND", 13, {data, Tensor(DataType::kInt64, {3, 1})}, {attribute("batch_dims", -1)}}),
             ErrorCode::kInvalidModel);
+  const Tensor outside = tensor<int64_t>({2, 2}, {2, -4, 0, 4});
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "index 4 is outside of a dimension of 4", [&] {
+    infer("GatherND", 13, {f32(Dims{"N"s, 4}), int64_type(Dims{2, 2})}, {}, {{}, outside});
+  }));
   const Error error = run_time_error({"GatherND", 13, {data, tensor<int64_t>({1, 2}, {2, 4})}});
   EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
   EXPECT_NE(std::string(error.what()).find("index 4"), std::string::npos);
@@ -263,7 +268,20 @@ TEST(ScatterElements, Refuses) {
   EXPECT_EQ(refused(indices, random_tensor({1, 2}, 1), {attribute("reduction", "mean")}), ErrorCode::kInvalidModel);
   EXPECT_EQ(refused(indices, random_tensor({1, 2}, 1), {attribute("reduction", "max")}, 16), ErrorCode::kInvalidModel);
   EXPECT_EQ(refused(Tensor(DataType::kInt64, {1, 5}), random_tensor({1, 5}, 1)), ErrorCode::kInvalidModel);
-  EXPECT_EQ(refused(tensor<int64_t>({1, 1}, {3}), random_tensor({1, 1}, 1)), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused(tensor<int64_t>({1, 1}, {3}), random_tensor({1, 1}, 1)), ErrorCode::kInvalidModel);
+  const Error error =
+      run_time_error({"ScatterElements", 18, {data, tensor<int64_t>({1, 1}, {3}), random_tensor({1, 1}, 1)}});
+  EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Scatter, ConstantIndicesAreCheckedAsPartOfTheModel) {
+  const Tensor rows = tensor<int64_t>({2, 1}, {1, -4});
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "index -4 is outside of a dimension of 3", [&] {
+    infer("ScatterND", 13, {f32(Dims{3, 5}), int64_type(Dims{2, 1}), f32(Dims{2, 5})}, {}, {{}, rows});
+  }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "index -4 is outside of a dimension of 3", [&] {
+    infer("ScatterElements", 13, {f32(Dims{3, 5}), int64_type(Dims{2, 1}), f32(Dims{2, 1})}, {}, {{}, rows});
+  }));
 }
 
 TEST(ScatterND, ReplacesOrCombinesSlicesAndElements) {
@@ -280,8 +298,7 @@ TEST(ScatterND, ReplacesOrCombinesSlicesAndElements) {
   EXPECT_EQ(refusal({"ScatterND", 16, {data, rows, two}}), ErrorCode::kInvalidModel);
   EXPECT_EQ(refusal({"ScatterND", 16, {data, Tensor(DataType::kInt64, {1, 3}), two}}), ErrorCode::kInvalidModel);
   EXPECT_EQ(refusal({"ScatterND", 16, {data, Tensor(DataType::kInt64, {}), two}}), ErrorCode::kInvalidModel);
-  EXPECT_EQ(refusal({"ScatterND", 16, {data, tensor<int64_t>({2, 2}, {1, 1, 1, 2}), two}}),
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refusal({"ScatterND", 16, {data, tensor<int64_t>({2, 2}, {1, 1, 1, 2}), two}}), ErrorCode::kInvalidModel);
 }
 
 // --- TopK, CumSum, NonZero -------------------------------------------------------------------------------------------

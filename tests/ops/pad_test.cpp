@@ -169,9 +169,18 @@ TEST(ReverseSequence, ReversesTheStartOfEachSequence) {
         const int64_t length = std::vector<int64_t>{1, 3, 2, 0}[static_cast<size_t>(i[0])];
         return at(input, {i[0], i[1] < length ? length - 1 - i[1] : i[1], i[2]});
       });
-  EXPECT_EQ(refusal({"ReverseSequence", 10, {input, int64s({5, 0, 0})}}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(refusal({"ReverseSequence", 10, {input, int64s({-1, 0, 0})}}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refusal({"ReverseSequence", 10, {input, int64s({5, 0, 0})}}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(refusal({"ReverseSequence", 10, {input, int64s({-1, 0, 0})}}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(error_of([&] {
+              run_unknown({"ReverseSequence", 10, {input, int64s({5, 0, 0})}});
+            }).code(),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(refusal({"ReverseSequence", 10, {input, int64s({1, 1})}}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(refusal({"ReverseSequence",
+                     10,
+                     {input, lengths},
+                     {attribute("batch_axis", INT64_MAX), attribute("time_axis", INT64_MAX)}}),
+            ErrorCode::kInvalidModel);
   EXPECT_EQ(refusal({"ReverseSequence", 10, {input, lengths}, {attribute("batch_axis", 0)}}), ErrorCode::kInvalidModel);
   EXPECT_EQ(refusal({"ReverseSequence", 10, {int64s({1, 2}), int64s({1})}}), ErrorCode::kInvalidModel);
 }

@@ -185,13 +185,21 @@ TEST(Reduction, NegativeAndDefaultAxes) {
   expect_near(test::run({"ReduceSum", 11, {x}, {attribute("keepdims", 0)}})[0], {}, all);
 }
 
-TEST(Reduction, NoopWithEmptyAxesGivesTheInput) {
-  const Tensor x = random_tensor({2, 3}, 3);
-  for (const char* op : {"ReduceSum", "ReduceL1", "ReduceSumSquare"}) {
-    EXPECT_TRUE(identical(test::run({op, 18, {x}, {attribute("noop_with_empty_axes", 1)}})[0], x)) << op;
-    EXPECT_TRUE(identical(test::run({op, 18, {x, int64_tensor({})}, {attribute("noop_with_empty_axes", 1)}})[0], x))
-        << op;
-  }
+TEST(Reduction, NoopWithEmptyAxesTakesEachElementByItself) {
+  const Tensor x = tensor<float>({2, 3}, {-1.5f, 2, -3, 0.25f, 5, -6});
+  const auto run_noop = [](const char* op, const Tensor& operand) {
+    const Tensor result = test::run({op, 18, {operand}, {attribute("noop_with_empty_axes", 1)}})[0];
+    const Tensor again = test::run({op, 18, {operand, int64_tensor({})}, {attribute("noop_with_empty_axes", 1)}})[0];
+    EXPECT_TRUE(identical(result, again)) << op;
+    return result;
+  };
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSumExp"})
+    EXPECT_TRUE(identical(run_noop(op, x), x)) << op;
+  for (const char* op : {"ReduceL1", "ReduceL2"})
+    expect_near(run_noop(op, x), {2, 3}, std::vector<double>{1.5, 2, 3, 0.25, 5, 6});
+  expect_near(run_noop("ReduceSumSquare", x), {2, 3}, std::vector<double>{2.25, 4, 9, 0.0625, 25, 36});
+  const Tensor positive = tensor<float>({3}, {1, 2.5f, 8});
+  expect_near(run_noop("ReduceLogSum", positive), {3}, std::vector<double>{0, std::log(2.5), std::log(8.0)});
 }
 
 TEST(Reduction, ScalarsStillGoThroughTheFunction) {

@@ -1,6 +1,6 @@
 #include "tools/support/elements.h"
 
-#include "runtime/core/error.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
 
 #include <algorithm>
@@ -54,38 +54,12 @@ Summary summarize(const std::vector<double>& values) {
 
 std::string element_text(const Tensor& tensor, size_t index) {
   const auto number = [&]<class T>(T) { return fmt::format("{}", tensor.data<T>()[index]); };
-  switch (tensor.dtype()) {
-    case DataType::kFloat32:
-      return number(float{});
-    case DataType::kFloat64:
-      return number(double{});
-    case DataType::kFloat16:
-      return fmt::format("{}", to_float(tensor.data<Float16>()[index]));
-    case DataType::kBfloat16:
-      return fmt::format("{}", to_float(tensor.data<Bfloat16>()[index]));
-    case DataType::kInt8:
-      return number(int8_t{});
-    case DataType::kInt16:
-      return number(int16_t{});
-    case DataType::kInt32:
-      return number(int32_t{});
-    case DataType::kInt64:
-      return number(int64_t{});
-    case DataType::kUint8:
-      return number(uint8_t{});
-    case DataType::kUint16:
-      return number(uint16_t{});
-    case DataType::kUint32:
-      return number(uint32_t{});
-    case DataType::kUint64:
-      return number(uint64_t{});
-    case DataType::kBool:
-      return number(bool{});
-    case DataType::kString:
-      return fmt::format("\"{}\"", tensor.data<std::string>()[index]);
-    default:
-      return "?";
-  }
+  if (tensor.dtype() == DataType::kString) return fmt::format("\"{}\"", tensor.data<std::string>()[index]);
+  if (tensor.dtype() == DataType::kBool) return number(bool{});
+  if (tensor.dtype() == DataType::kFloat16) return fmt::format("{}", to_float(tensor.data<Float16>()[index]));
+  if (tensor.dtype() == DataType::kBfloat16) return fmt::format("{}", to_float(tensor.data<Bfloat16>()[index]));
+  if (!is_float(tensor.dtype()) && !is_integer(tensor.dtype())) return "?";
+  return with_number_type(tensor.dtype(), number);
 }
 
 std::string type_text(const Value& value) {

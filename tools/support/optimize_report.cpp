@@ -94,12 +94,8 @@ ModelFacts facts_of(const Model& model, const std::string& path, bool external) 
   if (external)
     for (const std::string& location : external_files(path))
       add_file(std::filesystem::path(path).parent_path() / location);
-  const std::function<void(const ir::Graph&)> count = [&](const ir::Graph& graph) {
-    facts.nodes += static_cast<int64_t>(graph.node_count());
-    for (const ir::NodeId id : graph.nodes())
-      ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph& nested) { count(*nested.graph); });
-  };
-  count(model.ir()->graph);
+  ir::for_each_graph(model.ir()->graph,
+                     [&](const ir::Graph& graph) { facts.nodes += static_cast<int64_t>(graph.node_count()); });
   return facts;
 }
 

@@ -6,16 +6,29 @@
 
 #include <cstdint>
 
-namespace pli::compute {
+namespace pli {
 
-/// Returns body(T{}) for the C++ type of the elements: float32, float64 and the integers. kUnsupported for others.
+/// Returns body(T{}) for the C++ type of the elements of a float type, 16 bits wide or more. kUnsupported for others.
 template <class Body>
-decltype(auto) with_number_type(DataType dtype, const Body& body) {
+decltype(auto) with_float_type(DataType dtype, const Body& body) {
   switch (dtype) {
     case DataType::kFloat32:
       return body(float{});
     case DataType::kFloat64:
       return body(double{});
+    case DataType::kFloat16:
+      return body(Float16{});
+    case DataType::kBfloat16:
+      return body(Bfloat16{});
+    default:
+      fail(ErrorCode::kUnsupported, "{} is not a float type", to_string(dtype));
+  }
+}
+
+/// The same for the integers from 8 to 64 bits.
+template <class Body>
+decltype(auto) with_integer_type(DataType dtype, const Body& body) {
+  switch (dtype) {
     case DataType::kInt8:
       return body(int8_t{});
     case DataType::kInt16:
@@ -33,8 +46,16 @@ decltype(auto) with_number_type(DataType dtype, const Body& body) {
     case DataType::kUint64:
       return body(uint64_t{});
     default:
-      fail(ErrorCode::kUnsupported, "elements of {}", to_string(dtype));
+      fail(ErrorCode::kUnsupported, "{} is not an integer type", to_string(dtype));
   }
+}
+
+/// The same for what C++ computes with: float32, float64 and the integers.
+template <class Body>
+decltype(auto) with_number_type(DataType dtype, const Body& body) {
+  if (dtype == DataType::kFloat32) return body(float{});
+  if (dtype == DataType::kFloat64) return body(double{});
+  return with_integer_type(dtype, body);
 }
 
 /// Returns body(T{}) for the unsigned integer that is as wide as an element: enough for what only moves. kUnsupported
@@ -63,4 +84,4 @@ decltype(auto) with_index_type(DataType dtype, const Body& body) {
   fail(ErrorCode::kUnsupported, "indices of {}", to_string(dtype));
 }
 
-}  // namespace pli::compute
+}  // namespace pli
