@@ -12,7 +12,8 @@ namespace {
 /// --plan: what will be executed. Here a model that can't be run is an error.
 void print_plans(const CommandLine& line, const std::vector<Inspection>& inspections) {
   for (const Inspection& inspection : inspections) {
-    if (!inspection.memory) fail(ErrorCode::kUnsupported, "{}: {}", inspection.facts.path, inspection.no_memory);
+    if (!inspection.memory)
+      fail(inspection.no_memory->code(), "{}: {}", inspection.facts.path, inspection.no_memory->what());
     line.print("{}, optimized, for {}:\n", printable(inspection.facts.path), printable(inspection.shapes));
     std::string rest = inspection.memory->plan;
     while (!rest.empty()) {

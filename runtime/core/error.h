@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,14 +21,16 @@ template <class... Args>
   throw Error(code, one_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
-/// Runs `body`; an Error that leaves it is thrown again with "context: " in front. Used at three borders: file, node,
-/// pass.
+/// Runs `body`; an Error that leaves it is thrown again with "context: " in front, and memory that it does not get
+/// becomes kResourceLimit. Used at three borders: file, node, pass.
 template <class Body>
 decltype(auto) with_context(const std::string& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
     throw Error(e.code(), one_line(context + ": " + e.what()));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kResourceLimit, one_line(context + ": there is not enough memory"));
   }
 }
 

@@ -120,7 +120,9 @@ class Compiler {
   }
 
   void copy(const Operand& from, const Operand& to, ir::ValueId id) {
-    add_step({"Reorder", graph_.name(id), compute::make_copy(from.desc, to.desc), {from}, {to}});
+    const std::string& name = graph_.name(id);
+    add_step(
+        {"Reorder", name, fmt::format("copy of \"{}\"", name), compute::make_copy(from.desc, to.desc), {from}, {to}});
   }
 
   /// The value in the layout `wanted`: where it already is, or in a copy.
@@ -246,7 +248,7 @@ class Compiler {
       for (const ops::Epilogue& epilogue : context.epilogues)
         if (epilogue.kind == ops::Epilogue::Kind::kAdd) layouts.inputs[epilogue.operand] = layouts.outputs[0];
 
-      Step step{describe(graph_, group), root.name, nullptr, {}, {}};
+      Step step{describe(graph_, group), root.name, ir::describe(graph_, root), nullptr, {}, {}};
       const std::vector<ir::ValueId> inputs = operands_of(group);
       for (size_t i = 0; i < inputs.size(); ++i)
         step.inputs.push_back(inputs[i] ? in_layout(inputs[i], layouts.inputs[i]) : Operand{});

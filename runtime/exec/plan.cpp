@@ -7,6 +7,8 @@ namespace pli::exec {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 std::shared_ptr<std::byte> allocate(int64_t bytes) {
   constexpr std::align_val_t kAlignment{64};
   void* memory = ::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kAlignment);
@@ -104,13 +106,9 @@ std::vector<Tensor> Execution::run(std::span<const void* const> inputs, std::spa
     const std::span<void* const> out(next, step.outputs.size());
     next += step.outputs.size();
     const compute::RunArgs args{in, out, scratch_.get(), states_[i].get()};
-    if (step_ms.empty()) {
-      step.kernel->run(args);
-      continue;
-    }
-    const auto start = std::chrono::steady_clock::now();
-    step.kernel->run(args);
-    step_ms[i] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    const auto start = step_ms.empty() ? Clock::time_point() : Clock::now();
+    with_context(step.node, [&] { step.kernel->run(args); });
+    if (!step_ms.empty()) step_ms[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
   return outputs;
 }

@@ -30,6 +30,7 @@ struct Operand {
 struct Step {
   std::string group;  // the operators that it stands for: "Conv + Add + Relu"
   std::string name;   // of the group's first node
+  std::string node;   // the same in an error's words
   std::unique_ptr<compute::Kernel> kernel;
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;

@@ -151,7 +151,7 @@ class GraphReader {
     spec.domain = proto.domain();
     spec.name = proto.name();
     spec.calls_function = !context_.functions.empty() && context_.functions.contains(function_key(proto));
-    if (spec.op_type.empty()) fail(ErrorCode::kInvalidModel, "node \"{}\" has no operator", spec.name);
+    if (spec.op_type.empty()) fail(ErrorCode::kInvalidModel, "it names no operator");
     if ((spec.domain.empty() || spec.domain == "ai.onnx") && !context_.opsets->contains(""))
       fail(ErrorCode::kInvalidModel, "the model does not import the operator set that the node is of");
     for (int i = 0; i < proto.input_size(); ++i) {

@@ -40,10 +40,11 @@ std::vector<std::unique_ptr<Message>> extract(google::protobuf::RepeatedPtrField
 
 /// `Conv "layer1.0.conv1"`, or `Conv with output "x"` for a node without a name. For messages.
 inline std::string describe(const onnx::NodeProto& node) {
-  if (!node.name().empty()) return fmt::format("{} \"{}\"", node.op_type(), node.name());
+  const std::string what = node.op_type().empty() ? "node" : node.op_type();
+  if (!node.name().empty()) return fmt::format("{} \"{}\"", what, node.name());
   for (const std::string& output : node.output())
-    if (!output.empty()) return fmt::format("{} with output \"{}\"", node.op_type(), output);
-  return node.op_type();
+    if (!output.empty()) return fmt::format("{} with output \"{}\"", what, output);
+  return what;
 }
 
 }  // namespace pli

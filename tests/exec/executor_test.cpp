@@ -373,6 +373,18 @@ TEST(Executor, ListsEverythingThatItCanNotCompileAtOnce) {
     EXPECT_NE(text.find(name), std::string::npos) << text;
 }
 
+TEST(Executor, ErrorsWhileRunningNameTheNode) {
+  Network net;
+  const auto x = net.input("x", {3, 4});
+  const auto indices = net.input("indices", {2}, DataType::kInt64);
+  net.output("y", net.node("Gather", {net.node("Relu", {x}), indices}));
+  const Executor executor(net.graph, options(true));
+  std::string text;
+  const NamedValues inputs{{"x", net.tensor({3, 4})}, {"indices", int64_tensor(std::vector<int64_t>{0, 3})}};
+  EXPECT_EQ(code_of([&] { executor.run(inputs); }, &text), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(text, "Gather with output \"Gather\": index 3 is outside of a dimension of 3");
+}
+
 TEST(Executor, StopsAtItsLimits) {
   Network net = residual_network();
   SessionOptions small = options(true);

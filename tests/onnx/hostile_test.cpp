@@ -207,7 +207,8 @@ const Case kGraphCases[] = {
        *graph(m).add_node() = node("Exp", {"p"}, {"q"}, "two");
      },
      kInvalid, "Exp \"two\" is part of a cycle"},
-    {"a node without an operator", [](auto& m) { first(m).clear_op_type(); }, kInvalid, "node \"add\" has no operator"},
+    {"a node without an operator", [](auto& m) { first(m).clear_op_type(); }, kInvalid,
+     "node \"add\": it names no operator"},
     {"an initializer without a name", [](auto& m) { weight(m).clear_name(); }, kInvalid, "an initializer has no name"},
     {"a sparse initializer without a name", [](auto& m) { graph(m).add_sparse_initializer(); }, kInvalid,
      "has no name"},

@@ -48,6 +48,25 @@ TEST(Inputs, SymbolicFirstDimensionIsABatchOfTwo) {
             "x float32[2, 3, 32, 32]");
 }
 
+TEST(Inputs, GuessesOfManyDimensionsAreSmall) {
+  ir::Dims dims{std::string("N")};
+  for (int i = 0; i < 5; ++i) dims.emplace_back(std::string("d") + std::to_string(i));
+  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build()), "x float32[2, 4, 4, 4, 4, 4]");
+  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build(), {.dims = {"d0=32", "d1=32", "d2=32", "d3=32"}}),
+            "x float32[2, 32, 32, 32, 32, 4]");
+}
+
+TEST(Inputs, NumbersThatDecideShapesAreAskedFor) {
+  ModelBuilder b;
+  const ir::ValueId depth = b.input("depth", DataType::kFloat32, {});
+  const ir::ValueId indices = b.input("indices", DataType::kInt64, {4});
+  b.output(b.node("OneHot", {indices, depth, b.constant<float>("values", {2}, {0, 1})}, "y"));
+  InputMaker maker(b.build(), {});
+  const auto refuse = [](const NamedValues&) { fail(ErrorCode::kInvalidModel, "depth is -0.03"); };
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "a guess; give what fits with --input depth=FILE",
+                         [&] { maker.settle(refuse); }));
+}
+
 TEST(Inputs, BatchSymbolIsTheSameEverywhere) {
   ModelBuilder b;
   const ir::ValueId x = b.input("x", DataType::kFloat32, {std::string("N"), 7});
@@ -72,7 +91,7 @@ TEST(Inputs, SizesGrowUntilTheModelAccepts) {
     tried.push_back(to_string(shape));
     if (shape[0] != 1 || shape[1] != 64) fail(ErrorCode::kInvalidModel, "not {}", to_string(shape));
   });
-  EXPECT_EQ(tried.size(), 8u);
+  EXPECT_EQ(tried.size(), 9u);
   EXPECT_EQ(tried.front(), "[2, 32]");
   EXPECT_EQ(maker.describe(), "x float32[1, 64]");
 }

@@ -59,6 +59,19 @@ TEST_F(Inspect, ShowsModelsSideBySide) {
   EXPECT_EQ(run_json({"onnx-inspect", kDigits, "optimized.onnx"})["models"].size(), 2u);
 }
 
+TEST_F(Inspect, PlanEndsAsRunningWould) {
+  ModelBuilder b;
+  const ir::ValueId depth = b.input("depth", DataType::kFloat32, {});
+  const ir::ValueId indices = b.input("indices", DataType::kInt64, {4});
+  b.output(b.node("OneHot", {indices, depth, b.constant<float>("values", {2}, {0, 1})}, "y"));
+  const std::string model = save(b, "one_hot.onnx");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"onnx-run", model}, std::vector<std::string>{"onnx-inspect", "--plan", model}})
+    EXPECT_TRUE(contains(refused(command, 2), "one_hot.onnx: ")) << command.front();
+  refused({"onnx-inspect", "--plan", save(unknown_operator(), "unknown.onnx")}, 5);
+  EXPECT_EQ(run({"onnx-inspect", model}).code, 0);
+}
+
 TEST_F(Inspect, PlanShowsFusedGroups) {
   const Finished finished = run({"onnx-inspect", "--plan", kDigits});
   EXPECT_EQ(finished.code, 0) << finished.err;

@@ -53,7 +53,10 @@ Comparison compare_numbers(std::span<const double> a, std::span<const double> b,
       result.max_abs = std::max(result.max_abs, distance);
       same = same || distance <= base + tolerance.rtol * std::fabs(b[i]);
     }
-    if (!same && wrong++ == 0) first = i;
+    if (!same && tolerance.any_for_nan && std::isnan(b[i]))
+      ++result.not_compared;
+    else if (!same && wrong++ == 0)
+      first = i;
   }
   if (result.max_abs > 0) result.max_rel_rms = rms > 0 ? result.max_abs / rms : std::numeric_limits<double>::infinity();
   if (wrong > 0)
@@ -139,6 +142,7 @@ void merge(Comparison& total, const Comparison& other) {
   if (total.difference.empty()) total.difference = other.difference;
   total.max_abs = std::max(total.max_abs, other.max_abs);
   total.max_rel_rms = std::max(total.max_rel_rms, other.max_rel_rms);
+  total.not_compared += other.not_compared;
   total.informative = total.informative || other.informative;
 }
 

@@ -13,12 +13,14 @@ struct Tolerance {
   double rtol = 0;
   double atol = 0;
   double atol_rms = 0;
+  bool any_for_nan = false;  // nothing is asked of an element whose reference is NaN
 };
 
 struct Comparison {
   std::string difference;    // what differs first, in words; empty: equal within the tolerance
   double max_abs = 0;        // largest |a - b| of the finite elements of tensors that may differ
   double max_rel_rms = 0;    // the largest of (max_abs of a tensor / RMS of its reference)
+  size_t not_compared = 0;   // elements that differ, but of which nothing is asked
   bool informative = false;  // some element that was compared is neither NaN nor infinite
 };
 

@@ -1,7 +1,8 @@
 #include "tools/support/inputs.h"
 
-#include "runtime/core/error.h"
+#include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
+#include "runtime/exec/specialize.h"
 #include "tools/support/cli.h"
 #include "tools/support/elements.h"
 #include "tools/support/index_limit.h"
@@ -13,13 +14,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <set>
 
 namespace pli::tools {
 
 namespace {
 
-constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299};
+/// Tried in turn for a dimension that is not known. The last is for inputs of many dimensions.
+constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299, 4};
+/// A larger guess than this, all inputs together, is not tried: what a model makes of it can be many times as large.
+constexpr int64_t kMostGuessedBytes = int64_t{64} << 20;
 
 int64_t parse_count(const std::string& text) {
   int64_t value = 0;
@@ -50,59 +55,28 @@ Tensor random_tensor(DataType dtype, Shape shape, int64_t limit, uint64_t seed) 
     return from_doubles(dtype, std::move(shape), values);
   }
   Tensor tensor(dtype, std::move(shape));
-  const auto fill = [&]<class T>(std::span<T> elements) {
-    for (T& element : elements) element = static_cast<T>(random.below(limit));
+  const auto fill = [&]<class T>(T) {
+    for (T& element : tensor.mutable_data<T>()) element = static_cast<T>(random.below(limit));
   };
-  switch (dtype) {
-    case DataType::kInt8:
-      fill(tensor.mutable_data<int8_t>());
-      break;
-    case DataType::kInt16:
-      fill(tensor.mutable_data<int16_t>());
-      break;
-    case DataType::kInt32:
-      fill(tensor.mutable_data<int32_t>());
-      break;
-    case DataType::kInt64:
-      fill(tensor.mutable_data<int64_t>());
-      break;
-    case DataType::kUint8:
-      fill(tensor.mutable_data<uint8_t>());
-      break;
-    case DataType::kUint16:
-      fill(tensor.mutable_data<uint16_t>());
-      break;
-    case DataType::kUint32:
-      fill(tensor.mutable_data<uint32_t>());
-      break;
-    case DataType::kUint64:
-      fill(tensor.mutable_data<uint64_t>());
-      break;
-    case DataType::kBool:
-      fill(tensor.mutable_data<bool>());
-      break;
-    default:
-      fail(ErrorCode::kUnsupported, "random inputs of {} can't be made; give them with --input", to_string(dtype));
-  }
+  if (dtype == DataType::kBool)
+    fill(bool{});
+  else if (is_integer(dtype))
+    with_integer_type(dtype, fill);
+  else
+    fail(ErrorCode::kUnsupported, "random inputs of {} can't be made; give them with --input", to_string(dtype));
   return tensor;
 }
 
 /// The element range has to be representable: an int8 that indexes 1000 classes can only reach 128 of them.
 int64_t representable(DataType dtype, int64_t limit) {
-  switch (dtype) {
-    case DataType::kBool:
-      return 2;
-    case DataType::kInt8:
-      return std::min<int64_t>(limit, 128);
-    case DataType::kUint8:
-      return std::min<int64_t>(limit, 256);
-    case DataType::kInt16:
-      return std::min<int64_t>(limit, 32768);
-    case DataType::kUint16:
-      return std::min<int64_t>(limit, 65536);
-    default:
+  if (dtype == DataType::kBool) return 2;
+  if (!is_integer(dtype)) return limit;
+  return with_integer_type(dtype, [&]<class T>(T) {
+    if constexpr (sizeof(T) > sizeof(int16_t))
       return std::min<int64_t>(limit, INT32_MAX);
-  }
+    else
+      return std::min<int64_t>(limit, int64_t{std::numeric_limits<T>::max()} + 1);
+  });
 }
 
 }  // namespace
@@ -140,10 +114,12 @@ Shape parse_shape(const std::string& text) {
 
 InputMaker::InputMaker(const Model& model, const InputOptions& options) : batches_(options.batches) {
   const ir::Graph& graph = model.ir()->graph;
+  const std::set<ir::ValueId> deciding = exec::find_value_inputs(graph);
   for (const ir::ValueId id : graph.inputs()) {
     Input input{graph.name(id), graph.type(id), graph.value(id).extra, {}, {}, channels_of(graph, id)};
     input.has_default = graph.value(id).has_default();
     input.constant = graph.constant_of(id) != nullptr;
+    input.decides_shapes = deciding.contains(id);
     input.limit = representable(input.type.dtype, index_limit(graph, id).value_or(2));
     inputs_.push_back(std::move(input));
   }
@@ -180,10 +156,11 @@ void InputMaker::take_file(const std::string& argument) {
     fail(ErrorCode::kInvalidArgument, "input \"{}\" is a weight that this model does not let be overridden",
          input.name);
   if (input.given) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", input.name);
-  input.given = load_value(argument.substr(split + 1), input.declaration);
+  const std::string file = argument.substr(split + 1);
+  input.given = load_value(file, input.declaration);
   if (!input.given->is_tensor()) return;
   if (input.given->dtype() != input.type.dtype)
-    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, the file holds {}", input.name, ir::to_string(input.type),
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, {} holds {}", input.name, ir::to_string(input.type), file,
          type_text(*input.given));
   bind(input, input.given->shape());
 }
@@ -254,10 +231,13 @@ bool InputMaker::shapes_are_the_users() const {
          std::ranges::any_of(inputs_, [](const Input& input) { return input.given || input.fixed; });
 }
 
-/// "--dim n=N", "--shape x:DIMS": the flags by which the user can set what is free.
+/// "--dim n=N", "--shape x:DIMS", "--input x=FILE": the flags by which the user can set what is made up and decides a
+/// shape.
 std::string InputMaker::how_to_give_shapes() const {
   std::set<std::string> flags;
   for (const Input& input : inputs_) {
+    if (!input.given && !input.left_out() && input.decides_shapes)
+      flags.insert(fmt::format("--input {}=FILE", input.name));
     if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
     for (const ir::Dim& dim : *input.type.dims) {
       if (dim.known() || (dim.symbolic() && symbols_.contains(dim.symbol()))) continue;
@@ -308,6 +288,17 @@ void InputMaker::choose(int64_t batch, int64_t size) {
   for (const Input& input : inputs_) shapes_.push_back(shape_of(input, batch, size));
 }
 
+bool InputMaker::is_too_large_a_guess() const {
+  int64_t left = kMostGuessedBytes;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].given || inputs_[i].left_out()) continue;
+    const auto bytes = packed_bytes(inputs_[i].type.dtype, shapes_[i]);
+    if (!bytes || *bytes > left) return true;
+    left -= *bytes;
+  }
+  return false;
+}
+
 void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) {
   const auto fits_not = [](const Error& e) {
     return e.code() == ErrorCode::kInvalidModel || e.code() == ErrorCode::kInvalidArgument;
@@ -316,15 +307,18 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
   for (const int64_t batch : batches_) {
     for (const int64_t size : kSizes) {
       choose(batch, size);
+      if (size != std::end(kSizes)[-1] && has_free_dims() && is_too_large_a_guess()) continue;
       try {
         return accepts(make(0));
       } catch (const Error& e) {
         if (!fits_not(e)) throw;
-        if (!has_free_dims() && !shapes_are_the_users()) throw;
-        if (!has_free_dims()) fail(ErrorCode::kInvalidArgument, "{}: for {}", e.what(), describe());
+        const std::string flags = how_to_give_shapes();
+        if (flags.empty() && !shapes_are_the_users()) throw;
+        if (flags.empty()) fail(ErrorCode::kInvalidArgument, "{}: for {}", e.what(), describe());
         if (!first)
           first = Error(ErrorCode::kInvalidArgument, fmt::format("{}: for {}, which is a guess; give what fits with {}",
-                                                                 e.what(), describe(), how_to_give_shapes()));
+                                                                 e.what(), describe(), flags));
+        if (!has_free_dims()) throw *first;
       }
     }
   }
@@ -337,8 +331,9 @@ NamedValues InputMaker::make(uint64_t seed) const {
     const Input& input = inputs_[i];
     if (input.left_out()) continue;
     if (!input.given) check_input_size(input.name, input.type.dtype, shapes_[i]);
-    values.add(input.name,
-               input.given ? *input.given : random_tensor(input.type.dtype, shapes_[i], input.limit, (seed << 20) + i));
+    values.add(input.name, input.given ? *input.given : with_context(fmt::format("input \"{}\"", input.name), [&] {
+                 return Value(random_tensor(input.type.dtype, shapes_[i], input.limit, (seed << 20) + i));
+               }));
   }
   return values;
 }

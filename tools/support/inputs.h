@@ -38,7 +38,7 @@ void check_input_size(const std::string& name, DataType dtype, const Shape& shap
 ///
 /// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
 /// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
-/// accepts it; then the same with the next of InputOptions::batches.
+/// accepts it; then the same with the next of InputOptions::batches. A guess of more than 64 MiB is not tried.
 class InputMaker {
  public:
   /// Reads the files. kInvalidArgument, with a suggestion, for a name that the model does not have, and for a shape
@@ -73,8 +73,9 @@ class InputMaker {
     std::optional<Shape> fixed;       // from --shape
     std::optional<int64_t> channels;  // what dimension 1 must be when it is symbolic
     bool has_default = false;
-    bool constant = false;  // the default can't be overridden
-    int64_t limit = 2;      // integers are below it
+    bool constant = false;        // the default can't be overridden
+    bool decides_shapes = false;  // by its values
+    int64_t limit = 2;            // integers are below it
 
     bool left_out() const { return has_default && !given; }
   };
@@ -87,6 +88,7 @@ class InputMaker {
   void take_dim(const std::string& argument);
   void bind(const Input& input, std::span<const int64_t> shape);
   bool has_free_dims() const;
+  bool is_too_large_a_guess() const;
   bool shapes_are_the_users() const;
   std::string how_to_give_shapes() const;
   Shape shape_of(const Input& input, int64_t batch, int64_t size) const;

@@ -11,6 +11,8 @@ namespace pli::tools {
 
 namespace {
 
+std::string text_of(const std::optional<Error>& error) { return error ? error->what() : ""; }
+
 using Align = Table::Align;
 
 Json optional_json(const std::optional<int64_t>& value) { return value ? Json(*value) : Json(); }
@@ -54,11 +56,11 @@ Json inspection_json(const Inspection& inspection) {
           {"batch_norms", folds_json(inspection.report.batch_norms)},
           {"affines", folds_json(inspection.report.affines)},
           {"shapes", inspection.shapes},
-          {"no_shapes", inspection.no_shapes},
+          {"no_shapes", text_of(inspection.no_shapes)},
           {"flops", optional_json(inspection.flops)},
           {"traffic_bytes", optional_json(inspection.bytes)},
           {"memory", std::move(memory)},
-          {"no_memory", inspection.no_memory},
+          {"no_memory", text_of(inspection.no_memory)},
           {"nodes", std::move(nodes)}};
 }
 
@@ -78,7 +80,7 @@ std::string operators_text(const Inspection& inspection) {
 
 void print_costs(const CommandLine& line, const Inspection& inspection) {
   if (inspection.shapes.empty()) {
-    line.print("no shapes to count operations for: {}\n", printable(inspection.no_shapes));
+    line.print("no shapes to count operations for: {}\n", printable(text_of(inspection.no_shapes)));
     return;
   }
   line.print("for {}: {}FLOP, {} of operands and results\n", printable(inspection.shapes),
@@ -128,7 +130,7 @@ void print_inspection(const CommandLine& line, const Inspection& inspection) {
                bytes_text(static_cast<double>(inspection.memory->arena_bytes)),
                bytes_text(static_cast<double>(inspection.memory->scratch_bytes)));
   else
-    line.print("{}: {}\n", paint(Colour::kYellow, "can't be run"), printable(inspection.no_memory));
+    line.print("{}: {}\n", paint(Colour::kYellow, "can't be run"), printable(text_of(inspection.no_memory)));
 }
 
 void print_side_by_side(const CommandLine& line, const std::vector<Inspection>& inspections) {
@@ -165,9 +167,9 @@ void print_side_by_side(const CommandLine& line, const std::vector<Inspection>& 
   });
   line.print("{}", table.text(0));
   for (const Inspection& inspection : inspections)
-    line.print(
-        "{}: {}\n", printable(inspection.facts.path),
-        printable(inspection.shapes.empty() ? "no shapes: " + inspection.no_shapes : "for " + inspection.shapes));
+    line.print("{}: {}\n", printable(inspection.facts.path),
+               printable(inspection.shapes.empty() ? "no shapes: " + text_of(inspection.no_shapes)
+                                                   : "for " + inspection.shapes));
 }
 
 }  // namespace pli::tools

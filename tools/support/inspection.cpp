@@ -6,22 +6,15 @@
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 
 namespace pli::tools {
 
 namespace {
 
-void for_each_graph(const ir::Graph& graph, const std::function<void(const ir::Graph&)>& visit) {
-  visit(graph);
-  for (const ir::NodeId id : graph.nodes())
-    ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph& nested) { for_each_graph(*nested.graph, visit); });
-}
-
 std::vector<OperatorCount> count_operators(const ir::Graph& main) {
   std::map<std::string, OperatorCount> by_type;
-  for_each_graph(main, [&](const ir::Graph& graph) {
+  ir::for_each_graph(main, [&](const ir::Graph& graph) {
     for (const ir::NodeId id : graph.nodes()) {
       const ir::Node& node = graph.node(id);
       const std::string type = node.is_onnx() ? node.op_type : node.domain + "." + node.op_type;
@@ -37,7 +30,7 @@ std::vector<OperatorCount> count_operators(const ir::Graph& main) {
 }
 
 void count_parameters(const ir::Graph& main, Inspection& inspection) {
-  for_each_graph(main, [&](const ir::Graph& graph) {
+  ir::for_each_graph(main, [&](const ir::Graph& graph) {
     const auto add = [&](const Tensor& tensor) {
       inspection.parameters += static_cast<int64_t>(tensor.size());
       inspection.parameter_bytes += static_cast<int64_t>(tensor.bytes().size());
@@ -78,23 +71,20 @@ void measure_nodes(const ir::Graph& graph, Inspection& inspection) {
   }
 }
 
-MemoryNeed memory_of(const Model& optimized, const NamedValues& inputs, int threads) {
-  SessionOptions options;
-  options.threads = threads;
-  const exec::Executor executor(optimized.ir()->graph, options);
+MemoryNeed memory_of(const exec::Executor& executor, const NamedValues& inputs) {
   const auto plan = executor.plan(inputs);
   return {plan->arena_bytes, plan->scratch_bytes, static_cast<int64_t>(plan->steps.size()), exec::describe(*plan)};
 }
 
-/// Errors that say something about the model, not about Pli or the machine, become text.
+/// The error when it says something about the model, not about Pli.
 template <class Body>
-std::string reason_why_not(Body&& body) {
+std::optional<Error> reason_why_not(Body&& body) {
   try {
     body();
-    return "";
+    return std::nullopt;
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal) throw;
-    return e.what();
+    return e;
   }
 }
 
@@ -117,15 +107,22 @@ Inspection inspect(const Model& model, const std::string& path, const InputOptio
   Model optimized = model;
   inspection.report = with_context(path, [&] { return pli::optimize(optimized); });
   InputMaker inputs = with_context(path, [&] { return InputMaker(model, options); });
+  inspection.no_memory = reason_why_not([&] {
+    SessionOptions session;
+    session.threads = threads;
+    const exec::Executor executor(optimized.ir()->graph, session);
+    inputs.settle([&](const NamedValues& values) { inspection.memory = memory_of(executor, values); });
+  });
   inspection.no_shapes = reason_why_not([&] {
     ir::Graph concrete;
-    inputs.settle([&](const NamedValues& values) { concrete = with_types(ir.graph, values); });
+    const auto infer = [&](const NamedValues& values) { concrete = with_types(ir.graph, values); };
+    if (inspection.memory)
+      infer(inputs.make(0));
+    else
+      inputs.settle(infer);
     inspection.shapes = inputs.describe();
     measure_nodes(concrete, inspection);
   });
-  inspection.no_memory = inspection.no_shapes;
-  if (inspection.no_shapes.empty())
-    inspection.no_memory = reason_why_not([&] { inspection.memory = memory_of(optimized, inputs.make(0), threads); });
   return inspection;
 }
 

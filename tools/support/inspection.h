@@ -48,14 +48,14 @@ struct Inspection {
   std::vector<OperatorCount> operators;  // most frequent first
   int64_t parameters = 0;                // elements of initializers and Constant nodes, nested graphs included
   int64_t parameter_bytes = 0;
-  Report report;          // what pli::optimize would do
-  std::string shapes;     // that costs and memory are for; empty when no shapes fit
-  std::string no_shapes;  // why not
+  Report report;                   // what pli::optimize would do
+  std::string shapes;              // that costs and memory are for; empty when no shapes fit
+  std::optional<Error> no_shapes;  // why not
   std::vector<InspectedNode> nodes;
   std::optional<int64_t> flops;  // of all nodes; absent when one is not known
   std::optional<int64_t> bytes;
   std::optional<MemoryNeed> memory;  // of the optimized model; absent when it can't be run
-  std::string no_memory;             // why not
+  std::optional<Error> no_memory;    // why not
 };
 
 /// `threads` 0: as many as there are.

@@ -115,21 +115,22 @@ void Verifier::require_something_to_compare(const NamedValues& first) const {
   if (!any) fail(ErrorCode::kUnsupported, "no output has an element on these inputs: {}", description_);
 }
 
-Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValues& expected,
+Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValues& expected, bool fused,
                                      std::span<const double> allowances) const {
   Comparison total;
   size_t output = 0;
   for (const auto& [name, value] : expected) {
     const DataType dtype = value.is_tensor() ? value.dtype() : DataType::kFloat32;
     Tolerance tolerance = default_tolerance(dtype);
+    tolerance.any_for_nan = fused;
     if (options_.rtol) tolerance.rtol = *options_.rtol;
     if (options_.atol) tolerance.atol_rms = *options_.atol;
     if (output < allowances.size()) tolerance.atol = allowances[output];
+    const auto found = output < actual.size() ? actual.begin() + static_cast<std::ptrdiff_t>(output) : actual.end();
     ++output;
-    const Value* found = actual.find(name);
     Comparison one;
-    if (found)
-      one = compare(*found, value, tolerance);
+    if (found != actual.end() && found->first == name)
+      one = compare(found->second, value, tolerance);
     else
       one.difference = "is missing";
     if (!one.difference.empty()) {
@@ -142,9 +143,11 @@ Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValue
   return total;
 }
 
-Comparison Verifier::compare_all(std::span<const NamedValues> actual, std::span<const double> allowances) const {
+Comparison Verifier::compare_all(std::span<const NamedValues> actual, bool fused,
+                                 std::span<const double> allowances) const {
   Comparison total;
-  for (size_t i = 0; i < expected_.size(); ++i) merge(total, compare_outputs(actual[i], expected_[i], allowances));
+  for (size_t i = 0; i < expected_.size(); ++i)
+    merge(total, compare_outputs(actual[i], expected_[i], fused, allowances));
   return total;
 }
 
@@ -152,7 +155,7 @@ Verifier::Attempt Verifier::attempt(const Model& model, bool fuse) const {
   Attempt result;
   try {
     result.outputs = execute_(model, fuse, inputs_);
-    result.comparison = compare_all(result.outputs);
+    result.comparison = compare_all(result.outputs, fuse);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal || e.code() == ErrorCode::kResourceLimit) throw;
     result.comparison.difference = fmt::format("the original runs, the result does not: {}", e.what());
@@ -191,7 +194,7 @@ void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, Ver
       original.comparison.difference.empty() ? "" : " as well");
   std::vector<double> allowances = sensitivity();
   for (double& allowance : allowances) allowance *= kExplained;
-  if (!fused.outputs.empty() && compare_all(fused.outputs, allowances).difference.empty()) {
+  if (!fused.outputs.empty() && compare_all(fused.outputs, true, allowances).difference.empty()) {
     result.status = Verification::Status::kPassed;
     result.reason.clear();
     result.note =
@@ -214,11 +217,22 @@ Verification Verifier::check_runnable(const Model& optimized) const {
   result.reason = fused.comparison.difference;
   result.folds_hold = result.reason.empty();
   result.status = result.folds_hold ? Verification::Status::kPassed : Verification::Status::kFailed;
-  if (result.folds_hold) return result;
+  const size_t not_compared = fused.comparison.not_compared;
+  if (result.folds_hold && not_compared == 0) return result;
 
   const Attempt unfused = attempt(optimized, false);
   result.folds_hold = unfused.comparison.difference.empty();
-  if (result.folds_hold) judge_execution(fused, unfused, result);
+  if (result.reason.empty() && result.folds_hold) {
+    result.note = fmt::format(
+        "{} elements that are NaN in the original were compared with nothing fused only: a fused activation may make "
+        "them a number",
+        not_compared);
+  } else if (result.reason.empty()) {
+    result.status = Verification::Status::kFailed;
+    result.reason = unfused.comparison.difference;
+  } else if (result.folds_hold) {
+    judge_execution(fused, unfused, result);
+  }
   return result;
 }
 

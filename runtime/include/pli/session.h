@@ -21,7 +21,7 @@ struct SessionOptions {
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
   /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node (for
-  /// comparison).
+  /// comparison). A fused Relu, Clip or HardSigmoid makes NaN a number; on their own they keep it.
   bool fuse = true;
   /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first.
   int plan_cache = 8;
