@@ -55,6 +55,18 @@ TEST(Session, DescribesInputsAndOutputs) {
   EXPECT_EQ(session.outputs()[0].name, "logits");
 }
 
+TEST(Session, WeightsThatAreDeclaredAsInputsAreNone) {
+  const std::string folder = PLI_TESTDATA "/pytorch-converted/test_Conv2d_no_bias/";
+  const Tensor x = load_tensor(folder + "test_data_set_0/input_0.pb");
+  for (const bool optimize : {false, true}) {
+    const Session session = Session::load(folder + "model.onnx", {.optimize = optimize});
+    ASSERT_EQ(session.inputs().size(), 1u);  // of the two that the file declares, it being of IR version 3
+    EXPECT_EQ(session.inputs()[0].name, "0");
+    expect_near(session.run({{"0", x}}).begin()->second.tensor(), load_tensor(folder + "test_data_set_0/output_0.pb"));
+    EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "\"1\"", [&] { session.run({{"0", x}, {"1", x}}); }));
+  }
+}
+
 TEST(Session, EverySettingGivesTheSameResults) {
   const Model model = Model::load(kDigits);
   for (const bool optimize : {false, true})
