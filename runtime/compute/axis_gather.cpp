@@ -30,7 +30,7 @@ void copy_row(const T* from, T* to, int64_t count) {
 
 }  // namespace
 
-AxisGather::AxisGather(const TensorDesc& from, const TensorDesc& to, const std::vector<std::vector<int64_t>>& tables)
+AxisGather::AxisGather(const TensorDesc& from, const TensorDesc& to, std::vector<std::vector<int64_t>> tables)
     : dtype_(to.dtype) {
   if (to.size() == 0) return;
   std::vector<size_t> order(to.dims.size());
@@ -45,7 +45,7 @@ AxisGather::AxisGather(const TensorDesc& from, const TensorDesc& to, const std::
     row_ *= to.dims[*axis];
   }
   for (; axis != order.end(); ++axis) {
-    Axis walked{to.strides[*axis], tables[*axis]};
+    Axis walked{to.strides[*axis], std::move(tables[*axis])};
     for (int64_t& index : walked.from)
       if (index != kFill) index *= from.strides[*axis];
     outer_.push_back(std::move(walked));

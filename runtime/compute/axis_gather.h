@@ -16,7 +16,7 @@ class AxisGather {
   static constexpr int64_t kFill = -1;
 
   /// One table a dimension, as long as `to`'s dimension, each entry kFill or an index of `from`'s.
-  AxisGather(const TensorDesc& from, const TensorDesc& to, const std::vector<std::vector<int64_t>>& tables);
+  AxisGather(const TensorDesc& from, const TensorDesc& to, std::vector<std::vector<int64_t>> tables);
 
   /// `fill`: one element; not read where no table says kFill. In parallel.
   void run(const void* from, void* to, const void* fill) const;

@@ -84,18 +84,22 @@ std::unique_ptr<Kernel> prepare_pad(const PrepareContext& context) {
   const PadView pads = need(PadView::of(context.graph, context.node, input.rank()), 1);
   if (output.size() == 0) return compute::make_kernel([](const RunArgs&) {});
   std::vector<std::vector<int64_t>> tables(input.dims.size());
-  for (size_t axis = 0; axis < tables.size(); ++axis)
+  for (size_t axis = 0; axis < tables.size(); ++axis) {
+    tables[axis].reserve(static_cast<size_t>(output.dims[axis]));
     for (int64_t i = 0; i < output.dims[axis]; ++i)
       tables[axis].push_back(source_index(pads.mode, i - pads.begin[axis], input.dims[axis]));
-  const AxisGather gather(input, output, tables);
+  }
+  AxisGather gather(input, output, std::move(tables));
   if (context.opset >= 11 && context.has(2))
-    return compute::make_kernel(
-        [gather](const RunArgs& args) { gather.run(args.inputs[0], args.outputs[0], args.inputs[2]); });
+    return compute::make_kernel([gather = std::move(gather)](const RunArgs& args) {
+      gather.run(args.inputs[0], args.outputs[0], args.inputs[2]);
+    });
   Tensor fill(input.dtype, {1});
   if (const float value = context.opset < 11 ? context.node.float_or("value", 0) : 0; value != 0)
     fill = from_doubles(input.dtype, {1}, std::vector{static_cast<double>(value)});
-  return compute::make_kernel(
-      [gather, fill](const RunArgs& args) { gather.run(args.inputs[0], args.outputs[0], fill.bytes().data()); });
+  return compute::make_kernel([gather = std::move(gather), fill](const RunArgs& args) {
+    gather.run(args.inputs[0], args.outputs[0], fill.bytes().data());
+  });
 }
 
 /// So that sums of a dimension and its pads do not overflow.

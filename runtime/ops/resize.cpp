@@ -248,14 +248,18 @@ struct Slab {
 std::vector<Slab> extrapolated_slabs(const ResizeView& view, const std::vector<ResizeAxis>& axes,
                                      const TensorDesc& output) {
   std::vector<Slab> slabs;
-  for (size_t d = 0; d < axes.size(); ++d) {
-    Shape dims = output.dims;
-    dims[d] = 1;
-    for (int64_t x = 0; x < axes[d].out; ++x)
-      if (is_extrapolated(view, axes[d], x))
+  for (size_t d = 0; d < axes.size(); ++d)
+    for (int64_t begin = 0; begin < axes[d].out;) {
+      int64_t end = begin;
+      while (end < axes[d].out && is_extrapolated(view, axes[d], end)) ++end;
+      if (end > begin) {
+        Shape dims = output.dims;
+        dims[d] = end - begin;
         slabs.push_back({compute::StridedCopy(output.dtype, dims, std::vector<int64_t>(dims.size()), output.strides),
-                         x * output.strides[d] * bit_width(output.dtype) / 8});
-  }
+                         begin * output.strides[d] * bit_width(output.dtype) / 8});
+      }
+      begin = std::max(end, begin + 1);
+    }
   return slabs;
 }
 
