@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <vector>
 
 namespace pli::tools {
@@ -23,18 +22,25 @@ struct Summary {
   size_t infinite = 0;
 };
 
-/// The elements of a numeric tensor; nothing for other types.
-std::optional<std::vector<double>> numbers_of(const Tensor& tensor) {
-  if (is_float(tensor.dtype())) return to_doubles(tensor);
-  if (!is_integer(tensor.dtype()) || tensor.dtype() == DataType::kUint64) return std::nullopt;
-  const std::vector<int64_t> integers = to_int64s(tensor);
-  return std::vector<double>(integers.begin(), integers.end());
+bool is_numeric(DataType dtype) { return is_float(dtype) || is_integer(dtype); }
+
+/// Calls visit(double) for each element of a numeric tensor in order.
+template <class Visit>
+void for_each_number(const Tensor& tensor, const Visit& visit) {
+  const auto walk = [&]<class T>(T) {
+    for (const T element : tensor.data<T>()) visit(to_double(element));
+  };
+  if (is_float(tensor.dtype()))
+    with_float_type(tensor.dtype(), walk);
+  else
+    with_integer_type(tensor.dtype(), walk);
 }
 
-Summary summarize(const std::vector<double>& values) {
+/// Of a numeric tensor.
+Summary summarize(const Tensor& tensor) {
   Summary summary;
   double sum = 0;
-  for (const double v : values) {
+  for_each_number(tensor, [&](double v) {
     if (std::isnan(v)) {
       ++summary.nan;
     } else if (std::isinf(v)) {
@@ -45,7 +51,7 @@ Summary summarize(const std::vector<double>& values) {
       summary.most = std::max(summary.most, v);
       sum += v;
     }
-  }
+  });
   if (summary.finite) summary.mean = sum / static_cast<double>(summary.finite);
   return summary;
 }
@@ -72,9 +78,8 @@ std::string statistics_text(const Tensor& tensor) {
   if (tensor.size() == 0) return "empty";
   if (tensor.dtype() == DataType::kBool)
     return fmt::format("{} of {} true", std::ranges::count(tensor.data<bool>(), true), tensor.size());
-  const auto values = numbers_of(tensor);
-  if (!values) return "";
-  const Summary summary = summarize(*values);
+  if (!is_numeric(tensor.dtype())) return "";
+  const Summary summary = summarize(tensor);
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   if (summary.finite)
@@ -87,13 +92,16 @@ std::string statistics_text(const Tensor& tensor) {
 std::string top_text(const Tensor& tensor) {
   constexpr size_t kShown = 5;
   constexpr size_t kMostRows = 4;
+  constexpr size_t kMostColumns = size_t{1} << 20;  // more are no scores of classes
   const auto shape = tensor.shape();
   const size_t columns = shape.empty() ? 0 : static_cast<size_t>(shape.back());
-  const auto values = numbers_of(tensor);
-  if (!values || columns <= kShown || tensor.size() / columns > kMostRows) return "";
+  if (!is_numeric(tensor.dtype()) || columns <= kShown || columns > kMostColumns || tensor.size() / columns > kMostRows)
+    return "";
+  std::vector<double> values;
+  for_each_number(tensor, [&](double value) { values.push_back(value); });
   std::string text;
   for (size_t row = 0; row < tensor.size() / columns; ++row) {
-    const double* const begin = values->data() + row * columns;
+    const double* const begin = values.data() + row * columns;
     std::vector<size_t> places(columns);
     std::iota(places.begin(), places.end(), size_t{0});
     // NaN compares false with everything, so it has to be ordered by hand: last.
@@ -111,9 +119,8 @@ std::string top_text(const Tensor& tensor) {
 Json tensor_json(const Tensor& tensor) {
   Json result{{"dtype", to_string(tensor.dtype())},
               {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}};
-  const auto values = numbers_of(tensor);
-  if (!values) return result;
-  const Summary summary = summarize(*values);
+  if (!is_numeric(tensor.dtype())) return result;
+  const Summary summary = summarize(tensor);
   if (summary.finite) {
     result["min"] = summary.least;
     result["mean"] = summary.mean;
