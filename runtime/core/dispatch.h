@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/core/error.h"
+#include "runtime/core/tensor.h"
 
 #include <pli/dtype.h>
 
@@ -55,6 +55,7 @@ template <class Body>
 decltype(auto) with_number_type(DataType dtype, const Body& body) {
   if (dtype == DataType::kFloat32) return body(float{});
   if (dtype == DataType::kFloat64) return body(double{});
+  if (!is_integer(dtype)) fail(ErrorCode::kUnsupported, "elements of {}", to_string(dtype));
   return with_integer_type(dtype, body);
 }
 

@@ -22,7 +22,7 @@ template <class... Args>
 }
 
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front, and memory that it does not get
-/// becomes kResourceLimit. Used at three borders: file, node, pass.
+/// becomes kResourceLimit. Used at borders such as file, node and pass.
 template <class Body>
 decltype(auto) with_context(const std::string& context, Body&& body) {
   try {

@@ -176,7 +176,8 @@ std::vector<double> to_doubles(const Tensor& tensor) {
 std::vector<int64_t> to_int64s(const Tensor& tensor) {
   std::vector<int64_t> values(tensor.size());
   if (tensor.dtype() == DataType::kBool) {
-    std::ranges::copy(tensor.data<bool>(), values.begin());
+    // A caller's bytes may be more than 0 and 1, which is no `bool`.
+    std::ranges::transform(tensor.bytes(), values.begin(), [](std::byte v) { return v != std::byte{0} ? 1 : 0; });
     return values;
   }
   with_integer_type(tensor.dtype(), [&]<class T>(T) {
@@ -199,6 +200,15 @@ Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values)
 
 Tensor int64_tensor(std::span<const int64_t> values) {
   return Tensor::copy<int64_t>({static_cast<int64_t>(values.size())}, values);
+}
+
+Tensor deep_copy(const Tensor& tensor) {
+  Shape shape(tensor.shape().begin(), tensor.shape().end());
+  if (tensor.dtype() == DataType::kString)
+    return Tensor::copy<std::string>(std::move(shape), tensor.data<std::string>());
+  Tensor copy(tensor.dtype(), std::move(shape));
+  if (!tensor.bytes().empty()) std::memcpy(copy.mutable_raw(), tensor.bytes().data(), tensor.bytes().size());
+  return copy;
 }
 
 Tensor bits_as(const Tensor& tensor, DataType dtype) {

@@ -77,6 +77,9 @@ std::vector<int64_t> to_int64s(const Tensor& tensor);
 /// A tensor of a float type from doubles, each rounded once.
 Tensor from_doubles(DataType dtype, Shape shape, std::span<const double> values);
 
+/// The same elements in memory of its own.
+Tensor deep_copy(const Tensor& tensor);
+
 /// The same bits, and memory, as elements of another type of their width. kInvalidArgument for another width.
 Tensor bits_as(const Tensor& tensor, DataType dtype);
 

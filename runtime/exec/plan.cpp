@@ -83,10 +83,13 @@ std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs)
   for (size_t i = 0; i < plan_->outputs.size(); ++i) {
     const compute::TensorDesc& desc = plan_->outputs[i];
     const Buffer& buffer = plan_->buffers[static_cast<size_t>(plan_->output_buffers[i])];
+    if (buffer.kind == Buffer::Kind::kConstant) {
+      outputs.push_back(deep_copy(*buffer.constant));
+      continue;
+    }
     outputs.emplace_back(desc.dtype, desc.dims);
-    if (buffer.kind == Buffer::Kind::kOutput || buffer.bytes == 0) continue;
-    const void* source = buffer.kind == Buffer::Kind::kInput ? inputs[buffer.index] : buffer.constant->bytes().data();
-    std::memcpy(outputs.back().mutable_raw(), source, static_cast<size_t>(buffer.bytes));
+    if (buffer.kind == Buffer::Kind::kInput && buffer.bytes > 0)
+      std::memcpy(outputs.back().mutable_raw(), inputs[buffer.index], static_cast<size_t>(buffer.bytes));
   }
   return outputs;
 }

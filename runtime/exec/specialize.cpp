@@ -1,5 +1,6 @@
 #include "runtime/exec/specialize.h"
 
+#include "runtime/core/tensor.h"
 #include "runtime/ops/evaluate.h"
 
 #include <algorithm>
@@ -9,13 +10,6 @@ namespace pli::exec {
 
 namespace {
 
-/// A plan outlives the call that it is made for, and with it the memory of that call's inputs.
-Tensor copy_of(const Tensor& tensor) {
-  Tensor copy(tensor.dtype(), Shape(tensor.shape().begin(), tensor.shape().end()));
-  if (!tensor.bytes().empty()) std::memcpy(copy.mutable_raw(), tensor.bytes().data(), tensor.bytes().size());
-  return copy;
-}
-
 void bind_inputs(ir::Graph& graph, const Binding& binding) {
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const ir::ValueId id = graph.inputs()[i];
@@ -23,7 +17,7 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
     if (!tensor) {
       graph.set_constant(id, *graph.value(id).payload);
     } else if (binding.value_inputs && binding.value_inputs->contains(id)) {
-      graph.set_constant(id, copy_of(*tensor));
+      graph.set_constant(id, deep_copy(*tensor));  // the plan outlives the call, and with it the memory of its inputs
     } else {
       graph.set_type(id, ir::Type::of(*tensor));
     }

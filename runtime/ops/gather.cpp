@@ -227,7 +227,7 @@ std::optional<std::vector<int64_t>> kept_rows(const ir::Graph& graph, const ir::
     fail(ErrorCode::kInvalidModel, "the condition is {} of rank {}", to_string(condition->dtype()),
          condition->shape().size());
   std::vector<int64_t> rows;
-  const auto flags = condition->data<bool>();
+  const std::vector<int64_t> flags = to_int64s(*condition);
   for (size_t i = 0; i < flags.size(); ++i)
     if (flags[i]) rows.push_back(static_cast<int64_t>(i));
   return rows;

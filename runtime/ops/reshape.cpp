@@ -275,7 +275,7 @@ bool is_passing_dropout(const ir::Graph& graph, const ir::Node& node) {
   const ir::ValueId training = node.input(2);
   if (!training) return true;
   const Tensor* mode = graph.constant_of(training);
-  if (mode && mode->dtype() == DataType::kBool && mode->size() == 1 && !mode->data<bool>()[0]) return true;
+  if (mode && mode->dtype() == DataType::kBool && mode->size() == 1 && to_int64s(*mode)[0] == 0) return true;
   const Tensor* ratio = graph.constant_of(node.input(1));
   return ratio && is_float(ratio->dtype()) && ratio->size() == 1 && to_doubles(*ratio)[0] == 0;
 }

@@ -152,7 +152,7 @@ void for_each_nonzero(DataType dtype, const void* data, int64_t size, Visit&& vi
     for (int64_t i = 0; i < size; ++i)
       if (!is_zero(elements[i])) visit(i);
   };
-  if (dtype == DataType::kBool) return scan(static_cast<const bool*>(data), [](bool v) { return !v; });
+  if (dtype == DataType::kBool) return scan(static_cast<const uint8_t*>(data), [](uint8_t v) { return v == 0; });
   if (dtype == DataType::kFloat16 || dtype == DataType::kBfloat16)
     return scan(static_cast<const uint16_t*>(data), [](uint16_t bits) { return (bits & 0x7fffu) == 0; });
   with_number_type(dtype, [&]<class T>(T) { scan(static_cast<const T*>(data), [](T v) { return v == 0; }); });

@@ -256,6 +256,7 @@ TEST(Executor, KeepsNothingOfItsCallers) {
   (void)run(Tensor::view<int64_t>({2}, std::span<const int64_t>(wanted)));
   wanted = {12, 1};  // the memory of the first call is its caller's again
   EXPECT_EQ(to_int64s(run(owned)), (std::vector<int64_t>{3, 4}));
+  owned = int64_tensor(std::vector<int64_t>{4, 3});  // a new plan
   (void)run(owned);
   EXPECT_EQ(owned.mutable_data<int64_t>().size(), 2u);
 }
@@ -273,6 +274,16 @@ TEST(Executor, OutputsBelongToTheCaller) {
     for (float& value : output.mutable_data<float>()) value = 7;
   }
   EXPECT_TRUE(identical(executor.run(inputs).at("k").tensor(), first));
+}
+
+TEST(Executor, AStringMayBeAConstantOutput) {
+  Network net;
+  const std::vector<std::string> words{"fold", "it"};
+  net.output("words", net.graph.add_constant(Tensor::copy<std::string>({2}, std::span(words)), "words"));
+  net.output("y", net.node("Relu", {net.input("x", {2})}));
+  const Executor executor(net.graph, options(true));
+  const NamedValues outputs = executor.run({{"x", net.tensor({2})}});
+  EXPECT_TRUE(std::ranges::equal(outputs.at("words").data<std::string>(), words));
 }
 
 /// y = x + w, with w a graph input as well; as before IR version 4 when it can't be overridden.

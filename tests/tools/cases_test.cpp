@@ -1,4 +1,5 @@
 #include "tests/tools/command.h"
+#include "tools/support/values.h"
 
 #include <filesystem>
 
@@ -99,6 +100,19 @@ TEST_F(Cases, EveryDefectIsALine) {
   EXPECT_TRUE(contains(spoil("d", "test_data_set_0/output_0.pb", ""), "0 output files for 1 outputs"));
   EXPECT_TRUE(contains(spoil("e", "test_data_set_0/input_0.pb", "\xff\xff\xff"), "input_0.pb: "));
   EXPECT_TRUE(contains(spoil("f", "test_data_set_0", ""), "there is no test_data_set_0"));
+}
+
+TEST_F(Cases, AWeightThatIsDeclaredAsAnInputMayHaveAFileOfItsOwn) {
+  const std::string folder = PLI_TESTDATA "/pytorch-converted/test_Conv2d_no_bias";
+  fs::copy(folder, folder_ / "conv", fs::copy_options::recursive);
+  const Model model = Model::load(folder + "/model.onnx");
+  const ir::Graph& graph = model.ir()->graph;
+  const Tensor weight = *graph.constant_of(graph.find("1"));
+  const fs::path file = folder_ / "conv/test_data_set_0/input_1.pb";
+  tools::save_value(file, weight, "1");
+  EXPECT_EQ(result({"conv"}, 0), "pass conv");
+  tools::save_value(file, Tensor(weight.dtype(), Shape(weight.shape().begin(), weight.shape().end())), "1");
+  EXPECT_TRUE(contains(result({"conv"}, 1), "input_1.pb holds another \"1\" than the model"));
 }
 
 TEST_F(Cases, ToleranceIsTheUsers) {

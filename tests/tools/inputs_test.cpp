@@ -52,8 +52,10 @@ TEST(Inputs, GuessesOfManyDimensionsAreSmall) {
   ir::Dims dims{std::string("N")};
   for (int i = 0; i < 5; ++i) dims.emplace_back(std::string("d") + std::to_string(i));
   EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build()), "x float32[2, 4, 4, 4, 4, 4]");
-  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build(), {.dims = {"d0=32", "d1=32", "d2=32", "d3=32"}}),
-            "x float32[2, 32, 32, 32, 32, 4]");
+  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build(), {.dims = {"d0=3", "d1=2", "d4=2"}}),
+            "x float32[2, 3, 2, 32, 32, 2]");
+  ir::Dims large{std::string("N"), std::string("d"), 1 << 22};  // what the model itself says is no guess
+  EXPECT_EQ(settled(one_input(DataType::kInt8, large).build()), "x int8[2, 32, 4194304]");
 }
 
 TEST(Inputs, NumbersThatDecideShapesAreAskedFor) {

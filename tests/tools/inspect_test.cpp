@@ -68,6 +68,7 @@ TEST_F(Inspect, PlanEndsAsRunningWould) {
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{"onnx-run", model}, std::vector<std::string>{"onnx-inspect", "--plan", model}})
     EXPECT_TRUE(contains(refused(command, 2), "one_hot.onnx: ")) << command.front();
+  EXPECT_TRUE(contains(refused({"onnx-inspect", "--plan", model}, 2), "give what fits with onnx-run's --input depth="));
   refused({"onnx-inspect", "--plan", save(unknown_operator(), "unknown.onnx")}, 5);
   EXPECT_EQ(run({"onnx-inspect", model}).code, 0);
 }

@@ -80,8 +80,15 @@ void run_data_set(const Session& session, const ir::Graph& graph, const fs::path
     fail(ErrorCode::kInvalidArgument, "{} output files for {} outputs", output_files.size(), graph.outputs().size());
   NamedValues inputs;
   const std::vector<ir::ValueId> ids = inputs_given(graph, input_files.size());
-  for (size_t i = 0; i < ids.size(); ++i)
-    inputs.add(graph.name(ids[i]), load_as_declared(input_files[i], graph.value(ids[i]).extra, graph.type(ids[i])));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    Value value = load_as_declared(input_files[i], graph.value(ids[i]).extra, graph.type(ids[i]));
+    const Tensor* constant = graph.constant_of(ids[i]);  // a weight that is declared as an input
+    if (!constant)
+      inputs.add(graph.name(ids[i]), std::move(value));
+    else if (!value.is_tensor() || !identical(value.tensor(), *constant))
+      fail(ErrorCode::kInvalidArgument, "{} holds another \"{}\" than the model, which does not let it be overridden",
+           input_files[i].filename().string(), graph.name(ids[i]));
+  }
 
   const NamedValues outputs = session.run(inputs);
   for (size_t i = 0; i < graph.outputs().size(); ++i) {

@@ -23,7 +23,8 @@ namespace {
 
 /// Tried in turn for a dimension that is not known. The last is for inputs of many dimensions.
 constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299, 4};
-/// A larger guess than this, all inputs together, is not tried: what a model makes of it can be many times as large.
+/// What all guessed dimensions together make of one element; with more only the last size is tried, since what a model
+/// makes of its inputs can be many times as large.
 constexpr int64_t kMostGuessedBytes = int64_t{64} << 20;
 
 int64_t parse_count(const std::string& text) {
@@ -82,6 +83,7 @@ int64_t representable(DataType dtype, int64_t limit) {
 }  // namespace
 
 void add_input_flags(CommandLine& line, InputOptions& options, bool files) {
+  options.takes_files = files;
   if (files)
     line.add_repeatable("--input", options.files,
                         "take an input from a .npy or TensorProto (.pb) file; default: seeded random numbers")
@@ -112,7 +114,8 @@ Shape parse_shape(const std::string& text) {
   }
 }
 
-InputMaker::InputMaker(const Model& model, const InputOptions& options) : batches_(options.batches) {
+InputMaker::InputMaker(const Model& model, const InputOptions& options)
+    : batches_(options.batches), takes_files_(options.takes_files) {
   const ir::Graph& graph = model.ir()->graph;
   const std::set<ir::ValueId> deciding = exec::find_value_inputs(graph);
   for (const ir::ValueId id : graph.inputs()) {
@@ -237,7 +240,7 @@ std::string InputMaker::how_to_give_shapes() const {
   std::set<std::string> flags;
   for (const Input& input : inputs_) {
     if (!input.given && !input.left_out() && input.decides_shapes)
-      flags.insert(fmt::format("--input {}=FILE", input.name));
+      flags.insert(fmt::format("{}--input {}=FILE", takes_files_ ? "" : "onnx-run's ", input.name));
     if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
     for (const ir::Dim& dim : *input.type.dims) {
       if (dim.known() || (dim.symbolic() && symbols_.contains(dim.symbol()))) continue;
@@ -291,8 +294,14 @@ void InputMaker::choose(int64_t batch, int64_t size) {
 bool InputMaker::is_too_large_a_guess() const {
   int64_t left = kMostGuessedBytes;
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    if (inputs_[i].given || inputs_[i].left_out()) continue;
-    const auto bytes = packed_bytes(inputs_[i].type.dtype, shapes_[i]);
+    const Input& input = inputs_[i];
+    if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
+    Shape guessed;
+    for (size_t d = 0; d < shapes_[i].size(); ++d) {
+      const ir::Dim& dim = (*input.type.dims)[d];
+      if (!dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()))) guessed.push_back(shapes_[i][d]);
+    }
+    const auto bytes = packed_bytes(input.type.dtype, guessed);
     if (!bytes || *bytes > left) return true;
     left -= *bytes;
   }
@@ -307,7 +316,7 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
   for (const int64_t batch : batches_) {
     for (const int64_t size : kSizes) {
       choose(batch, size);
-      if (size != std::end(kSizes)[-1] && has_free_dims() && is_too_large_a_guess()) continue;
+      if (size != std::end(kSizes)[-1] && is_too_large_a_guess()) continue;
       try {
         return accepts(make(0));
       } catch (const Error& e) {

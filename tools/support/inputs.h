@@ -22,6 +22,7 @@ struct InputOptions {
   std::vector<std::string> shapes;        // NAME:1,3,224,224
   std::vector<std::string> dims;          // batch=4
   std::vector<int64_t> batches = {2, 1};  // tried in turn for a first dimension that is symbolic
+  bool takes_files = true;                // the command has --input
 };
 
 /// --input, --shape and --dim; the first only with `files`.
@@ -38,7 +39,8 @@ void check_input_size(const std::string& name, DataType dtype, const Shape& shap
 ///
 /// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
 /// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
-/// accepts it; then the same with the next of InputOptions::batches. A guess of more than 64 MiB is not tried.
+/// accepts it, and 4 at last; then the same with the next of InputOptions::batches. Where the guessed dimensions alone
+/// make more than 64 MiB only the 4 is tried.
 class InputMaker {
  public:
   /// Reads the files. kInvalidArgument, with a suggestion, for a name that the model does not have, and for a shape
@@ -96,6 +98,7 @@ class InputMaker {
 
   std::vector<Input> inputs_;
   std::vector<int64_t> batches_;
+  bool takes_files_;
   Symbols symbols_;            // set by the user, or by the shape of what the user gave
   std::vector<Shape> shapes_;  // settled, parallel to inputs_
 };

@@ -68,7 +68,8 @@ class PLI_API Session {
 
   /// Runs the model; the outputs come in the model's order and own their memory.
   /// kInvalidArgument: a missing, unknown or unfitting input. kInvalidModel (as when a shape operand asks for what the
-  /// data can't have), kUnsupported, kResourceLimit: found when the plan for new shapes is compiled.
+  /// data can't have), kUnsupported, kResourceLimit: found when the plan for new shapes is
+  /// compiled, or memory for it is not to be had.
   NamedValues run(const NamedValues& inputs) const;
 
   /// Compiles for the shapes of `inputs` (and the values of shape operands among them) without running.
