@@ -64,7 +64,7 @@ std::string element_text(const Tensor& tensor, size_t index) {
   if (tensor.dtype() == DataType::kBool) return number(bool{});
   if (tensor.dtype() == DataType::kFloat16) return fmt::format("{}", to_float(tensor.data<Float16>()[index]));
   if (tensor.dtype() == DataType::kBfloat16) return fmt::format("{}", to_float(tensor.data<Bfloat16>()[index]));
-  if (!is_float(tensor.dtype()) && !is_integer(tensor.dtype())) return "?";
+  if (!is_numeric(tensor.dtype())) return "?";
   return with_number_type(tensor.dtype(), number);
 }
 

@@ -220,12 +220,14 @@ void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
   }
 }
 
+bool InputMaker::is_free(const ir::Dim& dim) const {
+  return !dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()));
+}
+
 bool InputMaker::has_free_dims() const {
   return std::ranges::any_of(inputs_, [&](const Input& input) {
     if (input.given || input.fixed || input.left_out() || !input.type.dims) return false;
-    return std::ranges::any_of(*input.type.dims, [&](const ir::Dim& dim) {
-      return !dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()));
-    });
+    return std::ranges::any_of(*input.type.dims, [&](const ir::Dim& dim) { return is_free(dim); });
   });
 }
 
@@ -243,7 +245,7 @@ std::string InputMaker::how_to_give_shapes() const {
       flags.insert(fmt::format("{}--input {}=FILE", takes_files_ ? "" : "onnx-run's ", input.name));
     if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
     for (const ir::Dim& dim : *input.type.dims) {
-      if (dim.known() || (dim.symbolic() && symbols_.contains(dim.symbol()))) continue;
+      if (!is_free(dim)) continue;
       flags.insert(dim.symbolic() ? fmt::format("--dim {}=N", dim.symbol())
                                   : fmt::format("--shape {}:DIMS", input.name));
     }
@@ -297,10 +299,8 @@ bool InputMaker::is_too_large_a_guess() const {
     const Input& input = inputs_[i];
     if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
     Shape guessed;
-    for (size_t d = 0; d < shapes_[i].size(); ++d) {
-      const ir::Dim& dim = (*input.type.dims)[d];
-      if (!dim.known() && !(dim.symbolic() && symbols_.contains(dim.symbol()))) guessed.push_back(shapes_[i][d]);
-    }
+    for (size_t d = 0; d < shapes_[i].size(); ++d)
+      if (is_free((*input.type.dims)[d])) guessed.push_back(shapes_[i][d]);
     const auto bytes = packed_bytes(input.type.dtype, guessed);
     if (!bytes || *bytes > left) return true;
     left -= *bytes;

@@ -89,6 +89,7 @@ class InputMaker {
   void take_shape(const std::string& argument);
   void take_dim(const std::string& argument);
   void bind(const Input& input, std::span<const int64_t> shape);
+  bool is_free(const ir::Dim& dim) const;  // to be guessed
   bool has_free_dims() const;
   bool is_too_large_a_guess() const;
   bool shapes_are_the_users() const;
