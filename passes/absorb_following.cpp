@@ -2,8 +2,8 @@
 
 #include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
-#include "runtime/ops/convolution.h"
-#include "runtime/ops/matmul.h"
+#include "runtime/ops/linear/convolution.h"
+#include "runtime/ops/linear/matmul.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "passes/refusal.h"
-#include "runtime/ops/batch_normalization.h"
+#include "runtime/ops/normalization/batch_normalization.h"
 
 namespace pli::passes {
 

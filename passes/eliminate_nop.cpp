@@ -2,7 +2,7 @@
 
 #include "runtime/core/tensor.h"
 #include "runtime/ops/operator.h"
-#include "runtime/ops/reshape.h"
+#include "runtime/ops/shape/reshape.h"
 
 #include <algorithm>
 #include <array>

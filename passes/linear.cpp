@@ -1,7 +1,7 @@
 #include "passes/linear.h"
 
-#include "runtime/ops/convolution.h"
-#include "runtime/ops/matmul.h"
+#include "runtime/ops/linear/convolution.h"
+#include "runtime/ops/linear/matmul.h"
 
 #include <algorithm>
 #include <array>

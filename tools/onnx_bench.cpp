@@ -1,6 +1,6 @@
-#include "tools/support/bench_report.h"
-#include "tools/support/cli.h"
-#include "tools/support/progress.h"
+#include "tools/support/benchmark/bench_report.h"
+#include "tools/support/console/cli.h"
+#include "tools/support/console/progress.h"
 
 #include <optional>
 

@@ -1,7 +1,7 @@
-#include "tools/support/cli.h"
-#include "tools/support/inspect_report.h"
-#include "tools/support/progress.h"
-#include "tools/support/text.h"
+#include "tools/support/console/cli.h"
+#include "tools/support/console/progress.h"
+#include "tools/support/console/text.h"
+#include "tools/support/reports/inspect_report.h"
 
 #include <pli/model.h>
 

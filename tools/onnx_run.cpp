@@ -1,10 +1,10 @@
-#include "tools/support/cli.h"
-#include "tools/support/elements.h"
-#include "tools/support/inputs.h"
-#include "tools/support/output_files.h"
-#include "tools/support/progress.h"
-#include "tools/support/stopwatch.h"
-#include "tools/support/text.h"
+#include "tools/support/console/cli.h"
+#include "tools/support/console/progress.h"
+#include "tools/support/console/text.h"
+#include "tools/support/data/elements.h"
+#include "tools/support/data/inputs.h"
+#include "tools/support/data/output_files.h"
+#include "tools/support/process/stopwatch.h"
 
 #include "runtime/core/error.h"
 

@@ -1,7 +1,7 @@
-#include "tools/support/cases.h"
-#include "tools/support/cli.h"
-#include "tools/support/progress.h"
-#include "tools/support/text.h"
+#include "tools/support/console/cli.h"
+#include "tools/support/console/progress.h"
+#include "tools/support/console/text.h"
+#include "tools/support/verification/cases.h"
 
 #include "runtime/core/files.h"
 

@@ -1,6 +1,6 @@
 #include "runtime/exec/fuse.h"
 
-#include "runtime/ops/activation.h"
+#include "runtime/ops/activation/activation.h"
 #include "runtime/ops/elementwise.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 
 #include "runtime/compute/copy.h"
 #include "runtime/compute/parallel.h"
-#include "runtime/ops/shape.h"
+#include "runtime/ops/shape/shape.h"
 
 #include <algorithm>
 

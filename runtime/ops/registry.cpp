@@ -1,27 +1,27 @@
 #include "runtime/ops/operator.h"
 
-#include "runtime/ops/activation.h"
-#include "runtime/ops/batch_normalization.h"
-#include "runtime/ops/binary.h"
-#include "runtime/ops/cast.h"
-#include "runtime/ops/comparison.h"
-#include "runtime/ops/convolution.h"
-#include "runtime/ops/gather.h"
-#include "runtime/ops/matmul.h"
-#include "runtime/ops/movement.h"
-#include "runtime/ops/normalization.h"
-#include "runtime/ops/pad.h"
-#include "runtime/ops/pooling.h"
-#include "runtime/ops/rearrange.h"
-#include "runtime/ops/reduction.h"
-#include "runtime/ops/reshape.h"
-#include "runtime/ops/resize.h"
-#include "runtime/ops/scatter.h"
-#include "runtime/ops/selection.h"
-#include "runtime/ops/shape.h"
-#include "runtime/ops/softmax.h"
-#include "runtime/ops/unary.h"
-#include "runtime/ops/unpooling.h"
+#include "runtime/ops/activation/activation.h"
+#include "runtime/ops/activation/softmax.h"
+#include "runtime/ops/arithmetic/binary.h"
+#include "runtime/ops/arithmetic/cast.h"
+#include "runtime/ops/arithmetic/comparison.h"
+#include "runtime/ops/arithmetic/unary.h"
+#include "runtime/ops/linear/convolution.h"
+#include "runtime/ops/linear/matmul.h"
+#include "runtime/ops/movement/movement.h"
+#include "runtime/ops/movement/pad.h"
+#include "runtime/ops/movement/rearrange.h"
+#include "runtime/ops/movement/resize.h"
+#include "runtime/ops/normalization/batch_normalization.h"
+#include "runtime/ops/normalization/normalization.h"
+#include "runtime/ops/pooling/pooling.h"
+#include "runtime/ops/pooling/unpooling.h"
+#include "runtime/ops/reduction/reduction.h"
+#include "runtime/ops/selection/gather.h"
+#include "runtime/ops/selection/scatter.h"
+#include "runtime/ops/selection/selection.h"
+#include "runtime/ops/shape/reshape.h"
+#include "runtime/ops/shape/shape.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -30,7 +30,7 @@ namespace pli::ops {
 
 namespace {
 
-// One line a family; its operators stand in a table at the end of runtime/ops/<family>.cpp.
+// One line a family; its operators stand in a table at the end of runtime/ops/<room>/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
     activation_family, batch_normalization_family, binary_family,  cast_family,
     comparison_family, convolution_family,         gather_family,  matmul_family,

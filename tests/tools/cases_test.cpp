@@ -1,5 +1,5 @@
 #include "tests/tools/command.h"
-#include "tools/support/values.h"
+#include "tools/support/data/values.h"
 
 #include <filesystem>
 

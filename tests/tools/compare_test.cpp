@@ -1,4 +1,4 @@
-#include "tools/support/compare.h"
+#include "tools/support/verification/compare.h"
 
 #include "runtime/core/tensor.h"
 

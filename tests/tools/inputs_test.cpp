@@ -1,11 +1,11 @@
-#include "tools/support/inputs.h"
+#include "tools/support/data/inputs.h"
 
 #include "runtime/core/error.h"
 #include "tests/expect_error.h"
 #include "tests/temporary_folder.h"
 #include "tests/tools/models.h"
-#include "tools/support/index_limit.h"
-#include "tools/support/npy.h"
+#include "tools/support/data/index_limit.h"
+#include "tools/support/data/npy.h"
 
 #include <gtest/gtest.h>
 

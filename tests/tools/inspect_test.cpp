@@ -1,5 +1,5 @@
 #include "tests/tools/command.h"
-#include "tools/support/cost.h"
+#include "tools/support/reports/cost.h"
 
 #include "runtime/ops/evaluate.h"
 

@@ -1,4 +1,4 @@
-#include "tools/support/npy.h"
+#include "tools/support/data/npy.h"
 
 #include "runtime/core/error.h"
 #include "runtime/core/tensor.h"

@@ -1,4 +1,4 @@
-#include "tools/support/process.h"
+#include "tools/support/process/process.h"
 
 #include <gtest/gtest.h>
 

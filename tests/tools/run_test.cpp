@@ -1,5 +1,5 @@
 #include "tests/tools/command.h"
-#include "tools/support/npy.h"
+#include "tools/support/data/npy.h"
 
 #include <filesystem>
 

@@ -1,7 +1,7 @@
-#include "tools/support/statistics.h"
+#include "tools/support/benchmark/statistics.h"
 
-#include "tools/support/bench_report.h"
-#include "tools/support/random.h"
+#include "tools/support/benchmark/bench_report.h"
+#include "tools/support/data/random.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
-#include "tools/support/text.h"
+#include "tools/support/console/text.h"
 
-#include "tools/support/json.h"
-#include "tools/support/table.h"
+#include "tools/support/console/json.h"
+#include "tools/support/console/table.h"
 
 #include <gtest/gtest.h>
 

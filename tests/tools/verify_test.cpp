@@ -1,4 +1,4 @@
-#include "tools/support/verify.h"
+#include "tools/support/verification/verify.h"
 
 #include "tests/tools/models.h"
 

@@ -1,0 +1,244 @@
+#include "runtime/ops/normalization/batch_normalization.h"
+
+#include "runtime/compute/elementwise.h"
+#include "runtime/ops/activation/activation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace pli::ops {
+
+namespace {
+
+// --- inference -----------------------------------------------------------------------------------
+
+/// One of the four statistics against the channels or, not spatial, against the sample's shape.
+void check_statistic(const BatchNormView& view, const ir::Type& x, const ir::Type& statistic, std::string_view what) {
+  if (!statistic.dims) return;
+  if (view.spatial && statistic.rank() != 1)
+    fail(ErrorCode::kInvalidModel, "{} has rank {}, not 1", what, statistic.rank());
+  if (!x.dims) return;
+  if (!view.spatial && statistic.rank() != x.rank() - 1)
+    fail(ErrorCode::kInvalidModel, "{} has rank {}, not {}", what, statistic.rank(), x.rank() - 1);
+  for (size_t i = 0; i < statistic.dims->size(); ++i) {
+    const ir::Dim dim = x.rank() == 1 ? ir::Dim(1) : (*x.dims)[i + 1];
+    const ir::Dim& size = (*statistic.dims)[i];
+    if (dim.known() && size.known() && dim.value() != size.value())
+      fail(ErrorCode::kInvalidModel, "{} has {} elements, where the input has {} channels", what, size.value(),
+           dim.value());
+  }
+}
+
+std::vector<ir::Type> infer_batch_normalization(const InferContext& context) {
+  context.check_inputs(5, 5);
+  if (context.node.outputs.empty() || context.node.outputs.size() > 5)
+    fail(ErrorCode::kInvalidModel, "{} outputs", context.node.outputs.size());
+  const BatchNormView view = BatchNormView::of(context.graph, context.node);
+  std::vector<ir::Type> types(context.node.outputs.size(), context.graph.type(view.mean));
+  types[0] = context.type(0);
+  return types;
+}
+
+// --- kernel --------------------------------------------------------------------------------------
+
+/// y = scale * x + shift over [outer, channels, inner] in memory.
+struct AffineLoop {
+  int64_t outer = 1, channels = 1, inner = 1;
+};
+
+PLI_SIMD_CLONES
+void scale_shift_rows(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
+                      int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t channel = row % loop.channels;
+    const float factor = scale[channel];
+    const float offset = shift[channel];
+    const float* from = x + row * loop.inner;
+    float* to = y + row * loop.inner;
+    for (int64_t i = 0; i < loop.inner; ++i) to[i] = factor * from[i] + offset;
+  }
+}
+
+PLI_SIMD_CLONES
+void scale_shift_vectors(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
+                         int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; ++row) {
+    const float* from = x + row * loop.channels;
+    float* to = y + row * loop.channels;
+    for (int64_t c = 0; c < loop.channels; ++c) to[c] = scale[c] * from[c] + shift[c];
+  }
+}
+
+/// What is done to the results: in place, on a run of them.
+using Activations = std::vector<std::function<void(const compute::Tile&)>>;
+
+void scale_shift(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
+                 const Activations& activations) {
+  const bool channels_inside = loop.inner == 1;
+  const int64_t width = channels_inside ? loop.channels : loop.inner;
+  const int64_t rows = channels_inside ? loop.outer : loop.outer * loop.channels;
+  // Activations find the results of a block still in the nearest cache.
+  const int64_t block = activations.empty() ? rows : std::max<int64_t>(compute::Walk::kTileElements / width, 1);
+  compute::parallel_for(rows, compute::kLightGrain / width + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t from = begin; from < end; from += block) {
+      const int64_t to = std::min(from + block, end);
+      if (channels_inside)
+        scale_shift_vectors(x, y, scale, shift, loop, from, to);
+      else
+        scale_shift_rows(x, y, scale, shift, loop, from, to);
+      compute::Tile tile{.rows = 1, .columns = (to - from) * width, .output = y + from * width};
+      tile.column_strides[0] = 1;
+      for (const auto& activation : activations) activation(tile);
+    }
+  });
+}
+
+/// A dense layout holds, for each index of what is outside of the channels, all channels, each with a run of what is
+/// inside: the channels' stride is the length of that run.
+AffineLoop loop_of(const TensorDesc& x, bool spatial) {
+  const int64_t size = x.size();
+  if (!spatial) return {x.dims[0], size / std::max<int64_t>(x.dims[0], 1), 1};
+  const int64_t channels = x.rank() > 1 ? x.dims[1] : 1;
+  if (channels <= 1) return {1, 1, size};
+  const int64_t inner = x.strides[1];
+  return {size / (channels * inner), channels, inner};
+}
+
+void to_floats(const ChannelAffine& affine, float* scale, float* shift) {
+  for (size_t i = 0; i < affine.scale.size(); ++i) {
+    scale[i] = static_cast<float>(affine.scale[i]);
+    shift[i] = static_cast<float>(affine.shift[i]);
+  }
+}
+
+/// Statistics that are only known while running.
+class DynamicBatchNormalization final : public Kernel {
+ public:
+  DynamicBatchNormalization(AffineLoop loop, double epsilon, Activations activations)
+      : loop_(loop), epsilon_(epsilon), activations_(std::move(activations)) {}
+
+  size_t scratch_bytes() const override { return 2 * static_cast<size_t>(loop_.channels) * sizeof(float); }
+
+  void run(const RunArgs& args) const override {
+    auto* scale = static_cast<float*>(args.scratch);
+    float* shift = scale + loop_.channels;
+    for (int64_t c = 0; c < loop_.channels; ++c) {
+      const double factor = static_cast<double>(args.input<float>(1)[c]) /
+                            std::sqrt(static_cast<double>(args.input<float>(4)[c]) + epsilon_);
+      scale[c] = static_cast<float>(factor);
+      shift[c] = static_cast<float>(static_cast<double>(args.input<float>(2)[c]) -
+                                    static_cast<double>(args.input<float>(3)[c]) * factor);
+    }
+    scale_shift(args.input<float>(0), args.output<float>(0), scale, shift, loop_, activations_);
+  }
+
+ private:
+  AffineLoop loop_;
+  double epsilon_;
+  Activations activations_;
+};
+
+std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& context) {
+  const BatchNormView view = BatchNormView::of(context.graph, context.node);
+  if (view.training) fail(ErrorCode::kUnsupported, "training mode");
+  const TensorDesc& x = context.inputs[0];
+  if (x.size() == 0) return compute::make_kernel([](const RunArgs&) {});
+  const AffineLoop loop = loop_of(x, view.spatial);
+  const auto count = static_cast<size_t>(loop.channels);
+  Activations activations;
+  for (const Epilogue& epilogue : context.epilogues) activations.push_back(in_place(epilogue.activation));
+  for (size_t i = 1; i < 5; ++i)
+    if (context.inputs[i].size() != loop.channels)
+      fail(ErrorCode::kInvalidModel, "input {} has {} elements, not {}", i, context.inputs[i].size(), loop.channels);
+
+  if (std::all_of(context.constants.begin() + 1, context.constants.begin() + 5,
+                  [](const Tensor* t) { return t != nullptr; })) {
+    const ChannelAffine affine =
+        view.affine(*context.constants[1], *context.constants[2], *context.constants[3], *context.constants[4]);
+    std::vector<float> numbers(2 * count);
+    to_floats(affine, numbers.data(), numbers.data() + count);
+    return compute::make_kernel(
+        [loop, numbers = std::move(numbers), activations = std::move(activations)](const RunArgs& args) {
+          scale_shift(args.input<float>(0), args.output<float>(0), numbers.data(), numbers.data() + loop.channels, loop,
+                      activations);
+        });
+  }
+  for (size_t i = 1; i < 5; ++i)
+    if (context.inputs[i].dtype != DataType::kFloat32)
+      fail(ErrorCode::kUnsupported, "statistics of {} that are not constant", to_string(context.inputs[i].dtype));
+  return std::make_unique<DynamicBatchNormalization>(loop, view.epsilon, std::move(activations));
+}
+
+Layouts layout_batch_normalization(const PrepareContext& context) {
+  if (BatchNormView::of(context.graph, context.node).spatial) return shared_layouts(context);
+  Layouts layouts;
+  for (const TensorDesc& desc : context.inputs) layouts.inputs.push_back(compute::plain(desc.dtype, desc.dims));
+  for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(compute::plain(desc.dtype, desc.dims));
+  return layouts;
+}
+
+}  // namespace
+
+bool ChannelAffine::finite() const {
+  const auto is_finite = [](double value) { return std::isfinite(value); };
+  return std::ranges::all_of(scale, is_finite) && std::ranges::all_of(shift, is_finite);
+}
+
+BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
+  BatchNormView view{.x = node.input(0),
+                     .scale = node.input(1),
+                     .bias = node.input(2),
+                     .mean = node.input(3),
+                     .variance = node.input(4)};
+  for (size_t i = 0; i < 5; ++i)
+    if (!node.input(i)) fail(ErrorCode::kInvalidModel, "input {} of 5 is missing", i);
+  const int64_t opset = graph.opset("");
+  view.epsilon = static_cast<double>(node.float_or("epsilon", 1e-5f));
+  view.spatial = opset >= 9 || node.int_or("spatial", 1) != 0;
+  const bool more_outputs = std::any_of(node.outputs.begin(), node.outputs.end(),
+                                        [&](ir::ValueId id) { return id && id != node.outputs[0]; });
+  view.training = more_outputs;
+  if (opset >= 14)
+    view.training = node.int_or("training_mode", 0) != 0;
+  else if (opset < 7)
+    view.training = more_outputs || node.int_or("is_test", 0) == 0;
+
+  const ir::Type& x = graph.type(view.x);
+  if (x.dims && x.dims->empty()) fail(ErrorCode::kInvalidModel, "the input is a scalar");
+  constexpr std::array<std::string_view, 4> kNames{"scale", "bias", "mean", "variance"};
+  for (size_t i = 0; i < kNames.size(); ++i) check_statistic(view, x, graph.type(node.inputs[i + 1]), kNames[i]);
+  return view;
+}
+
+ChannelAffine BatchNormView::affine(const Tensor& gamma, const Tensor& beta, const Tensor& mu,
+                                    const Tensor& sigma_squared) const {
+  ChannelAffine affine{to_doubles(gamma), to_doubles(beta), 1};
+  const std::vector<double> means = to_doubles(mu);
+  const std::vector<double> variances = to_doubles(sigma_squared);
+  if (affine.shift.size() != affine.scale.size() || means.size() != affine.scale.size() ||
+      variances.size() != affine.scale.size())
+    fail(ErrorCode::kInvalidModel, "scale, bias, mean and variance have {}, {}, {} and {} elements",
+         affine.scale.size(), affine.shift.size(), means.size(), variances.size());
+  for (size_t i = 0; i < affine.scale.size(); ++i) {
+    affine.scale[i] /= std::sqrt(variances[i] + epsilon);
+    affine.shift[i] -= means[i] * affine.scale[i];
+  }
+  return affine;
+}
+
+Family batch_normalization_family() {
+  static constexpr std::array<Operator, 1> kOperators{{
+      {.type = "BatchNormalization",
+       .since = 1,
+       .until = kNewestOpset,
+       .types = kF32,
+       .infer = infer_batch_normalization,
+       .prepare = prepare_batch_normalization,
+       .layout = layout_batch_normalization,
+       .epilogues = kTakesActivation},
+  }};
+  return kOperators;
+}
+
+}  // namespace pli::ops

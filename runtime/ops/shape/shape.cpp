@@ -1,0 +1,244 @@
+#include "runtime/ops/shape/shape.h"
+
+#include "runtime/compute/copy.h"
+#include "runtime/core/dispatch.h"
+#include "runtime/ops/dims.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pli::ops {
+
+namespace {
+
+using compute::RunArgs;
+
+/// A kernel that writes `value`, row-major.
+std::unique_ptr<Kernel> write(Tensor value) {
+  return compute::make_kernel([value = std::move(value)](const RunArgs& args) {
+    const auto bytes = value.bytes();
+    if (!bytes.empty()) std::memcpy(args.outputs[0], bytes.data(), bytes.size());
+  });
+}
+
+// --- Shape, Size -----------------------------------------------------------------------------------------------------
+
+/// The dimensions that a Shape node takes: [begin, end). From opset 15 on it has start and end; both are clamped.
+struct DimRange {
+  int64_t begin, end;
+};
+
+DimRange shape_range(const ir::Node& node, int64_t opset, int64_t rank) {
+  if (opset < 15) return {0, rank};
+  const auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
+  const int64_t begin = clamp(node.int_or("start", 0));
+  return {begin, std::max(begin, clamp(node.int_or("end", rank)))};
+}
+
+std::vector<ir::Type> infer_shape(const InferContext& context) {
+  context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
+  const ir::Type& type = context.type(0);
+  if (!type.has_rank()) return {ir::Type::tensor(DataType::kInt64, ir::Dims(1))};
+  const DimRange range = shape_range(context.node, context.opset, type.rank());
+  return {ir::Type::tensor(DataType::kInt64, ir::Dims{range.end - range.begin})};
+}
+
+std::unique_ptr<Kernel> prepare_shape(const PrepareContext& context) {
+  const Shape& dims = context.inputs[0].dims;
+  const DimRange range = shape_range(context.node, context.opset, context.inputs[0].rank());
+  return write(int64_tensor(
+      std::span(dims).subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.end - range.begin))));
+}
+
+std::vector<ir::Type> infer_size(const InferContext& context) {
+  context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
+  return {ir::Type::tensor(DataType::kInt64, ir::Dims{})};
+}
+
+std::unique_ptr<Kernel> prepare_size(const PrepareContext& context) {
+  const int64_t size = context.inputs[0].size();
+  return write(Tensor::copy<int64_t>({}, std::span(&size, 1)));
+}
+
+// --- Constant --------------------------------------------------------------------------------------------------------
+
+/// The graph knows the value of every form; what it does not know (sparse tensors) has no type here.
+std::vector<ir::Type> infer_constant(const InferContext& context) {
+  context.check_inputs(0, 0);
+  context.check_outputs(1, 1);
+  if (const Tensor* value = context.graph.constant_of(context.node.outputs[0])) return {ir::Type::of(*value)};
+  if (context.node.attributes.empty()) fail(ErrorCode::kInvalidModel, "no attribute holds the value");
+  return {ir::Type{}};
+}
+
+std::unique_ptr<Kernel> prepare_constant(const PrepareContext& context) {
+  const Tensor* value = context.graph.constant_of(context.node.output(0));
+  if (!value || value->dtype() == DataType::kString) fail(ErrorCode::kUnsupported, "a constant of this form");
+  return write(*value);
+}
+
+// --- ConstantOfShape, Range, EyeLike ---------------------------------------------------------------------------------
+
+Tensor fill_value(const ir::Node& node) {
+  const ir::Attribute* attribute = node.attribute("value");
+  if (!attribute) return Tensor(DataType::kFloat32, {1});
+  const Tensor* value = std::get_if<Tensor>(&attribute->value);
+  if (!value || value->size() != 1) fail(ErrorCode::kInvalidModel, "attribute value is no tensor of one element");
+  return *value;
+}
+
+std::vector<ir::Type> infer_constant_of_shape(const InferContext& context) {
+  context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
+  const DataType dtype = fill_value(context.node).dtype();
+  const auto unknown = unknown_dims_of_shape(context, 0);
+  if (const auto shape = constant_ints(context.graph, context.node, 0)) {
+    for (const int64_t dim : *shape)
+      if (dim < 0) fail(ErrorCode::kInvalidModel, "dimension {} of the shape is negative", dim);
+    return {ir::Type::tensor(dtype, ir::Dims(shape->begin(), shape->end()))};
+  }
+  return {ir::Type::tensor(dtype, unknown)};
+}
+
+std::unique_ptr<Kernel> prepare_constant_of_shape(const PrepareContext& context) {
+  const Shape dims{context.outputs[0].size()};
+  const std::vector<int64_t> once{1}, repeat{0};
+  compute::StridedCopy copy(context.outputs[0].dtype, dims, repeat, once);
+  return compute::make_kernel([copy, value = fill_value(context.node)](const RunArgs& args) {
+    copy.run(value.bytes().data(), args.outputs[0]);
+  });
+}
+
+/// A scalar operand of Range; exporters also write it as a tensor of one element.
+template <class T>
+T scalar(const Tensor& tensor) {
+  if (tensor.size() != 1)
+    fail(ErrorCode::kInvalidModel, "an operand has {} elements where one is expected", tensor.size());
+  return tensor.data<T>()[0];
+}
+
+/// max(ceil((limit - start) / delta), 0). kInvalidModel when that is no number; INT64_MAX for all that is larger.
+template <class T>
+int64_t range_length(T start, T limit, T delta) {
+  if (delta == 0) fail(ErrorCode::kInvalidModel, "delta is 0");
+  if constexpr (std::is_floating_point_v<T>) {
+    const double count =
+        std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
+    if (std::isnan(count))
+      fail(ErrorCode::kInvalidModel, "start {}, limit {} and delta {} make no range", start, limit, delta);
+    return count < 0x1p62 ? static_cast<int64_t>(std::max(count, 0.0)) : INT64_MAX;
+  } else {
+    __extension__ using Wide = __int128;
+    const Wide distance = Wide{limit} - start;
+    const Wide count = distance / delta + ((distance % delta != 0 && (distance < 0) == (delta < 0)) ? 1 : 0);
+    return static_cast<int64_t>(std::clamp<Wide>(count, 0, INT64_MAX));
+  }
+}
+
+std::vector<ir::Type> infer_range(const InferContext& context) {
+  context.check_inputs(3, 3);
+  context.check_outputs(1, 1);
+  const DataType dtype = context.type(0).dtype;
+  for (size_t i = 1; i < 3; ++i)
+    if (context.type(i).dtype != dtype && context.type(i).dtype != DataType::kUndefined &&
+        dtype != DataType::kUndefined)
+      fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(context.type(i).dtype),
+           to_string(dtype));
+  const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
+  if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
+  const int64_t length = with_number_type(
+      dtype, [&]<class T>(T) { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
+  return {ir::Type::tensor(dtype, ir::Dims{length})};
+}
+
+std::unique_ptr<Kernel> prepare_range(const PrepareContext& context) {
+  const auto count = static_cast<uint64_t>(context.outputs[0].size());
+  return with_number_type(context.inputs[0].dtype, [&]<class T>(T) {
+    return compute::make_kernel([count](const RunArgs& args) {
+      const T start = *args.input<T>(0), delta = *args.input<T>(2);
+      T* output = args.output<T>(0);
+      for (uint64_t i = 0; i < count; ++i) {
+        if constexpr (std::is_floating_point_v<T>)
+          output[i] = static_cast<T>(static_cast<double>(start) + static_cast<double>(i) * static_cast<double>(delta));
+        else  // modulo 2^64: no element is outside of [start, limit]
+          output[i] = static_cast<T>(static_cast<uint64_t>(start) + i * static_cast<uint64_t>(delta));
+      }
+    });
+  });
+}
+
+DataType eye_type(const ir::Node& node, DataType input) {
+  if (!node.attribute("dtype")) return input;
+  const int64_t number = node.int_or("dtype", 0);
+  if (number < 1 || number > static_cast<int64_t>(DataType::kInt2))
+    fail(ErrorCode::kInvalidModel, "dtype {} is no element type", number);
+  return static_cast<DataType>(number);
+}
+
+std::vector<ir::Type> infer_eye_like(const InferContext& context) {
+  context.check_inputs(1, 1);
+  context.check_outputs(1, 1);
+  check_rank(context, 0, 2);
+  return {ir::Type::tensor(eye_type(context.node, context.type(0).dtype), context.type(0).dims)};
+}
+
+std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {
+  const DataType dtype = context.outputs[0].dtype;
+  Tensor one(DataType::kUint64, {1});
+  if (is_float(dtype))
+    std::memcpy(one.mutable_raw(), from_doubles(dtype, {1}, std::vector{1.0}).bytes().data(),
+                static_cast<size_t>(bit_width(dtype)) / 8);
+  else
+    one.mutable_data<uint64_t>()[0] = 1;
+  const uint64_t bits = one.data<uint64_t>()[0];
+  const int64_t rows = context.outputs[0].dims[0], columns = context.outputs[0].dims[1];
+  const int64_t k = context.node.int_or("k", 0);
+  return with_bits_type(dtype, [&]<class T>(T) {
+    return compute::make_kernel([=](const RunArgs& args) {
+      T* output = args.output<T>(0);
+      std::fill_n(output, rows * columns, T{0});
+      if (k <= -rows || k >= columns) return;
+      for (int64_t row = std::max<int64_t>(0, -k); row < rows && row + k < columns; ++row)
+        output[row * columns + row + k] = static_cast<T>(bits);
+    });
+  });
+}
+
+constexpr DataTypes kInt64Only = types({DataType::kInt64});
+constexpr DataTypes kRangeTypes = kF32 | kF64 | types({DataType::kInt16, DataType::kInt32, DataType::kInt64});
+
+constexpr Operator kOperators[] = {
+    {"Shape", 1, kNewestOpset, kMovable, infer_shape, prepare_shape, follow_layouts},
+    {"Size", 1, kNewestOpset, kMovable, infer_size, prepare_size, follow_layouts},
+    {"Constant", 1, kNewestOpset, kMovable, infer_constant, prepare_constant},
+    {"ConstantOfShape", 9, kNewestOpset, kInt64Only, infer_constant_of_shape, prepare_constant_of_shape, nullptr,
+     nullptr, 0b1},
+    {"Range", 11, kNewestOpset, kRangeTypes, infer_range, prepare_range, nullptr, nullptr, 0b111},
+    {"EyeLike", 9, kNewestOpset, kMovable, infer_eye_like, prepare_eye_like, follow_layouts},
+};
+
+}  // namespace
+
+Family shape_family() { return kOperators; }
+
+std::optional<Tensor> value_of_shape(const ir::Graph& graph, const ir::Node& node) {
+  const bool shape = node.is("Shape");
+  if ((!shape && !node.is("Size")) || !node.input(0)) return std::nullopt;
+  const ir::Type& type = graph.type(node.input(0));
+  if (!type.has_rank()) return std::nullopt;
+  const DimRange range = shape ? shape_range(node, graph.opset(""), type.rank()) : DimRange{0, type.rank()};
+  Shape dims;
+  for (int64_t i = range.begin; i < range.end; ++i) {
+    const ir::Dim& dim = (*type.dims)[static_cast<size_t>(i)];
+    if (!dim.known()) return std::nullopt;
+    dims.push_back(dim.value());
+  }
+  if (shape) return int64_tensor(dims);
+  const auto size = checked_size(dims);
+  if (!size) return std::nullopt;
+  return Tensor::copy<int64_t>({}, std::span(&*size, 1));
+}
+
+}  // namespace pli::ops

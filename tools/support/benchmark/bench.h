@@ -1,0 +1,65 @@
+#pragma once
+
+#include "tools/support/console/json.h"
+#include "tools/support/data/inputs.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pli::tools {
+
+/// How a model is to be run.
+struct BenchSettings {
+  int threads = 0;
+  bool no_optimize = false;
+  bool no_fuse = false;
+  InputOptions inputs;
+  std::string text;  // the flags that differ from the command's own, for people
+};
+
+/// A model with settings: what one worker process measures.
+struct BenchEntry {
+  std::string path;
+  BenchSettings settings;
+
+  /// "resnet50.onnx" or "resnet50.onnx (--threads 1)".
+  std::string label() const;
+};
+
+struct BenchOptions {
+  double min_time_ms = 3000;  // of runs for each entry
+  int64_t runs = 0;           // at least as many for each entry
+};
+
+/// What was measured of one entry. Times in milliseconds.
+struct BenchResult {
+  BenchEntry entry;
+  int threads = 0;
+  std::string inputs;
+  double load_ms = 0;
+  double compile_ms = 0;
+  double first_run_ms = 0;
+  std::vector<double> samples;  // every run but the first and those that warm up
+  std::vector<double> rounds;   // the median run of each round; parallel to the rounds of the other entries
+  int64_t peak_memory_bytes = 0;
+  int64_t involuntary_switches = 0;  // how often another process took the processor while it ran
+  double waited_ms = 0;              // that its threads, all together, waited for a processor in the samples
+
+  double median_ms() const;
+};
+
+struct BenchRun {
+  std::vector<BenchResult> results;
+  double stolen = 0;  // the fraction of processor time that the hypervisor gave to others meanwhile
+};
+
+/// Measures the entries, each in a worker process of its own, round by round in turn, so that what disturbs the machine
+/// disturbs all of them; the others sleep. An error of a worker is thrown; a worker that crashes is kInternal.
+BenchRun run_bench(const std::vector<BenchEntry>& entries, const BenchOptions& options,
+                   const std::function<void(const std::string&)>& progress);
+
+/// What the worker process does: answers the requests that come through the descriptor until it is closed.
+int serve_bench(int descriptor);
+
+}  // namespace pli::tools

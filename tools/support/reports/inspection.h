@@ -1,0 +1,64 @@
+#pragma once
+
+#include "tools/support/console/json.h"
+#include "tools/support/data/inputs.h"
+#include "tools/support/reports/cost.h"
+#include "tools/support/reports/optimize_report.h"
+
+#include <pli/model.h>
+#include <pli/optimize.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pli::tools {
+
+/// How often an operator stands in a model, and why Pli can't run it where it can't.
+struct OperatorCount {
+  std::string type;  // with its domain, unless it is ONNX's own
+  int64_t count = 0;
+  std::string unsupported;  // empty: Pli runs it
+};
+
+struct InspectedNode {
+  std::string type;
+  std::string name;
+  std::string result;  // the type of its first output
+  NodeCost cost;
+};
+
+/// The memory that running a model takes beside the model itself.
+struct MemoryNeed {
+  int64_t arena_bytes = 0;    // results between operators
+  int64_t scratch_bytes = 0;  // what kernels work in
+  int64_t steps = 0;          // kernel calls of one run
+  std::string plan;           // as text
+};
+
+/// What is in a model.
+struct Inspection {
+  ModelFacts facts;
+  int64_t ir_version = 0;
+  ir::OpsetImports opsets;
+  std::vector<std::pair<std::string, std::string>> inputs;  // name, type; those with a default are left out
+  std::vector<std::pair<std::string, std::string>> outputs;
+  std::vector<OperatorCount> operators;  // most frequent first
+  int64_t parameters = 0;                // elements of initializers and Constant nodes, nested graphs included
+  int64_t parameter_bytes = 0;
+  Report report;                   // what pli::optimize would do
+  std::string shapes;              // that costs and memory are for; empty when no shapes fit
+  std::optional<Error> no_shapes;  // why not
+  std::vector<InspectedNode> nodes;
+  std::optional<int64_t> flops;  // of all nodes; absent when one is not known
+  std::optional<int64_t> bytes;
+  std::optional<MemoryNeed> memory;  // of the optimized model; absent when it can't be run
+  std::optional<Error> no_memory;    // why not
+};
+
+/// `threads` 0: as many as there are.
+Inspection inspect(const Model& model, const std::string& path, const InputOptions& inputs, int threads);
+
+}  // namespace pli::tools
