@@ -48,8 +48,7 @@ template <int64_t columns>
     for (int64_t column = 0; column < columns; ++column) to[row * columns + column] = from[row + column * stride];
 }
 
-PLI_SIMD_CLONES
-void interleave(const uint32_t* from, uint32_t* to, const Block& block) {
+[[gnu::always_inline]] inline void interleave_few(const uint32_t* from, uint32_t* to, const Block& block) {
   const int64_t rows = block.rows.count, stride = block.columns.from;
   if (block.columns.count == 2)
     interleave<2>(from, to, rows, stride);
@@ -64,7 +63,8 @@ void copy_plane(const T* from, T* to, const Block& block) {
   const auto& [planes, rows, columns] = block;
   if constexpr (std::is_same_v<T, uint32_t>) {
     const bool few = columns.count >= 2 && columns.count <= 4;
-    if (few && rows.from == 1 && columns.to == 1 && rows.to == columns.count) return interleave(from, to, block);
+    if (few && rows.from == 1 && columns.to == 1 && rows.to == columns.count)
+      return simd<interleave_few>(from, to, block);
   }
   const bool by_rows = columns.from == 1 || columns.from == 0 || columns.count >= rows.count;
   const Loop& outer = by_rows ? rows : columns;
@@ -113,28 +113,29 @@ Loop take_rows(std::vector<Loop>& loops, const Loop& columns) {
 
 }  // namespace
 
+StridedCopy::BlockFn StridedCopy::block_copy(int64_t element_bytes) {
+  switch (element_bytes) {
+    case 1:
+      return copy_block<uint8_t>;
+    case 2:
+      return copy_block<uint16_t>;
+    case 4:
+      return copy_block<uint32_t>;
+    case 8:
+      return copy_block<uint64_t>;
+    case 16:
+      return copy_block<Bits128>;
+    default:
+      fail(ErrorCode::kUnsupported, "elements of {} bytes can't be copied", element_bytes);
+  }
+}
+
 StridedCopy::StridedCopy(DataType dtype, std::span<const int64_t> dims, std::span<const int64_t> from_strides,
                          std::span<const int64_t> to_strides) {
+  if (bit_width(dtype) % 8 != 0 || bit_width(dtype) == 0)
+    fail(ErrorCode::kUnsupported, "elements of type {} can't be copied", to_string(dtype));
   const int64_t bytes = bit_width(dtype) / 8;
-  switch (bytes) {
-    case 1:
-      copy_block_ = copy_block<uint8_t>;
-      break;
-    case 2:
-      copy_block_ = copy_block<uint16_t>;
-      break;
-    case 4:
-      copy_block_ = copy_block<uint32_t>;
-      break;
-    case 8:
-      copy_block_ = copy_block<uint64_t>;
-      break;
-    case 16:
-      copy_block_ = copy_block<Bits128>;
-      break;
-    default:
-      fail(ErrorCode::kUnsupported, "elements of type {} can't be copied", to_string(dtype));
-  }
+  copy_block_ = block_copy(bytes);
   if (std::ranges::find(dims, 0) != dims.end()) return;
 
   std::vector<Loop> loops = merged_loops(dims, from_strides, to_strides);

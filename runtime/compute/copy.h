@@ -42,9 +42,11 @@ class StridedCopy {
     Loop columns;
   };
 
- private:
+  /// Copies a block of elements of 1, 2, 4, 8 or 16 bytes. kUnsupported for other widths.
   using BlockFn = void (*)(const std::byte* from, std::byte* to, const Block& block);
+  static BlockFn block_copy(int64_t element_bytes);
 
+ private:
   BlockFn copy_block_ = nullptr;
   Block whole_;              // the loops that blocks are parts of
   Block part_;               // their counts in a full block

@@ -1,7 +1,9 @@
 #include "runtime/compute/elementwise.h"
 
+#include "runtime/compute/copy.h"
+
 #include <algorithm>
-#include <numeric>
+#include <functional>
 
 namespace pli::compute {
 
@@ -23,6 +25,50 @@ std::vector<int64_t> stretched_strides(const TensorDesc& desc, const Shape& dims
 }
 
 }  // namespace
+
+void TileLoop::in_place(const Tile& tile) const {
+  Tile own = tile;
+  own.inputs[0] = tile.output;
+  own.row_strides[1] = tile.row_strides[0];
+  own.column_strides[1] = tile.column_strides[0];
+  (*this)(own);
+}
+
+/// Piece by piece: inputs whose elements do not lie side by side are copied to where they do, and such results back.
+void TileLoop::run_gathered(const Tile& tile) const {
+  constexpr int64_t kPieceElements = 512;
+  alignas(64) std::byte buffers[Tile::kMostOperands][kPieceElements * sizeof(double)];
+  const int64_t most_columns = std::min(tile.columns, kPieceElements);
+  const int64_t most_rows = kPieceElements / most_columns;
+
+  for (int64_t row = 0; row < tile.rows; row += most_rows) {
+    for (int64_t column = 0; column < tile.columns; column += most_columns) {
+      const int64_t rows = std::min(most_rows, tile.rows - row);
+      const int64_t columns = std::min(most_columns, tile.columns - column);
+      const auto offset = [&](size_t i) {
+        return (row * tile.row_strides[i] + column * tile.column_strides[i]) * element_bytes_[i];
+      };
+      const auto lies_side_by_side = [&](size_t i) {
+        return tile.column_strides[i] == 1 && (rows == 1 || tile.row_strides[i] == columns);
+      };
+      Tile piece{.rows = 1, .columns = rows * columns, .column_strides = {1, 1, 1, 1}};
+      for (size_t i = 1; i < operands_; ++i) {
+        const auto* from = static_cast<const std::byte*>(tile.inputs[i - 1]) + offset(i);
+        piece.inputs[i - 1] = lies_side_by_side(i) ? from : buffers[i];
+        const bool is_one_element = tile.row_strides[i] == 0 && tile.column_strides[i] == 0;
+        if (lies_side_by_side(i) || (is_one_element && row + column > 0)) continue;  // the first piece is the largest
+        StridedCopy::block_copy(element_bytes_[i])(
+            from, buffers[i], {{}, {rows, tile.row_strides[i], columns}, {columns, tile.column_strides[i], 1}});
+      }
+      auto* to = static_cast<std::byte*>(tile.output) + offset(0);
+      piece.output = lies_side_by_side(0) ? to : buffers[0];
+      run_(piece, functor_.data());
+      if (!lies_side_by_side(0))
+        StridedCopy::block_copy(element_bytes_[0])(
+            buffers[0], to, {{}, {rows, columns, tile.row_strides[0]}, {columns, 1, tile.column_strides[0]}});
+    }
+  }
+}
 
 Walk::Walk(const TensorDesc& output, std::span<const TensorDesc> inputs)
     : operands_(inputs.size() + 1), size_(*checked_size(output.dims)) {
@@ -71,6 +117,14 @@ Walk::Walk(const TensorDesc& output, std::span<const TensorDesc> inputs)
   for (const Loop& loop : outer_) tiles_ *= loop.count;
 }
 
+void Walk::run(void* output, std::span<const void* const> inputs, int64_t grain, const TileLoop& loop,
+               std::span<const TileLoop> after) const {
+  for_each_tile(output, inputs, grain, [&](const Tile& tile) {
+    loop(tile);
+    for (const TileLoop& next : after) next.in_place(tile);
+  });
+}
+
 Tile Walk::tile(int64_t index, void* output, std::span<const void* const> inputs) const {
   const auto next = [&](int64_t count) {
     const int64_t position = index % count;
@@ -96,6 +150,12 @@ Tile Walk::tile(int64_t index, void* output, std::span<const void* const> inputs
   for (size_t i = 1; i < operands_; ++i)
     tile.inputs[i - 1] = static_cast<const std::byte*>(inputs[i - 1]) + offsets[i] * element_bytes_[i];
   return tile;
+}
+
+std::unique_ptr<Kernel> make_elementwise(Walk walk, const TileLoop& loop, int64_t grain, std::vector<TileLoop> after) {
+  return make_kernel([walk = std::move(walk), loop, grain, after = std::move(after)](const RunArgs& args) {
+    walk.run(args.outputs[0], args.inputs, grain, loop, after);
+  });
 }
 
 }  // namespace pli::compute

@@ -1,15 +1,18 @@
 #pragma once
 
+#include "runtime/compute/kernel.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/simd.h"
-#include "runtime/compute/tensor_desc.h"
 
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace pli::compute {
 
@@ -26,6 +29,45 @@ struct Tile {
   std::array<int64_t, kMostOperands> column_strides{};  // in elements
 };
 
+/// output = f(inputs...) for every element of a tile, for a functor f and the element types that it was made of. What
+/// is compiled for each of these is one loop over adjacent elements; others are brought side by side first. Over floats
+/// it is compiled for every SIMD level, and for inputs that stay the same along a row.
+class TileLoop {
+ public:
+  /// f: a functor of a few numbers, which takes In... and gives Out.
+  template <class Out, class... In, class F>
+  static TileLoop of(const F& f);
+
+  /// The output's memory may be that of an input that is laid out like it.
+  void operator()(const Tile& tile) const {
+    if (takes(tile))
+      run_(tile, functor_.data());
+    else
+      run_gathered(tile);
+  }
+
+  /// For a function of one element: the tile's output is its input, too.
+  void in_place(const Tile& tile) const;
+
+ private:
+  using Run = void (*)(const Tile& tile, const std::byte* functor);
+
+  bool takes(const Tile& tile) const {
+    for (size_t i = 0; i < operands_; ++i) {
+      const int64_t stride = tile.column_strides[i];
+      if (stride != 1 && (stride != 0 || i == 0 || !takes_fixed_)) return false;
+    }
+    return true;
+  }
+  void run_gathered(const Tile& tile) const;
+
+  Run run_ = nullptr;
+  bool takes_fixed_ = false;
+  size_t operands_ = 0;
+  std::array<uint8_t, Tile::kMostOperands> element_bytes_{};
+  alignas(double) std::array<std::byte, 2 * sizeof(double)> functor_{};
+};
+
 /// The loops over an output and up to three inputs stretched to its dimensions as NumPy broadcasts: prepared once, for
 /// any dimensions and strides. Loops that are contiguous in every operand are one; the innermost follows the output's
 /// memory.
@@ -40,13 +82,18 @@ class Walk {
   /// Calls body(const Tile&), which must not throw, on tiles of up to kTileElements elements that cover the output, in
   /// parallel. `grain`: the least number of elements that a thread is worth.
   template <class Body>
-  void run(void* output, std::span<const void* const> inputs, int64_t grain, const Body& body) const {
+  void for_each_tile(void* output, std::span<const void* const> inputs, int64_t grain, const Body& body) const {
     if (size_ == 0) return;
     const int64_t tile_size = size_ / tiles_;
     parallel_for(tiles_, grain / std::max<int64_t>(tile_size, 1), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) body(tile(i, output, inputs));
     });
   }
+
+  /// Runs `loop` on every tile and then, while the tile is in the cache, `after` in place. The output's memory may be
+  /// that of an input that is laid out like it.
+  void run(void* output, std::span<const void* const> inputs, int64_t grain, const TileLoop& loop,
+           std::span<const TileLoop> after = {}) const;
 
   static constexpr int64_t kTileElements = 4096;
 
@@ -71,9 +118,13 @@ class Walk {
 inline constexpr int64_t kLightGrain = 32768;
 inline constexpr int64_t kHeavyGrain = 4096;
 
+/// Walk::run over output 0 and as many inputs as the walk has.
+std::unique_ptr<Kernel> make_elementwise(Walk walk, const TileLoop& loop, int64_t grain,
+                                         std::vector<TileLoop> after = {});
+
 namespace detail {
 
-/// How the elements of a row are reached: one after the other, always the same, or at a stride.
+/// How the elements of a row are reached: one after the other, or always the same.
 template <class T>
 struct Moving {
   const T* data;
@@ -84,15 +135,10 @@ struct Fixed {
   T value;
   T operator[](int64_t) const { return value; }
 };
-template <class T>
-struct Strided {
-  const T* data;
-  int64_t stride;
-  T operator[](int64_t i) const { return data[i * stride]; }
-};
 
 template <bool kMoves, class T>
-[[gnu::always_inline]] inline auto packed(const T* data) {
+[[gnu::always_inline]] inline auto operand_row(const Tile& tile, size_t input, int64_t row) {
+  const T* data = static_cast<const T*>(tile.inputs[input]) + row * tile.row_strides[input + 1];
   if constexpr (kMoves)
     return Moving<T>{data};
   else
@@ -101,83 +147,58 @@ template <bool kMoves, class T>
 
 /// The output may be one of the moving inputs: an element is read before it is written.
 template <class Out, class F, class... Row>
-[[gnu::always_inline]] inline void packed_row(int64_t columns, Out* out, const F f, const Row... in) {
+[[gnu::always_inline]] inline void run_row(int64_t columns, Out* out, const F f, const Row... in) {
 #pragma omp simd
   for (int64_t i = 0; i < columns; ++i) out[i] = f(in[i]...);
 }
 
-template <class Out, class F, class... Row>
-[[gnu::always_inline]] inline void strided_row(int64_t columns, Out* out, int64_t stride, const F f, const Row... in) {
-  for (int64_t i = 0; i < columns; ++i) out[i * stride] = f(in[i]...);
-}
-
-template <class T>
-[[gnu::always_inline]] inline const T* input_row(const Tile& tile, size_t input, int64_t row) {
-  return static_cast<const T*>(tile.inputs[input]) + row * tile.row_strides[input + 1];
-}
-template <class T>
-[[gnu::always_inline]] inline T* output_row(const Tile& tile, int64_t row) {
-  return static_cast<T*>(tile.output) + row * tile.row_strides[0];
-}
-
 /// Bit i of kMoving: input i moves with the columns; otherwise it is the same for a whole row.
 template <unsigned kMoving, class Out, class... In, class F, size_t... I>
-[[gnu::always_inline]] inline void packed_rows(const Tile& tile, const F& f, std::index_sequence<I...>) {
+[[gnu::always_inline]] inline void run_rows(const Tile& tile, const F& f, std::index_sequence<I...>) {
   for (int64_t row = 0; row < tile.rows; ++row)
-    packed_row(tile.columns, output_row<Out>(tile, row), f,
-               packed<(kMoving >> I & 1u) != 0>(input_row<In>(tile, I, row))...);
+    run_row(tile.columns, static_cast<Out*>(tile.output) + row * tile.row_strides[0], f,
+            operand_row<(kMoving >> I & 1u) != 0, In>(tile, I, row)...);
 }
 
-/// packed_rows for what the tile is, one of kMoving...; false when it is none of them.
+template <class F, class Out, class... In>
+[[gnu::always_inline]] inline void run_moving(const Tile& tile, const std::byte* functor) {
+  constexpr unsigned kAll = (1u << sizeof...(In)) - 1;
+  run_rows<kAll, Out, In...>(tile, *reinterpret_cast<const F*>(functor), std::index_sequence_for<In...>{});
+}
+
+/// run_rows for those of the inputs moving that do.
 template <class Out, class... In, class F, unsigned... kMoving>
-[[gnu::always_inline]] inline bool try_packed(const Tile& tile, const F& f,
+[[gnu::always_inline]] inline void run_subset(const Tile& tile, const F& f,
                                               std::integer_sequence<unsigned, kMoving...>) {
-  if (tile.column_strides[0] != 1) return false;
   unsigned moving = 0;
-  for (size_t i = 0; i < sizeof...(In); ++i) {
-    const int64_t stride = tile.column_strides[i + 1];
-    if (stride != 0 && stride != 1) return false;
-    moving |= static_cast<unsigned>(stride) << i;
-  }
+  for (size_t i = 0; i < sizeof...(In); ++i) moving |= static_cast<unsigned>(tile.column_strides[i + 1]) << i;
   const std::index_sequence_for<In...> indices;
-  return ((moving == kMoving && (packed_rows<kMoving, Out, In...>(tile, f, indices), true)) || ...);
+  static_cast<void>(((moving == kMoving && (run_rows<kMoving, Out, In...>(tile, f, indices), true)) || ...));
 }
 
-template <class Out, class... In, class F, size_t... I>
-[[gnu::always_inline]] inline void strided_rows(const Tile& tile, const F& f, std::index_sequence<I...>) {
-  for (int64_t row = 0; row < tile.rows; ++row)
-    strided_row(tile.columns, output_row<Out>(tile, row), tile.column_strides[0], f,
-                Strided<In>{input_row<In>(tile, I, row), tile.column_strides[I + 1]}...);
-}
-
-template <class Out, class... In, class F>
-[[gnu::always_inline]] inline void apply_to_tile(const Tile& tile, const F& f) {
-  constexpr unsigned kEverySubset = 1u << sizeof...(In);
-  if (!try_packed<Out, In...>(tile, f, std::make_integer_sequence<unsigned, kEverySubset>{}))
-    strided_rows<Out, In...>(tile, f, std::index_sequence_for<In...>{});
-}
-
-/// In the instruction set of this machine, where the loop is worth several versions of the code: over float.
-template <class Out, class... In, class F>
-PLI_SIMD_CLONES void apply_hot(const Tile& tile, const F& f) {
-  apply_to_tile<Out, In...>(tile, f);
+template <class F, class Out, class... In>
+[[gnu::always_inline]] inline void run_moving_or_fixed(const Tile& tile, const std::byte* functor) {
+  constexpr unsigned kSubsets = 1u << sizeof...(In);
+  run_subset<Out, In...>(tile, *reinterpret_cast<const F*>(functor), std::make_integer_sequence<unsigned, kSubsets>{});
 }
 
 }  // namespace detail
 
-/// output = f(inputs...) for every element of the tile, whose operands hold Out and In....
 template <class Out, class... In, class F>
-void apply(const Tile& tile, const F& f) {
+TileLoop TileLoop::of(const F& f) {
+  static_assert(std::is_trivially_copyable_v<F> && sizeof(F) <= sizeof(functor_) && alignof(F) <= alignof(double));
+  TileLoop loop;
+  loop.takes_fixed_ = (std::same_as<In, float> && ...);
   if constexpr ((std::same_as<In, float> && ...))
-    detail::apply_hot<Out, In...>(tile, f);
+    loop.run_ = [](const Tile& tile, const std::byte* functor) {
+      simd<detail::run_moving_or_fixed<F, Out, In...>>(tile, functor);
+    };
   else
-    detail::apply_to_tile<Out, In...>(tile, f);
-}
-
-/// The same for every element of the walk. The output's memory may be that of an input that is laid out like it.
-template <class Out, class... In, class F>
-void apply(const Walk& walk, void* output, std::span<const void* const> inputs, int64_t grain, const F& f) {
-  walk.run(output, inputs, grain, [&](const Tile& tile) { apply<Out, In...>(tile, f); });
+    loop.run_ = detail::run_moving<F, Out, In...>;
+  loop.operands_ = 1 + sizeof...(In);
+  loop.element_bytes_ = {sizeof(Out), sizeof(In)...};
+  new (loop.functor_.data()) F(f);
+  return loop;
 }
 
 }  // namespace pli::compute

@@ -7,8 +7,8 @@
 
 namespace pli::compute {
 
-/// The elements of a contiguous row of floats as one: each mapped, all joined, in 32 chains. For functions with
-/// PLI_SIMD_CLONES.
+/// The elements of a contiguous row of floats as one: each mapped, all joined, in 32 chains. For bodies of
+/// simd<>.
 template <class Operation>
 [[gnu::always_inline]] inline float fold_row(Operation op, const float* in, int64_t count) {
   constexpr int kChains = 4;

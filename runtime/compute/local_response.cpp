@@ -26,12 +26,13 @@ Neighbours neighbours(int64_t c, int64_t size, int64_t channels) {
 }
 
 /// total[k] += in[from + k]^2 for k in [first, last).
-PLI_SIMD_CLONES void add_squares_f32(const float* in, int64_t from, int64_t first, int64_t last, float* total) {
+[[gnu::always_inline]] inline void add_squares(const float* in, int64_t from, int64_t first, int64_t last,
+                                               float* total) {
   for (int64_t k = first; k < last; ++k) total[k] += in[from + k] * in[from + k];
 }
 
-PLI_SIMD_CLONES void divide_by_power_f32(const float* in, int64_t count, const float* total, float slope, float bias,
-                                         float beta, float* out) {
+[[gnu::always_inline]] inline void divide_by_power(const float* in, int64_t count, const float* total, float slope,
+                                                   float bias, float beta, float* out) {
 #pragma omp simd
   for (int64_t c = 0; c < count; ++c) out[c] = in[c] * fast_exp(-beta * fast_log(bias + slope * total[c]));
 }
@@ -43,10 +44,10 @@ void respond_to_row(const LocalResponse& r, const float* in, int64_t channels, f
     const int64_t width = std::min(kBlock, channels - c);
     total.fill(0);
     for (int64_t offset = -std::min((r.size - 1) / 2, channels); offset <= std::min(r.size / 2, channels); ++offset)
-      add_squares_f32(in, c + offset, std::max<int64_t>(0, -(c + offset)), std::min(width, channels - c - offset),
-                      total.data());
-    divide_by_power_f32(in + c, width, total.data(), static_cast<float>(r.alpha / static_cast<double>(r.size)),
-                        static_cast<float>(r.bias), static_cast<float>(r.beta), out + c);
+      simd<add_squares>(in, c + offset, std::max<int64_t>(0, -(c + offset)), std::min(width, channels - c - offset),
+                        total.data());
+    simd<divide_by_power>(in + c, width, total.data(), static_cast<float>(r.alpha / static_cast<double>(r.size)),
+                          static_cast<float>(r.bias), static_cast<float>(r.beta), out + c);
   }
 }
 

@@ -21,14 +21,12 @@ struct CenteredSquares : Sum {
   }
 };
 
-}  // namespace
-
-PLI_SIMD_CLONES float centered_squares_f32(const float* in, int64_t count, float mean) {
+[[gnu::always_inline]] inline float centered_squares(const float* in, int64_t count, float mean) {
   return fold_row(CenteredSquares(mean), in, count);
 }
 
-PLI_SIMD_CLONES void normalize_row_f32(const float* in, int64_t count, float mean, float factor,
-                                       const RowParameters& parameters, float* out) {
+[[gnu::always_inline]] inline void normalize_row(const float* in, int64_t count, float mean, float factor,
+                                                 const RowParameters& parameters, float* out) {
   const float* scale = parameters.scale;
   const float* shift = parameters.shift;
   const bool moving = parameters.moving;
@@ -46,8 +44,9 @@ PLI_SIMD_CLONES void normalize_row_f32(const float* in, int64_t count, float mea
   }
 }
 
-PLI_SIMD_CLONES void normalize_rows_f32(const float* in, int64_t rows, int64_t count, float epsilon, const float* scale,
-                                        const float* shift, float* out, float* means, float* factors) {
+[[gnu::always_inline]] inline void normalize_rows(const float* in, int64_t rows, int64_t count, float epsilon,
+                                                  const float* scale, const float* shift, float* out, float* means,
+                                                  float* factors) {
   const auto size = static_cast<float>(count);
   for (int64_t r = 0; r < rows; ++r, in += count, out += count) {
     const float mean = fold_row(Sum{}, in, count) / size;
@@ -64,8 +63,8 @@ PLI_SIMD_CLONES void normalize_rows_f32(const float* in, int64_t rows, int64_t c
   }
 }
 
-PLI_SIMD_CLONES void centered_squares_of_columns_f32(const float* in, int64_t rows, int64_t stride, int64_t columns,
-                                                     const float* mean, float* total) {
+[[gnu::always_inline]] inline void centered_squares_of_columns(const float* in, int64_t rows, int64_t stride,
+                                                               int64_t columns, const float* mean, float* total) {
   for (int64_t c = 0; c < columns; ++c) total[c] = 0;
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
@@ -86,14 +85,41 @@ PLI_SIMD_CLONES void centered_squares_of_columns_f32(const float* in, int64_t ro
   }
 }
 
-PLI_SIMD_CLONES void normalize_columns_f32(const float* in, int64_t rows, int64_t stride, int64_t columns,
-                                           const float* mean, const float* factor, const float* shift, float* out) {
+[[gnu::always_inline]] inline void normalize_columns(const float* in, int64_t rows, int64_t stride, int64_t columns,
+                                                     const float* mean, const float* factor, const float* shift,
+                                                     float* out) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = in + r * stride;
     float* to = out + r * stride;
 #pragma omp simd
     for (int64_t c = 0; c < columns; ++c) to[c] = (row[c] - mean[c]) * factor[c] + shift[c];
   }
+}
+
+}  // namespace
+
+float centered_squares_f32(const float* in, int64_t count, float mean) {
+  return simd<centered_squares>(in, count, mean);
+}
+
+void normalize_row_f32(const float* in, int64_t count, float mean, float factor, const RowParameters& parameters,
+                       float* out) {
+  simd<normalize_row>(in, count, mean, factor, parameters, out);
+}
+
+void normalize_rows_f32(const float* in, int64_t rows, int64_t count, float epsilon, const float* scale,
+                        const float* shift, float* out, float* means, float* factors) {
+  simd<normalize_rows>(in, rows, count, epsilon, scale, shift, out, means, factors);
+}
+
+void centered_squares_of_columns_f32(const float* in, int64_t rows, int64_t stride, int64_t columns, const float* mean,
+                                     float* total) {
+  simd<centered_squares_of_columns>(in, rows, stride, columns, mean, total);
+}
+
+void normalize_columns_f32(const float* in, int64_t rows, int64_t stride, int64_t columns, const float* mean,
+                           const float* factor, const float* shift, float* out) {
+  simd<normalize_columns>(in, rows, stride, columns, mean, factor, shift, out);
 }
 
 }  // namespace pli::compute

@@ -95,14 +95,18 @@ template <class Operation>
   }
 }
 
-}  // namespace
-
-PLI_SIMD_CLONES void pool_row_f32(const Pool& pool, int64_t channels, const float* image, int64_t od, int64_t oh,
-                                  float* out) {
+[[gnu::always_inline]] inline void pool_row_by_kind(const Pool& pool, int64_t channels, const float* image, int64_t od,
+                                                    int64_t oh, float* out) {
   if (pool.kind == Pool::Kind::kMax)
     pool_row(Max{}, pool, channels, image, od, oh, out);
   else
     pool_row(Add{}, pool, channels, image, od, oh, out);
+}
+
+}  // namespace
+
+void pool_row_f32(const Pool& pool, int64_t channels, const float* image, int64_t od, int64_t oh, float* out) {
+  simd<pool_row_by_kind>(pool, channels, image, od, oh, out);
 }
 
 }  // namespace pli::compute

@@ -51,17 +51,26 @@ template <class Operation>
   }
 }
 
-}  // namespace
-
-PLI_SIMD_CLONES float fold_row_f32(Reduction reduction, const float* in, int64_t count) {
+[[gnu::always_inline]] inline float fold_row_by(Reduction reduction, const float* in, int64_t count) {
   return with_operation(
       reduction, [&](auto op) __attribute__((always_inline)) { return fold_row(op, in, count); });
 }
 
-PLI_SIMD_CLONES void fold_columns_f32(Reduction reduction, const float* in, int64_t rows, int64_t stride,
-                                      int64_t columns, float* total) {
+[[gnu::always_inline]] inline void fold_columns_by(Reduction reduction, const float* in, int64_t rows, int64_t stride,
+                                                   int64_t columns, float* total) {
   with_operation(
       reduction, [&](auto op) __attribute__((always_inline)) { fold_columns(op, in, rows, stride, columns, total); });
+}
+
+}  // namespace
+
+float fold_row_f32(Reduction reduction, const float* in, int64_t count) {
+  return simd<fold_row_by>(reduction, in, count);
+}
+
+void fold_columns_f32(Reduction reduction, const float* in, int64_t rows, int64_t stride, int64_t columns,
+                      float* total) {
+  simd<fold_columns_by>(reduction, in, rows, stride, columns, total);
 }
 
 }  // namespace pli::compute

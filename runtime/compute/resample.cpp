@@ -61,16 +61,6 @@ template <class T>
   }
 }
 
-PLI_SIMD_CLONES
-void run_rows(const Pass<float>& pass, const float* from, float* to, int64_t begin, int64_t end) {
-  resample_rows(pass, from, to, begin, end);
-}
-
-PLI_SIMD_CLONES
-void run_rows(const Pass<double>& pass, const double* from, double* to, int64_t begin, int64_t end) {
-  resample_rows(pass, from, to, begin, end);
-}
-
 template <class T>
 class Resample final : public Kernel {
  public:
@@ -89,7 +79,7 @@ class Resample final : public Kernel {
       T* const to = i + 1 == passes_.size() ? args.output<T>(0) : halves[i % 2];
       const int64_t cost = std::max<int64_t>(pass.inner * pass.taps, 1);
       parallel_for(pass.outer * pass.out, 16384 / cost,
-                   [&](int64_t begin, int64_t end) { run_rows(pass, from, to, begin, end); });
+                   [&](int64_t begin, int64_t end) { simd<resample_rows<T>>(pass, from, to, begin, end); });
       from = to;
     }
   }

@@ -1,10 +1,61 @@
 #pragma once
 
-/// Put before a function with a hot loop: the compiler makes one version for each instruction set and the best is taken
-/// when the program is loaded. Not under sanitizers, whose run time is not up yet when the choice is made.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define PLI_SIMD_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define PLI_SIMD_CLONES
+namespace pli::compute {
+
+/// The instruction sets that hot loops are compiled for, each with everything of those before it.
+enum class SimdLevel {
+  kBaseline,  // what every processor of this architecture has
+  kAvx2,      // AVX2, FMA, F16C
+  kAvx512,    // AVX-512 F, BW, CD, DQ, VL
+};
+
+/// The level in use: the highest that the processor has, unless a lower one was asked for.
+SimdLevel simd_level();
+
+/// Uses no higher level than this from now on; what the processor lacks is never used. Not while kernels run.
+void limit_simd(SimdLevel most);
+
+namespace detail {
+
+extern SimdLevel simd_level_in_use;
+
+#define PLI_TARGET_AVX2 [[gnu::target("avx2,f16c,fma")]]
+#define PLI_TARGET_AVX512 [[gnu::target("avx2,f16c,fma,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]]
+
+template <auto kBody, class Function>
+struct Simd;
+
+template <auto kBody, class Result, class... Args>
+struct Simd<kBody, Result (*)(Args...)> {
+  Result operator()(Args... args) const {
+#if defined(__x86_64__)
+    switch (simd_level_in_use) {
+      case SimdLevel::kAvx512:
+        return avx512(args...);
+      case SimdLevel::kAvx2:
+        return avx2(args...);
+      case SimdLevel::kBaseline:
+        break;
+    }
 #endif
+    return kBody(args...);
+  }
+
+#if defined(__x86_64__)
+ private:
+  PLI_TARGET_AVX2 static Result avx2(Args... args) { return kBody(args...); }
+  PLI_TARGET_AVX512 static Result avx512(Args... args) { return kBody(args...); }
+#endif
+};
+
+#undef PLI_TARGET_AVX2
+#undef PLI_TARGET_AVX512
+
+}  // namespace detail
+
+/// simd<body>(args...) is body(args...), compiled for each level and called at the one in use. `body`, and what is hot
+/// in what it calls, has to be [[gnu::always_inline]]: what is not inlined is compiled for the baseline.
+template <auto kBody>
+inline constexpr detail::Simd<kBody, decltype(kBody)> simd{};
+
+}  // namespace pli::compute

@@ -58,8 +58,8 @@ Groups groups_of(const TensorDesc& desc, std::span<const int64_t> axes) {
   return sum;
 }
 
-PLI_SIMD_CLONES void softmax_rows_f32(bool logarithm, const float* in, int64_t rows, int64_t stride, int64_t count,
-                                      float* out) {
+[[gnu::always_inline]] inline void softmax_of_rows(bool logarithm, const float* in, int64_t rows, int64_t stride,
+                                                   int64_t count, float* out) {
   for (int64_t r = 0; r < rows; ++r, in += stride, out += stride) {
     const float most = fold_row(Max{}, in, count);
     double sum = 0;
@@ -81,12 +81,12 @@ void softmax_rows(bool logarithm, const Groups& groups, const float* in, float* 
   parallel_for(size_of(groups.kept), grain_of(groups.size, kGrain), [&](int64_t begin, int64_t end) {
     if (groups.kept.size() == 1) {
       const int64_t stride = groups.kept[0].in;
-      softmax_rows_f32(logarithm, in + begin * stride, end - begin, stride, groups.size, out + begin * stride);
+      simd<softmax_of_rows>(logarithm, in + begin * stride, end - begin, stride, groups.size, out + begin * stride);
       return;
     }
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = offsets_of(groups.kept, i).in;
-      softmax_rows_f32(logarithm, in + at, 1, 0, groups.size, out + at);
+      simd<softmax_of_rows>(logarithm, in + at, 1, 0, groups.size, out + at);
     }
   });
 }
@@ -94,8 +94,8 @@ void softmax_rows(bool logarithm, const Groups& groups, const float* in, float* 
 // Floats, equal elements of several groups side by side.
 
 /// `width` groups of `count` elements, those of a group `stride` apart.
-PLI_SIMD_CLONES void softmax_columns_f32(bool logarithm, const float* in, int64_t count, int64_t stride, int64_t width,
-                                         float* out) {
+[[gnu::always_inline]] inline void softmax_of_columns(bool logarithm, const float* in, int64_t count, int64_t stride,
+                                                      int64_t width, float* out) {
   std::array<float, kColumns> most;
   std::array<float, kColumns> sum{};
   most.fill(-std::numeric_limits<float>::infinity());
@@ -141,7 +141,7 @@ void softmax_strips(bool logarithm, const Groups& groups, const float* in, float
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % strips * kColumns;
       const int64_t at = offsets_of(outer, i / strips).in + first;
-      softmax_columns_f32(logarithm, in + at, along.size, along.in, std::min(kColumns, columns - first), out + at);
+      simd<softmax_of_columns>(logarithm, in + at, along.size, along.in, std::min(kColumns, columns - first), out + at);
     }
   });
 }

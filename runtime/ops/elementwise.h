@@ -54,10 +54,8 @@ constexpr T wrapping(Op op, T a, T b) {
 template <class Out, class... In, class F>
 std::unique_ptr<Kernel> loop_kernel(const TensorDesc& output, std::span<const TensorDesc> inputs, const F& f,
                                     int64_t grain) {
-  return compute::make_kernel(
-      [walk = compute::Walk(output, inputs.first(sizeof...(In))), f, grain](const compute::RunArgs& args) {
-        compute::apply<Out, In...>(walk, args.outputs[0], args.inputs, grain, f);
-      });
+  return compute::make_elementwise(compute::Walk(output, inputs.first(sizeof...(In))),
+                                   compute::TileLoop::of<Out, In...>(f), grain);
 }
 
 /// For a functor without parameters from T to T.

@@ -1,5 +1,7 @@
 #include "runtime/compute/elementwise.h"
 
+#include "tests/compute/simd_limit.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,33 +12,36 @@
 namespace pli::compute {
 namespace {
 
+template <class T>
 struct Operand {
   TensorDesc desc;
-  std::vector<float> memory;
+  std::vector<T> memory;
 };
 
-constexpr float kUntouched = -12345.0f;
+template <class T>
+constexpr T kUntouched = T(-123);
 
 /// `dims` in a random order of axes, with gaps between some of them.
-Operand random_operand(const Shape& dims, std::mt19937& random) {
+template <class T>
+Operand<T> random_operand(const Shape& dims, std::mt19937& random) {
   std::vector<size_t> order(dims.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::ranges::shuffle(order, random);
-  Operand operand{{DataType::kFloat32, dims, std::vector<int64_t>(dims.size())}, {}};
+  Operand<T> operand{{dtype_of<T>(), dims, std::vector<int64_t>(dims.size())}, {}};
   int64_t stride = random() % 4 == 0 ? 2 : 1;
   for (const size_t axis : order) {
     operand.desc.strides[axis] = stride;
     stride *= dims[axis];
     if (random() % 4 == 0) stride += 3;
   }
-  operand.memory.resize(static_cast<size_t>(span_bytes(operand.desc)) / sizeof(float));
-  std::uniform_real_distribution<float> distribution(-1, 1);
-  for (float& value : operand.memory) value = distribution(random);
+  operand.memory.resize(static_cast<size_t>(span_bytes(operand.desc)) / sizeof(T));
+  for (T& value : operand.memory) value = static_cast<T>(static_cast<double>(random() % 1000) / 32);  // exact
   return operand;
 }
 
 /// The operand's element at an index of the output, stretched as NumPy does.
-float element(const Operand& operand, const Shape& index) {
+template <class T>
+T element(const Operand<T>& operand, const Shape& index) {
   const size_t missing = index.size() - operand.desc.dims.size();
   int64_t at = 0;
   for (size_t i = 0; i < operand.desc.dims.size(); ++i)
@@ -55,21 +60,22 @@ Shape stretchable(const Shape& dims, std::mt19937& random) {
 }
 
 struct Mix {
-  float operator()(float a, float b, float c) const { return a + 2 * b - 4 * c; }
+  template <class A, class B, class C>
+  A operator()(A a, B b, C c) const {
+    return static_cast<A>(a + 2 * b - 4 * c);
+  }
 };
 
+template <class A, class B = A, class C = A>
 void check(const Shape& dims, const std::array<Shape, 3>& shapes, std::mt19937& random) {
-  Operand output = random_operand(dims, random);
-  std::ranges::fill(output.memory, kUntouched);
-  std::array<Operand, 3> inputs;
-  std::array<TensorDesc, 3> descs;
-  std::array<const void*, 3> addresses;
-  for (size_t i = 0; i < 3; ++i) {
-    inputs[i] = random_operand(shapes[i], random);
-    descs[i] = inputs[i].desc;
-    addresses[i] = inputs[i].memory.data();
-  }
-  apply<float, float, float, float>(Walk(output.desc, descs), output.memory.data(), addresses, 100, Mix{});
+  Operand<A> output = random_operand<A>(dims, random);
+  std::ranges::fill(output.memory, kUntouched<A>);
+  const auto a = random_operand<A>(shapes[0], random);
+  const auto b = random_operand<B>(shapes[1], random);
+  const auto c = random_operand<C>(shapes[2], random);
+  const std::array descs{a.desc, b.desc, c.desc};
+  const std::array<const void*, 3> addresses{a.memory.data(), b.memory.data(), c.memory.data()};
+  Walk(output.desc, descs).run(output.memory.data(), addresses, 100, TileLoop::of<A, A, B, C>(Mix{}));
 
   std::vector<bool> written(output.memory.size());
   Shape index(dims.size(), 0);
@@ -81,17 +87,18 @@ void check(const Shape& dims, const std::array<Shape, 3>& shapes, std::mt19937& 
       index[axis] = rest % dims[axis];
       at += index[axis] * output.desc.strides[axis];
     }
-    const float expected = Mix{}(element(inputs[0], index), element(inputs[1], index), element(inputs[2], index));
-    ASSERT_NEAR(output.memory[static_cast<size_t>(at)], expected, 1e-6) << to_string(dims) << " element " << i;
+    ASSERT_EQ(output.memory[static_cast<size_t>(at)], Mix{}(element(a, index), element(b, index), element(c, index)))
+        << to_string(dims) << " element " << i;
     written[static_cast<size_t>(at)] = true;
   }
   for (size_t at = 0; at < written.size(); ++at)
-    ASSERT_TRUE(written[at] || output.memory[at] == kUntouched) << "a gap was written to";
+    ASSERT_TRUE(written[at] || output.memory[at] == kUntouched<A>) << "a gap was written to";
 }
 
-TEST(Walk, TakesAnyDimensionsStridesAndBroadcasting) {
+template <class A, class B = A, class C = A>
+void check_random_shapes(int rounds) {
   std::mt19937 random(11);
-  for (int round = 0; round < 120; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     SCOPED_TRACE(round);
     const ThreadScope scope(1 + round % 3);
     Shape dims(random() % 13);
@@ -100,18 +107,37 @@ TEST(Walk, TakesAnyDimensionsStridesAndBroadcasting) {
       dim = 1 + static_cast<int64_t>(random() % (size > 1000 ? 2 : 6));
       size *= dim;
     }
-    check(dims, {stretchable(dims, random), dims, stretchable(dims, random)}, random);
-    if (HasFatalFailure()) return;
+    check<A, B, C>(dims, {stretchable(dims, random), dims, stretchable(dims, random)}, random);
+    if (testing::Test::HasFatalFailure()) return;
   }
 }
 
-TEST(Walk, SplitsLongRowsAndManyRowsIntoTiles) {
+TEST(Walk, TakesAnyDimensionsStridesAndBroadcasting) {
+  for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
+    const SimdLimit limit(level);
+    check_random_shapes<float>(120);
+  }
+}
+
+TEST(Walk, TakesElementsOfDifferentWidths) {
+  check_random_shapes<double>(60);
+  check_random_shapes<int64_t, uint8_t, int16_t>(60);
+  check_random_shapes<uint8_t, int32_t, uint8_t>(60);
+}
+
+template <class A, class B = A, class C = A>
+void check_tiling() {
   std::mt19937 random(12);
   const ThreadScope scope(2);
-  check({3 * Walk::kTileElements + 17}, {Shape{3 * Walk::kTileElements + 17}, Shape{1}, Shape{}}, random);
-  check({5, 9001}, {Shape{5, 9001}, Shape{9001}, Shape{5, 1}}, random);
-  check({9001, 5}, {Shape{9001, 5}, Shape{5}, Shape{9001, 1}}, random);
-  check({2, 7, 1300, 3}, {Shape{2, 7, 1300, 3}, Shape{7, 1, 1}, Shape{2, 7, 1, 1}}, random);
+  check<A, B, C>({3 * Walk::kTileElements + 17}, {Shape{3 * Walk::kTileElements + 17}, Shape{1}, Shape{}}, random);
+  check<A, B, C>({5, 9001}, {Shape{5, 9001}, Shape{9001}, Shape{5, 1}}, random);
+  check<A, B, C>({9001, 5}, {Shape{9001, 5}, Shape{5}, Shape{9001, 1}}, random);
+  check<A, B, C>({2, 7, 1300, 3}, {Shape{2, 7, 1300, 3}, Shape{7, 1, 1}, Shape{2, 7, 1, 1}}, random);
+}
+
+TEST(Walk, SplitsLongRowsAndManyRowsIntoTiles) {
+  check_tiling<float>();
+  check_tiling<int32_t, uint8_t, double>();
 }
 
 TEST(Walk, CoversEveryElementOnceInBoundedTiles) {
@@ -123,7 +149,7 @@ TEST(Walk, CoversEveryElementOnceInBoundedTiles) {
   std::vector<float> memory(static_cast<size_t>(walk.size()), 0);
   const std::array<const void*, 2> addresses{memory.data(), memory.data()};
   std::atomic<int64_t> longest = 0;
-  walk.run(memory.data(), addresses, 1, [&](const Tile& tile) {
+  walk.for_each_tile(memory.data(), addresses, 1, [&](const Tile& tile) {
     longest = std::max(longest.load(), tile.rows * tile.columns);
     for (int64_t row = 0; row < tile.rows; ++row)
       for (int64_t column = 0; column < tile.columns; ++column)
@@ -139,7 +165,7 @@ TEST(Walk, DoesNothingForAnEmptyOutput) {
   const std::array inputs{output};
   bool called = false;
   const std::array<const void*, 1> none{nullptr};
-  Walk(output, inputs).run(nullptr, none, 1, [&](const Tile&) { called = true; });
+  Walk(output, inputs).for_each_tile(nullptr, none, 1, [&](const Tile&) { called = true; });
   EXPECT_FALSE(called);
 }
 
@@ -154,8 +180,8 @@ TEST(Walk, WritesOverAnInputOfTheSameLayout) {
   std::iota(memory.begin(), memory.end(), 0.0f);
   const TensorDesc desc = plain(DataType::kFloat32, {10000});
   const std::array<const void*, 2> addresses{memory.data(), memory.data()};
-  apply<float, float, float>(Walk(desc, std::array{desc, desc}), memory.data(), addresses, 1,
-                             [](float a, float b) { return a + 2 * b; });
+  const auto loop = TileLoop::of<float, float, float>([](float a, float b) { return a + 2 * b; });
+  Walk(desc, std::array{desc, desc}).run(memory.data(), addresses, 1, loop);
   for (size_t i = 0; i < memory.size(); ++i) ASSERT_EQ(memory[i], 3.0f * static_cast<float>(i));
 }
 

@@ -159,7 +159,7 @@ std::unique_ptr<Kernel> prepare_clip(const PrepareContext& context) {
       ClipFunction<T> clip = bounds;
       if (low) clip.low = *args.input<T>(1);
       if (high) clip.high = *args.input<T>(2);
-      compute::apply<T, T>(walk, args.outputs[0], args.inputs, kLightGrain, clip);
+      walk.run(args.outputs[0], args.inputs, kLightGrain, compute::TileLoop::of<T, T>(clip));
     });
   });
 }
@@ -240,16 +240,8 @@ constexpr std::array kOperators{
 
 Family activation_family() { return kOperators; }
 
-std::function<void(const compute::Tile&)> in_place(const Activation& activation) {
-  return visit(activation, [](const auto& f) -> std::function<void(const compute::Tile&)> {
-    return [f](const compute::Tile& tile) {
-      compute::Tile own = tile;
-      own.inputs[0] = tile.output;
-      own.row_strides[1] = tile.row_strides[0];
-      own.column_strides[1] = tile.column_strides[0];
-      compute::apply<float, float>(own, f);
-    };
-  });
+compute::TileLoop activation_loop(const Activation& activation) {
+  return visit(activation, [](const auto& f) { return compute::TileLoop::of<float, float>(f); });
 }
 
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node) {

@@ -3,7 +3,6 @@
 #include "runtime/compute/elementwise.h"
 #include "runtime/ops/operator.h"
 
-#include <functional>
 #include <optional>
 
 namespace pli::ops {
@@ -16,7 +15,7 @@ Family activation_family();
 /// parameters are constant (Clip's bounds, the slope of a PRelu with a single one). Nothing where it is something else.
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node);
 
-/// What applies the activation to the output of a tile of float32.
-std::function<void(const compute::Tile&)> in_place(const Activation& activation);
+/// The activation of float32 as a loop, to be run on other kernels' tiles.
+compute::TileLoop activation_loop(const Activation& activation);
 
 }  // namespace pli::ops

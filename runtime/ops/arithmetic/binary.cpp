@@ -14,7 +14,7 @@ namespace {
 
 using compute::kHeavyGrain;
 using compute::kLightGrain;
-using compute::Tile;
+using compute::TileLoop;
 
 struct Add {
   template <class T>
@@ -115,22 +115,17 @@ std::optional<ThenPiecewiseLinear<F>> then(const Activation& activation) {
   }
 }
 
-/// Tile by tile f, then what follows it while the tile is in the cache.
-template <class F>
-std::unique_ptr<Kernel> fused_kernel(const PrepareContext& context, const F& f, std::span<const Epilogue> epilogues) {
-  std::vector<std::function<void(const Tile&)>> after;
+/// The loop, then what follows it while its results are in the cache.
+std::unique_ptr<Kernel> fused_kernel(const PrepareContext& context, const TileLoop& loop,
+                                     std::span<const Epilogue> epilogues) {
+  std::vector<TileLoop> after;
   for (const Epilogue& epilogue : epilogues) {
     if (epilogue.kind != Epilogue::Kind::kActivation) fail(ErrorCode::kInternal, "an epilogue that is no activation");
-    after.push_back(in_place(epilogue.activation));
+    after.push_back(activation_loop(epilogue.activation));
   }
   const int64_t grain = after.empty() ? kLightGrain : kHeavyGrain;
-  return compute::make_kernel([walk = compute::Walk(context.outputs[0], binary_operands(context)), f,
-                               after = std::move(after), grain](const compute::RunArgs& args) {
-    walk.run(args.outputs[0], args.inputs, grain, [&](const Tile& tile) {
-      compute::apply<float, float, float>(tile, f);
-      for (const auto& step : after) step(tile);
-    });
-  });
+  return compute::make_elementwise(compute::Walk(context.outputs[0], binary_operands(context)), loop, grain,
+                                   std::move(after));
 }
 
 template <class F>
@@ -141,7 +136,8 @@ std::unique_ptr<Kernel> prepare_arithmetic(const PrepareContext& context) {
   const std::span<const Epilogue> epilogues = context.epilogues;
   const Epilogue& first = epilogues.front();
   const auto both = first.kind == Epilogue::Kind::kActivation ? then<F>(first.activation) : std::nullopt;
-  return both ? fused_kernel(context, *both, epilogues.subspan(1)) : fused_kernel(context, F{}, epilogues);
+  if (both) return fused_kernel(context, TileLoop::of<float, float, float>(*both), epilogues.subspan(1));
+  return fused_kernel(context, TileLoop::of<float, float, float>(F{}), epilogues);
 }
 
 std::vector<ir::Type> infer_mod(const InferContext& context) {

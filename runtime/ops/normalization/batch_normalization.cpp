@@ -47,9 +47,8 @@ struct AffineLoop {
   int64_t outer = 1, channels = 1, inner = 1;
 };
 
-PLI_SIMD_CLONES
-void scale_shift_rows(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
-                      int64_t begin, int64_t end) {
+[[gnu::always_inline]] inline void scale_shift_rows(const float* x, float* y, const float* scale, const float* shift,
+                                                    const AffineLoop& loop, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     const int64_t channel = row % loop.channels;
     const float factor = scale[channel];
@@ -60,9 +59,8 @@ void scale_shift_rows(const float* x, float* y, const float* scale, const float*
   }
 }
 
-PLI_SIMD_CLONES
-void scale_shift_vectors(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
-                         int64_t begin, int64_t end) {
+[[gnu::always_inline]] inline void scale_shift_vectors(const float* x, float* y, const float* scale, const float* shift,
+                                                       const AffineLoop& loop, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     const float* from = x + row * loop.channels;
     float* to = y + row * loop.channels;
@@ -71,7 +69,7 @@ void scale_shift_vectors(const float* x, float* y, const float* scale, const flo
 }
 
 /// What is done to the results: in place, on a run of them.
-using Activations = std::vector<std::function<void(const compute::Tile&)>>;
+using Activations = std::vector<compute::TileLoop>;
 
 void scale_shift(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
                  const Activations& activations) {
@@ -84,12 +82,12 @@ void scale_shift(const float* x, float* y, const float* scale, const float* shif
     for (int64_t from = begin; from < end; from += block) {
       const int64_t to = std::min(from + block, end);
       if (channels_inside)
-        scale_shift_vectors(x, y, scale, shift, loop, from, to);
+        compute::simd<scale_shift_vectors>(x, y, scale, shift, loop, from, to);
       else
-        scale_shift_rows(x, y, scale, shift, loop, from, to);
+        compute::simd<scale_shift_rows>(x, y, scale, shift, loop, from, to);
       compute::Tile tile{.rows = 1, .columns = (to - from) * width, .output = y + from * width};
       tile.column_strides[0] = 1;
-      for (const auto& activation : activations) activation(tile);
+      for (const compute::TileLoop& activation : activations) activation.in_place(tile);
     }
   });
 }
@@ -147,7 +145,7 @@ std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& contex
   const AffineLoop loop = loop_of(x, view.spatial);
   const auto count = static_cast<size_t>(loop.channels);
   Activations activations;
-  for (const Epilogue& epilogue : context.epilogues) activations.push_back(in_place(epilogue.activation));
+  for (const Epilogue& epilogue : context.epilogues) activations.push_back(activation_loop(epilogue.activation));
   for (size_t i = 1; i < 5; ++i)
     if (context.inputs[i].size() != loop.channels)
       fail(ErrorCode::kInvalidModel, "input {} has {} elements, not {}", i, context.inputs[i].size(), loop.channels);
