@@ -1,5 +1,9 @@
+#include "tools/commands.h"
+
 #include "tools/support/benchmark/bench_report.h"
-#include "tools/support/console/cli.h"
+#include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 
 #include <optional>
@@ -17,40 +21,40 @@ struct Options {
   int worker = -1;
 };
 
-void add_setting_flags(CLI::App& app, BenchSettings& settings) {
-  app.add_flag("--no-optimize", settings.no_optimize, "run the model as it is in the file");
-  app.add_flag("--no-fuse", settings.no_fuse, "run every operator on its own");
+std::vector<Flag> setting_flags(BenchSettings& settings) {
+  return {{.names = "--no-optimize", .target = &settings.no_optimize, .help = "run the model as it is in the file"},
+          {.names = "--no-fuse", .target = &settings.no_fuse, .help = "run every operator on its own"}};
 }
 
 void add_flags(CommandLine& line, Options& options) {
-  CLI::App& app = line.app();
-  app.add_option("MODEL", options.models, "the models; the first is what the others are compared with")->type_name("");
-  line.add_repeatable("--vs", options.versus,
-                      "run each model with these flags, too: --threads N, --no-optimize, --no-fuse")
-      ->type_name("FLAGS");
-  app.add_option("--min-time", options.min_time, "seconds of runs for each model (default 3)")
-      ->type_name("S")
-      ->check(between(0.01, 3600.0));
-  app.add_option("--runs", options.bench.runs, "at least as many runs for each model")
-      ->type_name("N")
-      ->check(whole_between(1, 1000000000));
-  add_setting_flags(app, options.settings);
+  line.add({.names = "MODEL",
+            .target = &options.models,
+            .help = "the models; the first is what the others are compared with"});
+  line.add({.names = "--vs",
+            .target = &options.versus,
+            .help = "run each model with these flags, too: --threads N, --no-optimize, --no-fuse",
+            .value = "FLAGS"});
+  line.add({.names = "--min-time",
+            .target = &options.min_time,
+            .help = "seconds of runs for each model (default 3)",
+            .value = "S",
+            .check = between(0.01, 3600.0)});
+  line.add({.names = "--runs",
+            .target = &options.bench.runs,
+            .help = "at least as many runs for each model",
+            .value = "N",
+            .check = whole_between(1, 1000000000)});
+  for (const Flag& flag : setting_flags(options.settings)) line.add(flag);
   add_input_flags(line, options.settings.inputs, false);
-  app.add_option("--worker", options.worker)->group("");  // internal: a worker process of this command
+  line.add({.names = "--worker", .target = &options.worker});  // internal: a worker process of this command
 }
 
 BenchSettings parse_versus(const std::string& text, const BenchSettings& base) {
   BenchSettings settings = base;
   settings.text = text;
-  CLI::App app;
-  app.set_help_flag();
-  add_setting_flags(app, settings);
-  app.add_option("--threads", settings.threads)->check(whole_between(1, 1024));
-  try {
-    app.parse(text);
-  } catch (const CLI::ParseError& e) {
-    fail(ErrorCode::kInvalidArgument, "--vs \"{}\": {}", text, e.what());
-  }
+  std::vector<Flag> flags = setting_flags(settings);
+  flags.push_back({.names = "--threads", .target = &settings.threads, .check = whole_between(1, 1024)});
+  parse_flags(fmt::format("--vs \"{}\"", text), text, flags);
   return settings;
 }
 
@@ -63,7 +67,9 @@ std::vector<BenchEntry> entries_of(const Options& options) {
   return entries;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int onnx_bench(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-bench",
       "Measures how long ONNX models take to run. Each model, and each setting of --vs, runs in a process of\n"
@@ -87,10 +93,4 @@ int run(int argc, char** argv) {
   return kDone;
 }
 
-}  // namespace
-
 }  // namespace pli::tools
-
-int main(int argc, char** argv) {
-  return pli::tools::run_command(argv, "onnx-bench", [&] { return pli::tools::run(argc, argv); });
-}

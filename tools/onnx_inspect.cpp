@@ -1,4 +1,8 @@
-#include "tools/support/console/cli.h"
+#include "tools/commands.h"
+
+#include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/text.h"
 #include "tools/support/reports/inspect_report.h"
@@ -31,7 +35,9 @@ Json plans_json(const std::vector<Inspection>& inspections) {
   return document;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int onnx_inspect(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-inspect",
       "Says what is in an ONNX model: inputs and outputs, operators, those that Pli can't run, parameters, "
@@ -45,8 +51,10 @@ int run(int argc, char** argv) {
   InputOptions inputs;
   bool plan = false;
   line.explain_verbose("list the operations and bytes of each node");
-  line.app().add_option("MODEL", paths, "the models")->type_name("");
-  line.app().add_flag("--plan", plan, "print what will be executed: fused groups, implementations, shapes and layouts");
+  line.add({.names = "MODEL", .target = &paths, .help = "the models"});
+  line.add({.names = "--plan",
+            .target = &plan,
+            .help = "print what will be executed: fused groups, implementations, shapes and layouts"});
   add_input_flags(line, inputs, false);
   if (!line.parse()) return kDone;
   if (paths.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
@@ -68,10 +76,4 @@ int run(int argc, char** argv) {
   return kDone;
 }
 
-}  // namespace
-
 }  // namespace pli::tools
-
-int main(int argc, char** argv) {
-  return pli::tools::run_command(argv, "onnx-inspect", [&] { return pli::tools::run(argc, argv); });
-}

@@ -1,4 +1,8 @@
-#include "tools/support/console/cli.h"
+#include "tools/commands.h"
+
+#include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/table.h"
 #include "tools/support/data/fix_shapes.h"
@@ -36,47 +40,74 @@ const std::map<std::string, ExternalData> kExternal{
     {"auto", ExternalData::kAuto}, {"always", ExternalData::kAlways}, {"never", ExternalData::kNever}};
 
 void add_flags(CommandLine& line, Options& options) {
-  CLI::App& app = line.app();
-  app.add_option("MODEL", options.model, "the model to optimize")->type_name("");
-  app.add_option("-o,--output,OUT", options.output,
-                 "where to write the result; MODEL itself is allowed; of a model that was there the .data file is\n"
-                 "removed as well; default: nothing is written")
-      ->type_name("FILE");
-  app.add_flag("--no-verify", options.no_verify, "do not compare the result with the original");
-  app.add_option("--samples", options.verify.samples, "seeded input sets to compare on (default 3)")
-      ->type_name("N")
-      ->check(whole_between(1, 1000));
-  app.add_flag("--require-verified", options.require_verified, "exit 1 when the comparison can't be made");
-  app.add_option("--rtol", options.verify.rtol,
-                 "allowed difference, a fraction of the value (default 1e-3 for float32)")
-      ->type_name("X")
-      ->check(not_negative());
-  app.add_option("--atol", options.verify.atol,
-                 "plus this fraction of the output's RMS (default 1e-3 for float32, 0 for integers)")
-      ->type_name("X")
-      ->check(not_negative());
-  line.add_repeatable("--input", options.verify.inputs.files, "compare on this input, a .npy or TensorProto (.pb) file")
-      ->type_name("NAME=FILE");
-  line.add_repeatable("--shape", options.verify.inputs.shapes,
-                      "give an input this shape for good, such as x:1,3,224,224")
-      ->type_name("NAME:DIMS");
-  line.add_repeatable("--dim", options.verify.inputs.dims,
-                      "give a symbolic dimension this value for good, such as batch=4")
-      ->type_name("NAME=N");
-  app.add_flag("--keep-going", options.keep_going, "undo just the folds that break the comparison, and report them");
-  line.add_repeatable("--only", options.optimize.only, "run just these passes")->type_name("P,...")->delimiter(',');
-  line.add_repeatable("--disable", options.optimize.disable, "run all but these passes")
-      ->type_name("P,...")
-      ->delimiter(',');
-  app.add_option("--stop-after", options.optimize.stop_after, "stop after the first run of this pass")->type_name("P");
-  app.add_flag("--list-passes", options.list_passes, "list the passes and stop");
-  app.add_flag("--freeze-initializers", options.optimize.freeze_initializers,
-               "take initializers that are also inputs as constant");
-  app.add_option("--report", options.report, "write the JSON document of --json to a file, too")->type_name("FILE");
-  app.add_option("--external-data", options.external,
-                 "weights in a second file: auto (as the input has them), always, never")
-      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
-      ->type_name("WHEN");
+  line.add({.names = "MODEL", .target = &options.model, .help = "the model to optimize"});
+  line.add({.names = "-o,--output,OUT",
+            .target = &options.output,
+            .help = "where to write the result; MODEL itself is allowed; of a model that was there the .data file is\n"
+                    "removed as well; default: nothing is written",
+            .value = "FILE"});
+  line.add(
+      {.names = "--no-verify", .target = &options.no_verify, .help = "do not compare the result with the original"});
+  line.add({.names = "--samples",
+            .target = &options.verify.samples,
+            .help = "seeded input sets to compare on (default 3)",
+            .value = "N",
+            .check = whole_between(1, 1000)});
+  line.add({.names = "--require-verified",
+            .target = &options.require_verified,
+            .help = "exit 1 when the comparison can't be made"});
+  line.add({.names = "--rtol",
+            .target = &options.verify.rtol,
+            .help = "allowed difference, a fraction of the value (default 1e-3 for float32)",
+            .value = "X",
+            .check = not_negative()});
+  line.add({.names = "--atol",
+            .target = &options.verify.atol,
+            .help = "plus this fraction of the output's RMS (default 1e-3 for float32, 0 for integers)",
+            .value = "X",
+            .check = not_negative()});
+  line.add({.names = "--input",
+            .target = &options.verify.inputs.files,
+            .help = "compare on this input, a .npy or TensorProto (.pb) file",
+            .value = "NAME=FILE"});
+  line.add({.names = "--shape",
+            .target = &options.verify.inputs.shapes,
+            .help = "give an input this shape for good, such as x:1,3,224,224",
+            .value = "NAME:DIMS"});
+  line.add({.names = "--dim",
+            .target = &options.verify.inputs.dims,
+            .help = "give a symbolic dimension this value for good, such as batch=4",
+            .value = "NAME=N"});
+  line.add({.names = "--keep-going",
+            .target = &options.keep_going,
+            .help = "undo just the folds that break the comparison, and report them"});
+  line.add({.names = "--only",
+            .target = &options.optimize.only,
+            .help = "run just these passes",
+            .value = "P,...",
+            .commas = true});
+  line.add({.names = "--disable",
+            .target = &options.optimize.disable,
+            .help = "run all but these passes",
+            .value = "P,...",
+            .commas = true});
+  line.add({.names = "--stop-after",
+            .target = &options.optimize.stop_after,
+            .help = "stop after the first run of this pass",
+            .value = "P"});
+  line.add({.names = "--list-passes", .target = &options.list_passes, .help = "list the passes and stop"});
+  line.add({.names = "--freeze-initializers",
+            .target = &options.optimize.freeze_initializers,
+            .help = "take initializers that are also inputs as constant"});
+  line.add({.names = "--report",
+            .target = &options.report,
+            .help = "write the JSON document of --json to a file, too",
+            .value = "FILE"});
+  line.add({.names = "--external-data",
+            .target = &options.external,
+            .help = "weights in a second file: auto (as the input has them), always, never",
+            .value = "WHEN",
+            .check = one_of({"auto", "always", "never"})});
 }
 
 /// What the command was asked to do, for the report.
@@ -158,7 +189,6 @@ int optimize_file(const CommandLine& line, Options& options) {
   Progress progress(!line.quiet());
   Stopwatch total;
   OptimizeOutcome outcome;
-  outcome.options = options_json(line, options);
   check_target(options.output);
   check_target(options.report);
   check_report(options);
@@ -200,7 +230,7 @@ int optimize_file(const CommandLine& line, Options& options) {
   outcome.total_ms = total.lap();
 
   progress.clear();
-  const Json document = outcome_json(outcome);
+  const Json document = outcome_json(outcome, options_json(line, options));
   if (!options.report.empty()) write_report(options.report, document);
   if (line.json()) line.print_json(document);
   print_outcome(line, outcome);
@@ -211,7 +241,9 @@ int optimize_file(const CommandLine& line, Options& options) {
   return failed || unverified ? kDiffers : kDone;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int onnx_optimize(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-optimize",
       "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights of the Conv,\n"
@@ -227,15 +259,8 @@ int run(int argc, char** argv) {
   if (options.list_passes) return list_passes(line);
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   for (const auto& [flag, path] : {std::pair("--output", options.output), std::pair("--report", options.report)})
-    if (line.app().count(flag) > 0 && path.empty())
-      fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
+    if (line.has(flag) && path.empty()) fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
   return optimize_file(line, options);
 }
 
-}  // namespace
-
 }  // namespace pli::tools
-
-int main(int argc, char** argv) {
-  return pli::tools::run_command(argv, "onnx-optimize", [&] { return pli::tools::run(argc, argv); });
-}

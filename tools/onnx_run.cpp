@@ -1,4 +1,8 @@
-#include "tools/support/console/cli.h"
+#include "tools/commands.h"
+
+#include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/text.h"
 #include "tools/support/data/elements.h"
@@ -97,31 +101,28 @@ int run_model(const CommandLine& line, const Options& options) {
   return kDone;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int onnx_run(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-run",
       "Runs an ONNX model once and summarises its outputs. Inputs that are not given are seeded random numbers.",
       "  onnx-run resnet50.onnx                                        on random numbers\n"
       "  onnx-run resnet50.onnx --input input=cat.npy --output-dir out  on an image; writes out/<output>.npy");
   Options options;
-  CLI::App& app = line.app();
-  app.add_option("MODEL", options.model, "the model to run")->type_name("");
+  line.add({.names = "MODEL", .target = &options.model, .help = "the model to run"});
   add_input_flags(line, options.inputs);
-  app.add_option("--output-dir", options.output_dir,
-                 "write each output to a file in this folder, which is made when it is not there")
-      ->type_name("DIR");
-  app.add_flag("--pb", options.protobuf, "write outputs as TensorProto (.pb) instead of .npy");
-  app.add_flag("--no-optimize", options.no_optimize, "run the model as it is in the file");
+  line.add({.names = "--output-dir",
+            .target = &options.output_dir,
+            .help = "write each output to a file in this folder, which is made when it is not there",
+            .value = "DIR"});
+  line.add(
+      {.names = "--pb", .target = &options.protobuf, .help = "write outputs as TensorProto (.pb) instead of .npy"});
+  line.add({.names = "--no-optimize", .target = &options.no_optimize, .help = "run the model as it is in the file"});
   if (!line.parse()) return kDone;
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   if (options.protobuf && options.output_dir.empty()) fail(ErrorCode::kInvalidArgument, "--pb needs --output-dir");
   return run_model(line, options);
 }
 
-}  // namespace
-
 }  // namespace pli::tools
-
-int main(int argc, char** argv) {
-  return pli::tools::run_command(argv, "onnx-run", [&] { return pli::tools::run(argc, argv); });
-}

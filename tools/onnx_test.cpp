@@ -1,4 +1,8 @@
-#include "tools/support/console/cli.h"
+#include "tools/commands.h"
+
+#include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/text.h"
 #include "tools/support/verification/cases.h"
@@ -72,7 +76,9 @@ int test_all(const CommandLine& line, const Options& options) {
   return unsupported ? exit_code(ErrorCode::kUnsupported) : kDone;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int onnx_test(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-test",
       "Runs ONNX test cases: folders with model.onnx and test_data_set_*/input_K.pb and output_K.pb. Data types and\n"
@@ -82,32 +88,32 @@ int run(int argc, char** argv) {
       "  onnx-test --model digits.opt.onnx --atol-rms 1e-3 models/digits   another model on the case's data");
   Options options;
   line.explain_verbose("say how much each case that passes differs");
-  CLI::App& app = line.app();
-  app.add_option("DIR", options.folders, "the test cases")->type_name("");
-  app.add_option("--model", options.cases.model, "run the cases' data on this model instead of their own")
-      ->type_name("FILE");
-  app.add_option("--rtol", options.cases.tolerance.rtol, "allowed difference, a fraction of the value (default 1e-3)")
-      ->type_name("X")
-      ->check(not_negative());
-  CLI::Option* atol = app.add_option("--atol", options.cases.tolerance.atol, "plus this much (default 1e-7)")
-                          ->type_name("X")
-                          ->check(not_negative());
-  CLI::Option* atol_rms = app.add_option("--atol-rms", options.cases.tolerance.atol_rms,
-                                         "or instead this multiple of the reference output's RMS")
-                              ->type_name("X")
-                              ->check(not_negative())
-                              ->excludes(atol);
+  line.add({.names = "DIR", .target = &options.folders, .help = "the test cases"});
+  line.add({.names = "--model",
+            .target = &options.cases.model,
+            .help = "run the cases' data on this model instead of their own",
+            .value = "FILE"});
+  line.add({.names = "--rtol",
+            .target = &options.cases.tolerance.rtol,
+            .help = "allowed difference, a fraction of the value (default 1e-3)",
+            .value = "X",
+            .check = not_negative()});
+  line.add({.names = "--atol",
+            .target = &options.cases.tolerance.atol,
+            .help = "plus this much (default 1e-7)",
+            .value = "X",
+            .check = not_negative()});
+  line.add({.names = "--atol-rms",
+            .target = &options.cases.tolerance.atol_rms,
+            .help = "or instead this multiple of the reference output's RMS",
+            .value = "X",
+            .check = not_negative(),
+            .excludes = "--atol"});
   if (!line.parse()) return kDone;
   if (options.folders.empty()) fail(ErrorCode::kInvalidArgument, "no DIR given; see --help");
-  if (atol_rms->count() > 0) options.cases.tolerance.atol = 0;
+  if (line.has("--atol-rms")) options.cases.tolerance.atol = 0;
   options.cases.threads = line.threads();
   return test_all(line, options);
 }
 
-}  // namespace
-
 }  // namespace pli::tools
-
-int main(int argc, char** argv) {
-  return pli::tools::run_command(argv, "onnx-test", [&] { return pli::tools::run(argc, argv); });
-}

@@ -31,7 +31,7 @@ struct Tile {
 
 /// output = f(inputs...) for every element of a tile, for a functor f and the element types that it was made of. What
 /// is compiled for each of these is one loop over adjacent elements; others are brought side by side first. Over floats
-/// it is compiled for every SIMD level, and for inputs that stay the same along a row.
+/// it is compiled for every SIMD level, and for some inputs that stay the same along a row.
 class TileLoop {
  public:
   /// f: a functor of a few numbers, which takes In... and gives Out.
@@ -53,11 +53,14 @@ class TileLoop {
   using Run = void (*)(const Tile& tile, const std::byte* functor);
 
   bool takes(const Tile& tile) const {
-    for (size_t i = 0; i < operands_; ++i) {
+    if (tile.column_strides[0] != 1) return false;
+    bool some_move = false;
+    for (size_t i = 1; i < operands_; ++i) {
       const int64_t stride = tile.column_strides[i];
-      if (stride != 1 && (stride != 0 || i == 0 || !takes_fixed_)) return false;
+      if (stride != 1 && (stride != 0 || !takes_fixed_)) return false;
+      some_move |= stride == 1;
     }
-    return true;
+    return some_move;
   }
   void run_gathered(const Tile& tile) const;
 
@@ -166,20 +169,20 @@ template <class F, class Out, class... In>
   run_rows<kAll, Out, In...>(tile, *reinterpret_cast<const F*>(functor), std::index_sequence_for<In...>{});
 }
 
-/// run_rows for those of the inputs moving that do.
-template <class Out, class... In, class F, unsigned... kMoving>
+/// run_rows for those of the inputs moving that do, which are one at least.
+template <class Out, class... In, class F, unsigned... kRest>
 [[gnu::always_inline]] inline void run_subset(const Tile& tile, const F& f,
-                                              std::integer_sequence<unsigned, kMoving...>) {
+                                              std::integer_sequence<unsigned, kRest...>) {
   unsigned moving = 0;
   for (size_t i = 0; i < sizeof...(In); ++i) moving |= static_cast<unsigned>(tile.column_strides[i + 1]) << i;
   const std::index_sequence_for<In...> indices;
-  static_cast<void>(((moving == kMoving && (run_rows<kMoving, Out, In...>(tile, f, indices), true)) || ...));
+  static_cast<void>(((moving == kRest + 1 && (run_rows<kRest + 1, Out, In...>(tile, f, indices), true)) || ...));
 }
 
 template <class F, class Out, class... In>
 [[gnu::always_inline]] inline void run_moving_or_fixed(const Tile& tile, const std::byte* functor) {
-  constexpr unsigned kSubsets = 1u << sizeof...(In);
-  run_subset<Out, In...>(tile, *reinterpret_cast<const F*>(functor), std::make_integer_sequence<unsigned, kSubsets>{});
+  constexpr unsigned kAll = (1u << sizeof...(In)) - 1;
+  run_subset<Out, In...>(tile, *reinterpret_cast<const F*>(functor), std::make_integer_sequence<unsigned, kAll>{});
 }
 
 }  // namespace detail

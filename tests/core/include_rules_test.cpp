@@ -49,7 +49,7 @@ const std::vector<std::pair<std::string, std::string>> kForeign{
     {"(oneapi/dnnl/)?dnnl.*", "runtime/compute/onednn\\.h"},
     {"onnx/.*|google/protobuf/.*", "runtime/onnx/.*"},
     {"omp\\.h", "runtime/compute/.*"},
-    {"CLI/.*", "tools/.*"},
+    {"CLI/.*", "tools/support/console/command_line\\.cpp"},
     {"nlohmann/.*", "tools/support/.*"},
 };
 

@@ -12,27 +12,69 @@ namespace {
 using CastTypes = TypeList<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
                            uint32_t, uint64_t, bool>;
 
+/// What an element becomes first, exactly, when it is converted: so that not every pair of types is a loop of its own.
 template <class T>
-constexpr bool kIsHalf = std::is_same_v<T, Float16> || std::is_same_v<T, Bfloat16>;
+struct WideOf {
+  using type = int32_t;  // of bool and the small integers
+};
+template <>
+struct WideOf<float> {
+  using type = float;
+};
+template <>
+struct WideOf<Float16> {
+  using type = float;
+};
+template <>
+struct WideOf<Bfloat16> {
+  using type = float;
+};
+template <>
+struct WideOf<double> {
+  using type = double;
+};
+template <>
+struct WideOf<int64_t> {
+  using type = int64_t;
+};
+template <>
+struct WideOf<uint32_t> {
+  using type = int64_t;
+};
+template <>
+struct WideOf<uint64_t> {
+  using type = uint64_t;
+};
+template <class T>
+using Wide = typename WideOf<T>::type;
 
-template <class From, class To>
-struct Convert {
-  Stored<To> operator()(Stored<From> x) const {
-    if constexpr (kIsHalf<From>) {
-      return Convert<float, To>{}(to_float(x));
-    } else if constexpr (std::is_same_v<From, bool>) {
-      return Convert<int32_t, To>{}(x != 0 ? 1 : 0);
-    } else if constexpr (std::is_same_v<To, bool>) {
+/// A stored element as its wide type.
+template <class From>
+struct Widen {
+  Wide<From> operator()(Stored<From> x) const {
+    if constexpr (std::is_same_v<From, Float16> || std::is_same_v<From, Bfloat16>)
+      return to_float(x);
+    else if constexpr (std::is_same_v<From, bool>)
       return x != 0 ? 1 : 0;
-    } else if constexpr (std::is_same_v<To, Float16>) {
+    else
+      return x;
+  }
+};
+
+/// A wide element as the target's.
+template <class From, class To>
+struct Narrow {
+  Stored<To> operator()(From x) const {
+    if constexpr (std::is_same_v<To, bool>)
+      return x != 0 ? 1 : 0;
+    else if constexpr (std::is_same_v<To, Float16>)
       return to_float16(static_cast<double>(x));
-    } else if constexpr (std::is_same_v<To, Bfloat16>) {
+    else if constexpr (std::is_same_v<To, Bfloat16>)
       return to_bfloat16(static_cast<double>(x));
-    } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>)
       return saturate<To>(x);
-    } else {
+    else
       return static_cast<To>(x);
-    }
   }
 };
 
@@ -62,6 +104,39 @@ std::optional<std::vector<View>> view_cast(const PrepareContext& context) {
   return std::vector{View{context.inputs[0]}};
 }
 
+using compute::Tile;
+using compute::TileLoop;
+
+template <class From>
+TileLoop narrow_to(DataType dtype) {
+  std::optional<TileLoop> loop;
+  const auto try_types = [&]<class... To>(TypeList<To...>) {
+    ((dtype == dtype_of<To>() ? void(loop = TileLoop::of<Stored<To>, From>(Narrow<From, To>{})) : void()), ...);
+  };
+  try_types(CastTypes{});
+  if (!loop) fail(ErrorCode::kUnsupported, "elements of type {}", to_string(dtype));
+  return *loop;
+}
+
+/// Tile by tile, the wide elements in between.
+std::unique_ptr<Kernel> make_wide_cast(compute::Walk walk, const TileLoop& widen, const TileLoop& narrow) {
+  return compute::make_kernel([walk = std::move(walk), widen, narrow](const compute::RunArgs& args) {
+    walk.for_each_tile(args.outputs[0], args.inputs, compute::kLightGrain, [&](const Tile& tile) {
+      alignas(64) std::byte buffer[compute::Walk::kTileElements * sizeof(int64_t)];
+      Tile in = tile;
+      in.output = buffer;
+      in.row_strides[0] = tile.columns;
+      in.column_strides[0] = 1;
+      Tile out = tile;
+      out.inputs[0] = buffer;
+      out.row_strides[1] = tile.columns;
+      out.column_strides[1] = 1;
+      widen(in);
+      narrow(out);
+    });
+  });
+}
+
 constexpr Operator cast(std::string_view type, int64_t since) {
   return {type, since, kNewestOpset, mask_of(CastTypes{}), infer_cast, prepare_cast, elementwise_layouts, view_cast};
 }
@@ -73,12 +148,12 @@ constexpr std::array kOperators{cast("Cast", 6), cast("CastLike", 15)};
 std::unique_ptr<Kernel> make_cast(const TensorDesc& from, const TensorDesc& to) {
   if (from.dtype == to.dtype) return compute::make_copy(from, to);
   return dispatch(from.dtype, CastTypes{}, [&]<class From>(std::type_identity<From>) {
-    return dispatch(to.dtype, CastTypes{}, [&]<class To>(std::type_identity<To>) -> std::unique_ptr<Kernel> {
-      if constexpr (std::is_same_v<From, To>)
-        return nullptr;
-      else
-        return loop_kernel<Stored<To>, Stored<From>>(to, std::array{from}, Convert<From, To>{}, compute::kLightGrain);
-    });
+    const TileLoop narrow = narrow_to<Wide<From>>(to.dtype);
+    if constexpr (std::is_same_v<Wide<From>, From>)
+      return compute::make_elementwise(compute::Walk(to, std::array{from}), narrow, compute::kLightGrain);
+    else
+      return make_wide_cast(compute::Walk(to, std::array{from}), TileLoop::of<Wide<From>, Stored<From>>(Widen<From>{}),
+                            narrow);
   });
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/ops/arithmetic/comparison.h"
 
+#include "runtime/core/dispatch.h"
 #include "runtime/ops/elementwise.h"
 
 namespace pli::ops {
@@ -56,9 +57,24 @@ std::unique_ptr<Kernel> prepare_logical(const PrepareContext& context) {
 
 template <class Compare>
 std::unique_ptr<Kernel> prepare_comparison(const PrepareContext& context) {
-  if (context.inputs[0].dtype == DataType::kBool) return prepare_logical<Compare>(context);
-  return dispatch(context.inputs[0].dtype, NumericTypes{}, [&]<class T>(std::type_identity<T>) {
+  const DataType dtype = context.inputs[0].dtype;
+  if (dtype == DataType::kBool) return prepare_logical<Compare>(context);
+  if constexpr (std::is_same_v<Compare, std::equal_to<>>)
+    if (is_integer(dtype))
+      return with_bits_type(dtype, [&]<class T>(T) {
+        return loop_kernel<uint8_t, T, T>(context.outputs[0], binary_operands(context), Comparison<Compare>{},
+                                          kLightGrain);
+      });
+  using Types = std::conditional_t<std::is_same_v<Compare, std::equal_to<>>, FloatTypes, NumericTypes>;
+  return dispatch(dtype, Types{}, [&]<class T>(std::type_identity<T>) {
     return loop_kernel<uint8_t, T, T>(context.outputs[0], binary_operands(context), Comparison<Compare>{}, kLightGrain);
+  });
+}
+
+template <class Function>
+std::unique_ptr<Kernel> prepare_bitwise(const PrepareContext& context) {
+  return with_bits_type(context.inputs[0].dtype, [&]<class T>(T) {
+    return loop_kernel<T, T, T>(context.outputs[0], binary_operands(context), Bitwise<Function>{}, kLightGrain);
   });
 }
 
@@ -95,11 +111,8 @@ std::vector<ir::Type> infer_where(const InferContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_where(const PrepareContext& context) {
-  using Types = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, bool,
-                         Float16, Bfloat16>;
-  return dispatch(context.outputs[0].dtype, Types{}, [&]<class T>(std::type_identity<T>) {
-    using E = Stored<T>;
-    return loop_kernel<E, uint8_t, E, E>(context.outputs[0], context.inputs, Select{}, kLightGrain);
+  return with_bits_type(context.outputs[0].dtype, [&]<class T>(T) {
+    return loop_kernel<T, uint8_t, T, T>(context.outputs[0], context.inputs, Select{}, kLightGrain);
   });
 }
 
@@ -115,13 +128,8 @@ constexpr Operator logical(std::string_view type) {
 
 template <class Function>
 constexpr Operator bitwise(std::string_view type) {
-  return {type,
-          18,
-          kNewestOpset,
-          mask_of(IntegerTypes{}),
-          infer_binary,
-          prepare_binary<Bitwise<Function>, IntegerTypes>,
-          elementwise_layouts};
+  return {
+      type, 18, kNewestOpset, mask_of(IntegerTypes{}), infer_binary, prepare_bitwise<Function>, elementwise_layouts};
 }
 
 constexpr DataTypes kNumeric = mask_of(NumericTypes{});

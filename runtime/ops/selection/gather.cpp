@@ -71,14 +71,13 @@ std::unique_ptr<Kernel> prepare_gather(const PrepareContext& context) {
   const TensorDesc& data = context.inputs[0];
   const AxisSplit split(data.dims, static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), data.rank())));
   const int64_t count = context.inputs[1].size();
+  const bool wide = Indices::are_wide(context.inputs[1]);
   return with_bits_type(data.dtype, [&]<class T>(T) {
-    return with_index_type(context.inputs[1].dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([split, count](const RunArgs& args) {
-        const auto* indices = args.input<Index>(1);
-        check_indices(indices, count, split.axis);
-        gather_rows(args.input<T>(0), args.output<T>(0), split, count,
-                    [&](int64_t k) { return from_end(indices[k], split.axis); });
-      });
+    return compute::make_kernel([split, count, wide](const RunArgs& args) {
+      const Indices indices(args.inputs[1], wide);
+      check_indices(indices, count, split.axis);
+      gather_rows(args.input<T>(0), args.output<T>(0), split, count,
+                  [&](int64_t k) { return from_end(indices[k], split.axis); });
     });
   });
 }
@@ -129,23 +128,22 @@ std::unique_ptr<Kernel> prepare_gather_elements(const PrepareContext& context) {
   const int64_t columns = indices_desc.dims.back(), size = indices_desc.size();
   const int64_t stride = compute::plain_strides(data.dims)[axis], bound = data.dims[axis];
   const int64_t column_stride = axis + 1 == data.dims.size() ? 0 : 1;
+  const bool wide = Indices::are_wide(indices_desc);
   return with_bits_type(data.dtype, [&]<class T>(T) {
-    return with_index_type(indices_desc.dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([=, starts = RowStarts(indices_desc.dims, data.dims, axis)](const RunArgs& args) {
-        if (size == 0) return;
-        const T* source = args.input<T>(0);
-        const auto* indices = args.input<Index>(1);
-        T* output = args.output<T>(0);
-        check_indices(indices, size, bound);
-        parallel_for(size / columns, kGrainBytes / 8 / columns, [&](int64_t begin, int64_t end) {
-          for (int64_t row = begin; row < end; ++row) {
-            const T* from = source + starts(row);
-            for (int64_t column = 0; column < columns; ++column) {
-              const int64_t at = row * columns + column;
-              output[at] = from[from_end(indices[at], bound) * stride + column * column_stride];
-            }
+    return compute::make_kernel([=, starts = RowStarts(indices_desc.dims, data.dims, axis)](const RunArgs& args) {
+      if (size == 0) return;
+      const T* source = args.input<T>(0);
+      const Indices indices(args.inputs[1], wide);
+      T* output = args.output<T>(0);
+      check_indices(indices, size, bound);
+      parallel_for(size / columns, kGrainBytes / 8 / columns, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const T* from = source + starts(row);
+          for (int64_t column = 0; column < columns; ++column) {
+            const int64_t at = row * columns + column;
+            output[at] = from[from_end(indices[at], bound) * stride + column * column_stride];
           }
-        });
+        }
       });
     });
   });
@@ -191,27 +189,28 @@ std::unique_ptr<Kernel> prepare_gather_nd(const PrepareContext& context) {
   const Shape& data = context.inputs[0].dims;
   const Shape& indices_dims = context.inputs[1].dims;
   const auto batch = static_cast<size_t>(batch_dims(context.node, context.opset));
-  const auto depth = static_cast<size_t>(indices_dims.back());
+  const int64_t depth = indices_dims.back();
   const std::span dims(data);
   const std::vector<int64_t> bounds(data.begin() + static_cast<int64_t>(batch),
-                                    data.begin() + static_cast<int64_t>(batch + depth));
+                                    data.begin() + static_cast<int64_t>(batch) + depth);
   const int64_t batches = *checked_size(dims.first(batch));
   const int64_t tuples = context.inputs[1].size() / indices_dims.back();
-  const int64_t inner = *checked_size(dims.subspan(batch + depth));
+  const int64_t inner = *checked_size(dims.subspan(batch + static_cast<size_t>(depth)));
   const int64_t block = *checked_size(bounds);  // tuples address so many rows of `inner` elements in each batch
+  const bool wide = Indices::are_wide(context.inputs[1]);
   return with_bits_type(context.inputs[0].dtype, [&]<class T>(T) {
-    return with_index_type(context.inputs[1].dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([=](const RunArgs& args) {
-        const auto* indices = args.input<Index>(1);
-        for (size_t i = 0; i < depth; ++i) check_indices(indices + i, tuples, bounds[i], static_cast<int64_t>(depth));
-        const int64_t per_batch = batches > 0 ? tuples / batches : 0;
-        const AxisSplit rows(1, batches * block, inner);
-        gather_rows(args.input<T>(0), args.output<T>(0), rows, tuples, [&](int64_t tuple) {
-          int64_t row = 0;
-          for (size_t i = 0; i < depth; ++i)
-            row = row * bounds[i] + from_end(indices[static_cast<size_t>(tuple) * depth + i], bounds[i]);
-          return tuple / per_batch * block + row;
-        });
+    return compute::make_kernel([=](const RunArgs& args) {
+      const Indices indices(args.inputs[1], wide);
+      for (int64_t i = 0; i < depth; ++i) check_indices(indices, tuples, bounds[static_cast<size_t>(i)], i, depth);
+      const int64_t per_batch = batches > 0 ? tuples / batches : 0;
+      const AxisSplit rows(1, batches * block, inner);
+      gather_rows(args.input<T>(0), args.output<T>(0), rows, tuples, [&](int64_t tuple) {
+        int64_t row = 0;
+        for (int64_t i = 0; i < depth; ++i) {
+          const int64_t bound = bounds[static_cast<size_t>(i)];
+          row = row * bound + from_end(indices[tuple * depth + i], bound);
+        }
+        return tuple / per_batch * block + row;
       });
     });
   });
@@ -299,26 +298,30 @@ std::vector<ir::Type> infer_one_hot(const InferContext& context) {
   return {ir::Type::tensor(dtype, std::move(dims))};
 }
 
+/// Element i as a number.
+template <class T>
+double number_at(const void* data, int64_t i) {
+  return static_cast<double>(static_cast<const T*>(data)[i]);
+}
+
 std::unique_ptr<Kernel> prepare_one_hot(const PrepareContext& context) {
   const TensorDesc& output_desc = context.outputs[0];
   const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", -1), output_desc.rank()));
   const AxisSplit split(output_desc.dims, axis);
   const int64_t size = output_desc.size(), count = context.inputs[0].size();
+  const auto index_at = with_number_type(context.inputs[0].dtype, []<class Index>(Index) { return number_at<Index>; });
   return with_bits_type(output_desc.dtype, [&]<class T>(T) {
-    return with_number_type(context.inputs[0].dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([=](const RunArgs& args) {
-        const auto* indices = args.input<Index>(0);
-        const T off = args.input<T>(2)[0], on = args.input<T>(2)[1];
-        T* output = args.output<T>(0);
-        std::fill_n(output, size, off);
-        for (int64_t i = 0; i < count; ++i) {
-          const auto depth = static_cast<double>(split.axis);
-          const auto index = static_cast<double>(indices[i]);
-          if (!(index >= -depth && index < depth)) continue;  // NaN too
-          const int64_t at = from_end(static_cast<int64_t>(index), split.axis);
-          output[(i / split.inner * split.axis + at) * split.inner + i % split.inner] = on;
-        }
-      });
+    return compute::make_kernel([=](const RunArgs& args) {
+      const T off = args.input<T>(2)[0], on = args.input<T>(2)[1];
+      T* output = args.output<T>(0);
+      std::fill_n(output, size, off);
+      for (int64_t i = 0; i < count; ++i) {
+        const auto depth = static_cast<double>(split.axis);
+        const double index = index_at(args.inputs[0], i);
+        if (!(index >= -depth && index < depth)) continue;  // NaN too
+        const int64_t at = from_end(static_cast<int64_t>(index), split.axis);
+        output[(i / split.inner * split.axis + at) * split.inner + i % split.inner] = on;
+      }
     });
   });
 }

@@ -23,11 +23,32 @@ struct AxisSplit {
       : outer(outer_count), axis(axis_count), inner(inner_count) {}
 };
 
-/// kInvalidArgument, naming the index, unless each of `count` indices, `step` apart, is in [-bound, bound).
-template <class Index>
-void check_indices(const Index* indices, int64_t count, int64_t bound, int64_t step = 1) {
+/// An input that holds indices, of either type.
+class Indices {
+ public:
+  /// kUnsupported unless the input's elements are int32 or int64.
+  static bool are_wide(const TensorDesc& desc) {
+    if (desc.dtype != DataType::kInt32 && desc.dtype != DataType::kInt64)
+      fail(ErrorCode::kUnsupported, "indices of {}", to_string(desc.dtype));
+    return desc.dtype == DataType::kInt64;
+  }
+
+  Indices(const void* data, bool wide) : data_(data), wide_(wide) {}
+
+  int64_t operator[](int64_t i) const {
+    return wide_ ? static_cast<const int64_t*>(data_)[i] : static_cast<const int32_t*>(data_)[i];
+  }
+
+ private:
+  const void* data_;
+  bool wide_;
+};
+
+/// kInvalidArgument, naming the index, unless each of `count` indices from `first` on, `step` apart, is in
+/// [-bound, bound).
+inline void check_indices(const Indices& indices, int64_t count, int64_t bound, int64_t first = 0, int64_t step = 1) {
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t index = indices[i * step];
+    const int64_t index = indices[first + i * step];
     if (index < -bound || index >= bound)
       fail(ErrorCode::kInvalidArgument, "index {} is outside of a dimension of {}", index, bound);
   }

@@ -106,21 +106,20 @@ std::unique_ptr<Kernel> prepare_scatter_elements(const PrepareContext& context) 
   const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), data.rank()));
   const int64_t bound = data.dims[axis], size = indices_desc.size();
   const std::vector<int64_t> strides = compute::plain_strides(data.dims);
+  const bool wide = Indices::are_wide(indices_desc);
   const auto make = [&]<class T>(T (*reduce)(T, T)) {
-    return with_index_type(indices_desc.dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([=, copy = copy_of(data), dims = indices_desc.dims](const RunArgs& args) {
-        const auto* indices = args.input<Index>(1);
-        const T* updates = args.input<T>(2);
-        T* output = args.output<T>(0);
-        check_indices(indices, size, bound);
-        copy.run(args.inputs[0], output);
-        for (int64_t i = 0; i < size; ++i) {
-          int64_t rest = i, at = from_end(indices[i], bound) * strides[axis];
-          for (size_t d = dims.size(); d-- > 0; rest /= dims[d])
-            if (d != axis) at += rest % dims[d] * strides[d];
-          output[at] = reduce(output[at], updates[i]);
-        }
-      });
+    return compute::make_kernel([=, copy = copy_of(data), dims = indices_desc.dims](const RunArgs& args) {
+      const Indices indices(args.inputs[1], wide);
+      const T* updates = args.input<T>(2);
+      T* output = args.output<T>(0);
+      check_indices(indices, size, bound);
+      copy.run(args.inputs[0], output);
+      for (int64_t i = 0; i < size; ++i) {
+        int64_t rest = i, at = from_end(indices[i], bound) * strides[axis];
+        for (size_t d = dims.size(); d-- > 0; rest /= dims[d])
+          if (d != axis) at += rest % dims[d] * strides[d];
+        output[at] = reduce(output[at], updates[i]);
+      }
     });
   };
   return by_reduction(reduction_of(context.node, context.opset), data.dtype, make);
@@ -147,25 +146,27 @@ std::vector<ir::Type> infer_scatter_nd(const InferContext& context) {
 
 std::unique_ptr<Kernel> prepare_scatter_nd(const PrepareContext& context) {
   const TensorDesc &data = context.inputs[0], &indices_desc = context.inputs[1];
-  const auto depth = static_cast<size_t>(indices_desc.dims.back());
+  const int64_t depth = indices_desc.dims.back();
   const int64_t tuples = indices_desc.size() / indices_desc.dims.back();
   const std::vector<int64_t> bounds(data.dims.begin(), data.dims.begin() + indices_desc.dims.back());
-  const int64_t inner = *checked_size(std::span(data.dims).subspan(depth));
+  const int64_t inner = *checked_size(std::span(data.dims).subspan(static_cast<size_t>(depth)));
+  const bool wide = Indices::are_wide(indices_desc);
   const auto make = [&]<class T>(T (*reduce)(T, T)) {
-    return with_index_type(indices_desc.dtype, [&]<class Index>(Index) {
-      return compute::make_kernel([=, copy = copy_of(data)](const RunArgs& args) {
-        const auto* indices = args.input<Index>(1);
-        const T* update = args.input<T>(2);
-        T* output = args.output<T>(0);
-        for (size_t d = 0; d < depth; ++d) check_indices(indices + d, tuples, bounds[d], static_cast<int64_t>(depth));
-        copy.run(args.inputs[0], output);
-        for (int64_t tuple = 0; tuple < tuples; ++tuple) {
-          int64_t row = 0;
-          for (size_t d = 0; d < depth; ++d) row = row * bounds[d] + from_end(*indices++, bounds[d]);
-          for (T *element = output + row * inner, *end = element + inner; element != end; ++element, ++update)
-            *element = reduce(*element, *update);
+    return compute::make_kernel([=, copy = copy_of(data)](const RunArgs& args) {
+      const Indices indices(args.inputs[1], wide);
+      const T* update = args.input<T>(2);
+      T* output = args.output<T>(0);
+      for (int64_t d = 0; d < depth; ++d) check_indices(indices, tuples, bounds[static_cast<size_t>(d)], d, depth);
+      copy.run(args.inputs[0], output);
+      for (int64_t tuple = 0; tuple < tuples; ++tuple) {
+        int64_t row = 0;
+        for (int64_t d = 0; d < depth; ++d) {
+          const int64_t bound = bounds[static_cast<size_t>(d)];
+          row = row * bound + from_end(indices[tuple * depth + d], bound);
         }
-      });
+        for (T *element = output + row * inner, *end = element + inner; element != end; ++element, ++update)
+          *element = reduce(*element, *update);
+      }
     });
   };
   return by_reduction(reduction_of(context.node, context.opset), data.dtype, make);

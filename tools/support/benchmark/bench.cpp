@@ -2,6 +2,7 @@
 
 #include "runtime/core/error.h"
 #include "tools/support/benchmark/statistics.h"
+#include "tools/support/console/json.h"
 #include "tools/support/process/process.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tools/support/console/json.h"
+#include "tools/support/console/json_fwd.h"
 #include "tools/support/data/inputs.h"
 
 #include <functional>

@@ -2,6 +2,7 @@
 
 #include "runtime/compute/cpu_info.h"
 #include "runtime/compute/parallel.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/table.h"
 #include "tools/support/console/text.h"
 

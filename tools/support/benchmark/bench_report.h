@@ -2,7 +2,7 @@
 
 #include "tools/support/benchmark/bench.h"
 #include "tools/support/benchmark/statistics.h"
-#include "tools/support/console/cli.h"
+#include "tools/support/console/command_line.h"
 
 #include <optional>
 #include <string>

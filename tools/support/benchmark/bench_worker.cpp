@@ -1,4 +1,5 @@
 #include "tools/support/benchmark/bench.h"
+#include "tools/support/console/json.h"
 #include "tools/support/process/process.h"
 #include "tools/support/process/stopwatch.h"
 

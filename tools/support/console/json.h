@@ -1,23 +1,5 @@
 #pragma once
 
+#include "tools/support/console/json_fwd.h"
+
 #include <nlohmann/json.hpp>
-
-#include <string>
-
-namespace pli::tools {
-
-/// JSON whose keys stay in the order in which they were set.
-using Json = nlohmann::ordered_json;
-
-/// The document as indented text with a newline. Names from models may hold anything: what is not UTF-8 is replaced,
-/// and numbers that JSON does not have (NaN, infinities) are null.
-inline std::string json_text(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
-}
-
-/// The same on one line.
-inline std::string json_line(const Json& document) {
-  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
-}
-
-}  // namespace pli::tools

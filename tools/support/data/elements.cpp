@@ -2,6 +2,7 @@
 
 #include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
+#include "tools/support/console/json.h"
 
 #include <algorithm>
 #include <cmath>

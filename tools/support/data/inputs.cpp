@@ -3,7 +3,7 @@
 #include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
 #include "runtime/exec/specialize.h"
-#include "tools/support/console/cli.h"
+#include "tools/support/console/command_line.h"
 #include "tools/support/console/text.h"
 #include "tools/support/data/elements.h"
 #include "tools/support/data/index_limit.h"
@@ -85,12 +85,18 @@ int64_t representable(DataType dtype, int64_t limit) {
 void add_input_flags(CommandLine& line, InputOptions& options, bool files) {
   options.takes_files = files;
   if (files)
-    line.add_repeatable("--input", options.files,
-                        "take an input from a .npy or TensorProto (.pb) file; default: seeded random numbers")
-        ->type_name("NAME=FILE");
-  line.add_repeatable("--shape", options.shapes, "shape of a random input, such as image:1,3,224,224")
-      ->type_name("NAME:DIMS");
-  line.add_repeatable("--dim", options.dims, "value of a symbolic dimension, such as batch=4")->type_name("NAME=N");
+    line.add({.names = "--input",
+              .target = &options.files,
+              .help = "take an input from a .npy or TensorProto (.pb) file; default: seeded random numbers",
+              .value = "NAME=FILE"});
+  line.add({.names = "--shape",
+            .target = &options.shapes,
+            .help = "shape of a random input, such as image:1,3,224,224",
+            .value = "NAME:DIMS"});
+  line.add({.names = "--dim",
+            .target = &options.dims,
+            .help = "value of a symbolic dimension, such as batch=4",
+            .value = "NAME=N"});
 }
 
 void check_input_size(const std::string& name, DataType dtype, const Shape& shape) {

@@ -1,6 +1,7 @@
 #include "tools/support/process/process.h"
 
 #include "runtime/core/error.h"
+#include "tools/support/console/json.h"
 
 #include <cerrno>
 #include <csignal>

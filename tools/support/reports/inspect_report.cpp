@@ -1,5 +1,6 @@
 #include "tools/support/reports/inspect_report.h"
 
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/table.h"
 #include "tools/support/console/text.h"

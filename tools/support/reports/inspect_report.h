@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tools/support/console/cli.h"
+#include "tools/support/console/command_line.h"
 #include "tools/support/reports/inspection.h"
 
 #include <vector>

@@ -1,5 +1,6 @@
 #include "tools/support/reports/optimize_report.h"
 
+#include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 #include "tools/support/console/table.h"
 #include "tools/support/console/text.h"
@@ -122,13 +123,13 @@ Json folds_json(const std::vector<Fold>& folds) {
           {"items", std::move(items)}};
 }
 
-Json outcome_json(const OptimizeOutcome& outcome) {
+Json outcome_json(const OptimizeOutcome& outcome, const Json& options) {
   Json passes = Json::array();
   for (const PassRun& run : outcome.report.passes)
     passes.push_back({{"name", run.name}, {"changes", run.changes}, {"ms", run.ms}});
   return {{"schema", 1},
           {"pli", pli::version()},
-          {"options", outcome.options},
+          {"options", options},
           {"input", facts_json(outcome.input)},
           {"output", outcome.output ? facts_json(*outcome.output) : Json()},
           {"batch_norms", folds_json(outcome.report.batch_norms)},

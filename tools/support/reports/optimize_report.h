@@ -1,7 +1,7 @@
 #pragma once
 
-#include "tools/support/console/cli.h"
-#include "tools/support/console/json.h"
+#include "tools/support/console/command_line.h"
+#include "tools/support/console/json_fwd.h"
 #include "tools/support/verification/verify.h"
 
 #include <pli/model.h>
@@ -30,7 +30,6 @@ struct OptimizeOutcome {
   std::optional<ModelFacts> output;  // when it was written
   Report report;
   Verification verification;
-  Json options;
   double load_ms = 0;
   double optimize_ms = 0;
   double verify_ms = 0;
@@ -38,8 +37,8 @@ struct OptimizeOutcome {
   double total_ms = 0;
 };
 
-/// The document of --json and --report; see the README for its keys, which stay.
-Json outcome_json(const OptimizeOutcome& outcome);
+/// The document of --json and --report, whose keys stay; `options` are what the command was asked to do.
+Json outcome_json(const OptimizeOutcome& outcome, const Json& options);
 
 /// The text for people.
 void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome);

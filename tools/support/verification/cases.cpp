@@ -2,6 +2,7 @@
 
 #include "runtime/core/tensor.h"
 #include "runtime/ir/graph.h"
+#include "tools/support/console/json.h"
 #include "tools/support/data/values.h"
 #include "tools/support/process/process.h"
 

@@ -1,41 +1,61 @@
 #pragma once
 
 #include "runtime/core/error.h"
-#include "tools/support/console/json.h"
-
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
+#include "tools/support/console/json_fwd.h"
 
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace pli::tools {
 
-/// What a command ends with beside the codes of errors.
-enum ExitCode : int { kDone = 0, kDiffers = 1 };
+/// What is wrong with a flag's value, in words; empty when nothing is.
+using Check = std::function<std::string(const std::string& value)>;
+Check between(double least, double most);
+Check whole_between(int64_t least, int64_t most);
+Check not_negative();
+Check one_of(std::vector<std::string> words);
 
-/// The documented exit code of an error.
-int exit_code(ErrorCode code);
+/// A flag or an argument of a command.
+struct Flag {
+  /// "--flag", "-f,--flag", or an argument's name in capitals; several with commas are one and the same.
+  std::string names;
+  /// Where the value goes. A bool is set by the flag alone, a vector takes a value each time that the flag is given.
+  std::variant<bool*, int*, int64_t*, double*, std::optional<double>*, std::string*, std::vector<std::string>*> target;
+  std::string help;   // empty: not shown by --help
+  std::string value;  // what --help calls the value, such as "FILE"
+  Check check = nullptr;
+  bool commas = false;   // a value holds several, with commas between them
+  std::string excludes;  // a flag that can't be given beside this one
+};
 
-/// The command line of one command: its own flags are added to `app()`, the common ones are here.
+/// Reads flags that stand in a text; `what` goes in front of a complaint. kInvalidArgument for wrong usage.
+void parse_flags(const std::string& what, const std::string& text, const std::vector<Flag>& flags);
+
+/// The command line of one command: its own flags are added, the common ones are there.
 class CommandLine {
  public:
   /// `summary` says in a few lines what the command does; `examples` are shown below the flags.
   CommandLine(int argc, char** argv, std::string name, const std::string& summary, const std::string& examples);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
 
-  CLI::App& app() { return app_; }
-
-  /// A flag that may be given many times, each with one value.
-  CLI::Option* add_repeatable(const std::string& flag, std::vector<std::string>& values, const std::string& help);
+  void add(const Flag& flag);
 
   /// What --verbose adds. A command that does not say takes the flag without showing it.
   void explain_verbose(const std::string& help);
 
   /// False when --help or --version was asked for, and has been answered. kInvalidArgument for wrong usage.
   bool parse();
+
+  /// Whether a flag was given, such as "--output".
+  bool has(const std::string& flag) const;
 
   bool json() const { return json_; }
   bool quiet() const { return quiet_; }
@@ -59,6 +79,8 @@ class CommandLine {
   }
 
  private:
+  struct Parser;
+
   static void write(std::FILE* stream, const std::string& text);
   void complain_line(const std::string& text) const;
   void add_common_flags();
@@ -68,7 +90,7 @@ class CommandLine {
   int argc_;
   char** argv_;
   std::string name_;
-  CLI::App app_;
+  std::unique_ptr<Parser> parser_;
   std::string verbose_help_;
   bool help_ = false;
   bool version_ = false;
@@ -77,15 +99,5 @@ class CommandLine {
   bool verbose_ = false;
   int threads_ = 0;
 };
-
-/// Checks of a flag's number, for add_option.
-CLI::Validator between(double least, double most);
-CLI::Validator whole_between(int64_t least, int64_t most);
-CLI::Validator not_negative();
-
-/// What `main` of every command is: prepares the process, runs `body` and turns whatever it throws into one line on
-/// standard error and the documented exit code. A command whose output can't be written has failed,
-/// without a word when it is its reader that has gone.
-int run_command(char** argv, const std::string& name, const std::function<int()>& body);
 
 }  // namespace pli::tools
