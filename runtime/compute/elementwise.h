@@ -171,8 +171,7 @@ template <class F, class Out, class... In>
 
 /// run_rows for those of the inputs moving that do, which are one at least.
 template <class Out, class... In, class F, unsigned... kRest>
-[[gnu::always_inline]] inline void run_subset(const Tile& tile, const F& f,
-                                              std::integer_sequence<unsigned, kRest...>) {
+[[gnu::always_inline]] inline void run_subset(const Tile& tile, const F& f, std::integer_sequence<unsigned, kRest...>) {
   unsigned moving = 0;
   for (size_t i = 0; i < sizeof...(In); ++i) moving |= static_cast<unsigned>(tile.column_strides[i + 1]) << i;
   const std::index_sequence_for<In...> indices;

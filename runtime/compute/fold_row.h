@@ -19,13 +19,15 @@ template <class Operation>
   for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
 #pragma GCC unroll 4
     for (int k = 0; k < kChains; ++k) {
-      Lanes value = lanes_at(in + i + k * kLanes);
+      Lanes value;
+      load(value, in + i + k * kLanes);
       op.map(value);
       op.join(chains[k], value);
     }
   }
   for (; i + kLanes <= count; i += kLanes) {
-    Lanes value = lanes_at(in + i);
+    Lanes value;
+    load(value, in + i);
     op.map(value);
     op.join(chains[0], value);
   }
@@ -33,7 +35,7 @@ template <class Operation>
   op.join(chains[2], chains[3]);
   op.join(chains[0], chains[2]);
   float parts[kLanes];
-  lanes_at(parts) = chains[0];
+  store(parts, chains[0]);
 #pragma GCC unroll 3
   for (int64_t step = kLanes / 2; step > 0; step /= 2)
     for (int64_t lane = 0; lane < step; ++lane) op.join(parts[lane], parts[lane + step]);

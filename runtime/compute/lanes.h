@@ -3,6 +3,7 @@
 #include "runtime/compute/simd.h"
 
 #include <cstdint>
+#include <cstring>
 
 namespace pli::compute {
 
@@ -12,15 +13,17 @@ namespace pli::compute {
 using Lanes = float __attribute__((vector_size(32)));
 inline constexpr int64_t kLanes = 8;
 
-/// Lanes anywhere in an array of floats.
-using UnalignedLanes = float __attribute__((vector_size(32), aligned(4), may_alias));
-
-inline const UnalignedLanes& lanes_at(const float* address) {
-  return *reinterpret_cast<const UnalignedLanes*>(address);
-}
-inline UnalignedLanes& lanes_at(float* address) { return *reinterpret_cast<UnalignedLanes*>(address); }
-
 // For one float or for Lanes alike.
+
+/// From and to anywhere in an array of floats.
+template <class V>
+[[gnu::always_inline]] inline void load(V& value, const float* from) {
+  std::memcpy(&value, from, sizeof(V));
+}
+template <class V>
+[[gnu::always_inline]] inline void store(float* to, const V& value) {
+  std::memcpy(to, &value, sizeof(V));
+}
 
 /// The larger; NaN when one is NaN.
 template <class V>

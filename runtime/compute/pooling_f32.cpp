@@ -35,12 +35,6 @@ template <class V, int N, class Operation>
 [[gnu::always_inline]] inline void pool_channels(Operation op, const Grid& grid, int64_t channel, float divisor,
                                                  float* out) {
   constexpr int64_t kWidth = sizeof(V) / sizeof(float);  // NOLINT(bugprone-sizeof-expression): V may be a float
-  const auto at = [](auto* address) __attribute__((always_inline))->auto& {
-    if constexpr (kWidth == 1)
-      return *address;
-    else
-      return lanes_at(address);
-  };
   V total[N];
 #pragma GCC unroll 4
   for (int k = 0; k < N; ++k) total[k] = V{} + Operation::kIdentity;
@@ -53,7 +47,8 @@ template <class V, int N, class Operation>
       for (int64_t w = 0; w < grid.counts[2]; ++w, from += grid.steps[2]) {
 #pragma GCC unroll 4
         for (int k = 0; k < N; ++k) {
-          const V value = at(from + k * kWidth);
+          V value;
+          load(value, from + k * kWidth);
           op.join(row[k], value);
         }
       }
@@ -62,7 +57,7 @@ template <class V, int N, class Operation>
     }
   }
 #pragma GCC unroll 4
-  for (int k = 0; k < N; ++k) at(out + channel + k * kWidth) = total[k] / divisor;
+  for (int k = 0; k < N; ++k) store(out + channel + k * kWidth, V(total[k] / divisor));
 }
 
 template <class Operation>

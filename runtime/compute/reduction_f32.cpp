@@ -29,11 +29,12 @@ template <class Operation>
     for (int64_t c = 0; c < whole; c += kLanes) {
       std::array<Lanes, 8> group;
 #pragma GCC unroll 8
-      for (int k = 0; k < 8; ++k) group[static_cast<size_t>(k)] = lanes_at(at + k * stride + c);
+      for (int k = 0; k < 8; ++k) load(group[static_cast<size_t>(k)], at + k * stride + c);
       fold_eight(op, group);
-      Lanes sum = lanes_at(total + c);
+      Lanes sum;
+      load(sum, total + c);
       op.join(sum, group[0]);
-      lanes_at(total + c) = sum;
+      store(total + c, sum);
     }
     for (int64_t c = whole; c < columns; ++c) {
       std::array<float, 8> group;

@@ -239,7 +239,7 @@ TEST(ExternalTensors, CanNotReachOutFromWhereverTheyAre) {
     write_file(folder / "in/m.onnx", model.SerializeAsString());
     EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "leaves the model's folder",
                            [&] { load_model(folder / "in/m.onnx", {}); }));
-    EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "read from memory", [&] { parse(model); }));
+    EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "read from memory", [&, &bad = model] { parse(bad); }));
   }
 }
 

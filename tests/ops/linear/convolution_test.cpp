@@ -195,7 +195,7 @@ TEST(Convolution, RefusesWhatContradictsItself) {
       {w, {ints("pads", {INT64_MAX, INT64_MAX, 1, 1})}},
   };
   for (const auto& [weight, attributes] : broken)
-    EXPECT_EQ(error_of([&] { infer_conv(x, weight, attributes); }).code(), ErrorCode::kInvalidModel)
+    EXPECT_EQ(error_of([&, &w = weight, &a = attributes] { infer_conv(x, w, a); }).code(), ErrorCode::kInvalidModel)
         << to_string(weight);
 }
 
