@@ -21,7 +21,7 @@ names=("${@:2}")
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/install_packages.sh tools/packages.txt models/packages.txt
-cmake --preset release
+cmake --preset release -DPLI_TESTS=OFF
 cmake --build --preset release --target tools/all
 
 # Debian's own Python, which has Debian's PyTorch; another may come first in the PATH.

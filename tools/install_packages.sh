@@ -9,42 +9,52 @@ usage: tools/install_packages.sh FILE...
 Installs the Debian packages named in the files, one a line, that are not installed yet. # starts a comment.
 Uses sudo when not run as root.
 
-example: tools/install_packages.sh tools/packages.txt models/packages.txt
+example: tools/install_packages.sh tools/packages.txt tests/packages.txt
 HELP
   [[ $# -gt 0 ]] && exit 0 || exit 2
 fi
 
 fail() {
   printf 'install_packages.sh: %s\n' "$1" >&2
-  [[ $# -eq 1 ]] || printf '  %s\n' "${@:2}" >&2
   exit 1
 }
 
-names=$(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$@" | sort -u)
-mapfile -t wanted <<<"$names"
+for list in "$@"; do
+  [[ -r $list ]] || fail "$list: the list of packages can't be read"
+done
+mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$@" | sort -u)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  fail "this is not a Debian system; install what corresponds to these Debian packages, then build with cmake:" \
-    "${wanted[*]}"
+  fail "this is no Debian system; install what corresponds to these packages, then build with cmake: ${wanted[*]}"
 fi
 
-# dpkg-query fails when it knows nothing of a package; what it prints about the others still counts.
+# A package is there when dpkg has finished with it. dpkg-query fails when it knows nothing of one; what it prints about
+# the others still counts.
 # shellcheck disable=SC2016  # the format is dpkg's to expand
 installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/ installed$//p' | sort -u) || true
-missing=$(comm -23 <(printf '%s\n' "${wanted[@]}") <(printf '%s\n' "$installed"))
-if [[ -z $missing ]]; then
-  exit 0
-fi
+mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}") <(printf '%s\n' "$installed"))
+[[ ${#missing[@]} -gt 0 ]] || exit 0
 
-mapfile -t packages <<<"$missing"
+by_hand="apt-get update && apt-get install --no-install-recommends ${missing[*]}"
 apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600)
-if [[ $EUID -ne 0 ]]; then
-  command -v sudo >/dev/null || fail "packages are missing and there is no sudo; run this as root, then try again:" \
-    "apt-get update && apt-get install --no-install-recommends ${packages[*]}"
+if [[ $(id -u) -ne 0 ]]; then
+  command -v sudo >/dev/null || fail "packages are missing, and there is no sudo; run this as root, then try again: $by_hand"
+  if [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; then
+    fail "packages are missing, and sudo wants a password; run this as root, then try again: $by_hand"
+  fi
   apt=(sudo "${apt[@]}")
 fi
 
-echo "installing ${packages[*]}"
-"${apt[@]}" update || fail "apt-get update failed; see its message above"
-"${apt[@]}" install -y --no-install-recommends "${packages[@]}" ||
-  fail "apt-get could not install ${packages[*]}; see its message above"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# What apt itself says of an error is the reason; that it failed is not.
+run_apt() {
+  "${apt[@]}" "$@" >"$log" 2>&1 && return
+  local reason
+  reason=$(sed -n 's/^\(E\|Err\): *//p' "$log" | head -n 1)
+  fail "apt-get $1 failed${reason:+ ($reason)}; without these packages nothing can be built: $by_hand"
+}
+
+echo "installing ${missing[*]}"
+run_apt update -o APT::Update::Error-Mode=any
+run_apt install -y --no-install-recommends "${missing[@]}"

@@ -1,10 +1,12 @@
 #include "tools/commands.h"
 #include "tools/support/console/command.h"
+#include "tools/support/console/command_line.h"
 
 #include "runtime/core/error.h"
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pli::tools {
 
@@ -13,10 +15,14 @@ namespace {
 struct Command {
   std::string_view name;
   int (*run)(int argc, char** argv);
+  std::string_view summary;
 };
 constexpr Command kCommands[] = {
-    {"onnx-optimize", onnx_optimize}, {"onnx-inspect", onnx_inspect}, {"onnx-run", onnx_run},
-    {"onnx-test", onnx_test},         {"onnx-bench", onnx_bench},
+    {"onnx-optimize", onnx_optimize, "folds BatchNormalization into the weights of an ONNX model"},
+    {"onnx-inspect", onnx_inspect, "says what is in an ONNX model and how it will be run"},
+    {"onnx-run", onnx_run, "runs an ONNX model once"},
+    {"onnx-test", onnx_test, "runs ONNX test cases"},
+    {"onnx-bench", onnx_bench, "measures how long ONNX models take"},
 };
 
 const Command* find_command(std::string_view name) {
@@ -26,24 +32,37 @@ const Command* find_command(std::string_view name) {
   return nullptr;
 }
 
-[[noreturn]] void refuse(std::string_view name) {
-  std::string names;
-  for (const Command& command : kCommands) names += fmt::format("{}{}", names.empty() ? "" : ", ", command.name);
-  fail(ErrorCode::kInvalidArgument, "\"{}\" is no command; call this program by a name of, or with, {}", name, names);
+/// What the program does where it is called by none of the commands' names.
+int explain(int argc, char** argv) {
+  std::string commands;
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    commands += fmt::format("\n  {:15}{}", command.name, command.summary);
+    names.emplace_back(command.name);
+  }
+  CommandLine line(argc, argv, "pli",
+                   "Optimizes and runs ONNX models. This one program is all of these commands, by the name that it is "
+                   "called by or by\nits first argument:" +
+                       commands,
+                   "  onnx-optimize model.onnx -o model.opt.onnx      by its name\n"
+                   "  pli onnx-optimize model.onnx -o model.opt.onnx  by the first argument");
+  std::vector<std::string> rest;
+  line.add({.names = "COMMAND", .target = &rest, .help = "the command, with its own flags and arguments"});
+  if (!line.parse()) return kDone;
+  if (rest.empty()) fail(ErrorCode::kInvalidArgument, "no COMMAND given; see --help");
+  fail(ErrorCode::kInvalidArgument, "there is no command \"{}\"; there are {}", rest[0], suggest(rest[0], names));
 }
 
 }  // namespace
 
 }  // namespace pli::tools
 
-/// One program that acts by the name that it is called by: "onnx-run ...", or "pli onnx-run ...".
 int main(int argc, char** argv) {
   using namespace pli::tools;
   const Command* command = argc > 0 ? find_command(argv[0]) : nullptr;
-  const bool named_by_argument = !command && argc > 1;
-  if (named_by_argument) command = find_command(argv[1]);
+  const bool is_argument = !command && argc > 1 && find_command(argv[1]);
+  if (is_argument) command = find_command(argv[1]);
   return run_command(argv, command ? std::string(command->name) : "pli", [&] {
-    if (!command) refuse(argc > 1 ? argv[1] : "");
-    return command->run(argc - named_by_argument, argv + named_by_argument);
+    return command ? command->run(argc - is_argument, argv + is_argument) : explain(argc, argv);
   });
 }

@@ -27,7 +27,7 @@ run() {
 
 heading "Build"
 run tools/install_packages.sh tools/packages.txt
-run cmake --preset release
+run cmake --preset release -DPLI_TESTS=OFF
 run cmake --build --preset release --target tools/all
 
 heading "1. Fold BatchNormalization into the weights"

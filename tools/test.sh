@@ -39,7 +39,7 @@ case $preset in
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools/install_packages.sh tools/packages.txt
-cmake --preset "$preset"
+tools/install_packages.sh tools/packages.txt tests/packages.txt
+cmake --preset "$preset" -DPLI_TESTS=ON
 cmake --build --preset "$preset"
 ctest --preset "$preset" "$@"

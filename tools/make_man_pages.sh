@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes a man page of each command from its --help.
+set -euo pipefail
+
+if [[ $# -ne 2 ]]; then
+  cat <<'HELP'
+usage: tools/make_man_pages.sh BIN_DIR OUT_DIR
+
+Writes OUT_DIR/COMMAND.1 for every command in BIN_DIR, from what its --help prints. Needs help2man.
+
+example: tools/make_man_pages.sh build/release/bin build/release/man
+HELP
+  [[ ${1-} == --help ]] && exit 0 || exit 2
+fi
+
+version=$("$1/pli" --version | sed -n '1s/.*Pli //p')
+"$1/pli" --help | sed -nE 's/^  (onnx-[a-z]+) +(.*)/\1\t\2/p' | while IFS=$'\t' read -r command summary; do
+  [[ -L $1/$command ]] || continue
+  help2man --no-info --version-string "$version" --name "$summary" --output "$2/$command.1" "$1/$command"
+done
