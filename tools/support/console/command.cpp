@@ -25,7 +25,7 @@ void bound_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
   ::setenv("GOMP_SPINCOUNT", "10000", 1);
   ::setenv("KMP_BLOCKTIME", "1", 0);  // milliseconds: the least above none, for libomp, which clang's builds have
-  ::execv("/proc/self/exe", argv);  // comes back only where there is no /proc: then spinning is not bounded
+  ::execv("/proc/self/exe", argv);    // comes back only where there is no /proc: then spinning is not bounded
 }
 
 /// Whoever read standard output has seen enough: `head`, a pager.
