@@ -13,8 +13,10 @@ HELP
   [[ ${1-} == --help ]] && exit 0 || exit 2
 fi
 
-version=$("$1/pli" --version | sed -n '1s/.*Pli //p')
-"$1/pli" --help | sed -nE 's/^  (onnx-[a-z]+) +(.*)/\1\t\2/p' | while IFS=$'\t' read -r command summary; do
-  [[ -L $1/$command ]] || continue
-  help2man --no-info --version-string "$version" --name "$summary" --output "$2/$command.1" "$1/$command"
+out=$(realpath -- "$2")
+cd -- "$1"  # help2man asks a shell, which would take a path with spaces apart
+version=$(./pli --version | sed -n '1s/.*Pli //p')
+./pli --help | sed -nE 's/^  (onnx-[a-z]+) +(.*)/\1\t\2/p' | while IFS=$'\t' read -r command summary; do
+  [[ -L $command ]] || continue
+  help2man --no-info --version-string "$version" --name "$summary" --output "$out/$command.1" "./$command"
 done

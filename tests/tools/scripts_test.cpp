@@ -85,6 +85,15 @@ TEST_F(Scripts, NameAListThatIsNotThere) {
   expect_one_line(finished, {"nowhere.txt"});
 }
 
+TEST_F(Scripts, MakeManPagesUnderAPathWithSpaces) {
+  if (run_program({"help2man", "--version"}, "/").code != 0) GTEST_SKIP() << "there is no help2man";
+  fs::create_directory(folder_ / "a place");
+  fs::create_symlink(PLI_BINARY_DIR "/bin", folder_ / "a place/bin");
+  const Finished made = run_program({kTools + "make_man_pages.sh", "a place/bin", "a place"}, folder_.path());
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_NE(read_file(folder_ / "a place/onnx-run.1").find(".SH SYNOPSIS"), std::string::npos);
+}
+
 TEST_F(Scripts, TeachAndRefuse) {
   for (const auto& entry : fs::directory_iterator(kTools)) {
     if (entry.path().extension() != ".sh") continue;
