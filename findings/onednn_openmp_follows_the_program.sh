@@ -6,8 +6,9 @@
 # libgomp's symbol version; libgomp is loaded beside it and not asked. So settings of libgomp's own, such as
 # GOMP_SPINCOUNT, do not reach oneDNN there.
 #
-# Fails when the runtime that is bound to is another one.
+# Needs gcc and the network. Fails when the runtime that is bound to is another one.
 set -euo pipefail
+shopt -s inherit_errexit
 
 packages=(libdnnl2=2.6.3-1 libomp5-14=1:14.0.6-12)
 folder=$(mktemp -d)
@@ -18,7 +19,7 @@ for package in ./*.deb; do dpkg -x "$package" root; done
 dnnl=$(find root -name 'libdnnl.so.2' | head -n 1)
 omp=$(find root -name 'libomp.so.5' | head -n 1)
 
-# An 512 x 512 times 512 x 512 product through oneDNN's C interface, of which only this function is needed.
+# A 512 x 512 times 512 x 512 product through oneDNN's C interface, of which only this function is needed.
 cat >program.c <<'C'
 #include <stdio.h>
 #include <stdlib.h>

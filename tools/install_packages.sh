@@ -20,9 +20,11 @@ fail() {
 }
 
 for list in "$@"; do
-  [[ -r $list ]] || fail "$list: the list of packages can't be read"
+  [[ -r $list && ! -d $list ]] || fail "$list: the list of packages can't be read"
 done
 mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' -- "$@" | sort -u)
+
+[[ ${#wanted[@]} -gt 0 ]] || exit 0
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   fail "this is no Debian system; install what corresponds to these packages, then build with cmake: ${wanted[*]}"
@@ -47,11 +49,12 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# What apt itself says of an error is the reason; that it failed is not.
+# The reason is what apt calls an error, or else the last that it, or sudo, said.
 run_apt() {
   "${apt[@]}" "$@" >"$log" 2>&1 && return
   local reason
-  reason=$(sed -n 's/^\(E\|Err\): *//p' "$log" | head -n 1)
+  reason=$(sed -n '/^E: */{s///p;q}' "$log")
+  [[ -n $reason ]] || reason=$(tail -n 1 "$log")
   fail "apt-get $1 failed${reason:+ ($reason)}; without these packages nothing can be built: $by_hand"
 }
 

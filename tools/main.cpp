@@ -4,6 +4,8 @@
 
 #include "runtime/core/error.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +28,6 @@ constexpr Command kCommands[] = {
 };
 
 const Command* find_command(std::string_view name) {
-  name.remove_prefix(name.rfind('/') + 1);
   for (const Command& command : kCommands)
     if (command.name == name) return &command;
   return nullptr;
@@ -50,6 +51,7 @@ int explain(int argc, char** argv) {
   line.add({.names = "COMMAND", .target = &rest, .help = "the command, with its own flags and arguments"});
   if (!line.parse()) return kDone;
   if (rest.empty()) fail(ErrorCode::kInvalidArgument, "no COMMAND given; see --help");
+  if (find_command(rest[0])) fail(ErrorCode::kInvalidArgument, "the command comes first: pli {} ...", rest[0]);
   fail(ErrorCode::kInvalidArgument, "there is no command \"{}\"; there are {}", rest[0], suggest(rest[0], names));
 }
 
@@ -59,7 +61,8 @@ int explain(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace pli::tools;
-  const Command* command = argc > 0 ? find_command(argv[0]) : nullptr;
+  const std::string_view path = argc > 0 ? argv[0] : "";
+  const Command* command = find_command(path.substr(path.rfind('/') + 1));
   const bool is_argument = !command && argc > 1 && find_command(argv[1]);
   if (is_argument) command = find_command(argv[1]);
   return run_command(argv, command ? std::string(command->name) : "pli", [&] {

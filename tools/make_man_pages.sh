@@ -13,10 +13,11 @@ HELP
   [[ ${1-} == --help ]] && exit 0 || exit 2
 fi
 
-out=$(realpath -- "$2")
+out=$(realpath -m -- "$2")
 cd -- "$1"  # help2man asks a shell, which would take a path with spaces apart
+mkdir -p -- "$out"
 version=$(./pli --version | sed -n '1s/.*Pli //p')
-./pli --help | sed -nE 's/^  (onnx-[a-z]+) +(.*)/\1\t\2/p' | while IFS=$'\t' read -r command summary; do
-  [[ -L $command ]] || continue
+for command in onnx-*; do
+  summary=$(./pli --help | sed -n "s/^  $command  *//p" | head -n 1)
   help2man --no-info --version-string "$version" --name "$summary" --output "$out/$command.1" "./$command"
 done

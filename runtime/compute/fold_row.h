@@ -7,8 +7,7 @@
 
 namespace pli::compute {
 
-/// The elements of a contiguous row of floats as one: each mapped, all joined, in 32 chains. For bodies of
-/// simd<>.
+/// The elements of a contiguous row of floats as one: each mapped, all joined, in 32 chains. For bodies of simd<>.
 template <class Operation>
 [[gnu::always_inline]] inline float fold_row(Operation op, const float* in, int64_t count) {
   constexpr int kChains = 4;

@@ -8,8 +8,8 @@
 namespace pli::compute {
 
 /// Eight floats, for loops whose accumulators have to stay in registers: where the compiler would have to find the
-/// vectors by itself it spills them. Passed by reference only: how they are passed by value differs between the clones
-/// of a function.
+/// vectors by itself it spills them. Passed by reference only: how they are passed by value differs between
+/// instruction sets.
 using Lanes = float __attribute__((vector_size(32)));
 inline constexpr int64_t kLanes = 8;
 

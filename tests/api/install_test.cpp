@@ -125,11 +125,14 @@ TEST(Install, BringsWhatAPackageNeeds) {
   fs::rename(folder / "first place", folder / "moved");
   const fs::path prefix = folder / "moved";
   EXPECT_EQ(read_file(prefix / "share/doc/pli/LICENSE"), read_file(PLI_SOURCE_DIR "/LICENSE"));
+  const bool has_help2man = run_program({"help2man", "--version"}, "/").code == 0;
   for (const std::string command : {"onnx-optimize", "onnx-inspect", "onnx-run", "onnx-test", "onnx-bench"}) {
     EXPECT_EQ(fs::read_symlink(prefix / "bin" / command), "pli");
-    const std::string page = read_file(prefix / "share/man/man1" / (command + ".1"));
-    EXPECT_NE(page.find(".SH OPTIONS"), std::string::npos) << page;
-    EXPECT_NE(page.find(command + " \\- "), std::string::npos) << page;
+    if (has_help2man) {
+      const std::string page = read_file(prefix / "share/man/man1" / (command + ".1"));
+      EXPECT_NE(page.find(".SH OPTIONS"), std::string::npos) << page;
+      EXPECT_NE(page.find(command + " \\- "), std::string::npos) << page;
+    }
     EXPECT_TRUE(fs::exists(prefix / "share/bash-completion/completions" / command));
   }
 

@@ -67,7 +67,9 @@ TEST_F(Scripts, InstallWhatIsMissingOrHalfInstalled) {
 TEST_F(Scripts, SayWhyAptFailed) {
   packages(kHalfThere);
   stand_in("id", "echo 0");
-  stand_in("apt-get", "echo 'noise'; echo 'E: Failed to fetch http://deb.debian.org' >&2; exit 100");
+  stand_in("apt-get",
+           "echo 'Err:1 http://deb.debian.org InRelease'; echo '  no route'; echo 'E: Failed to fetch "
+           "http://deb.debian.org' >&2; exit 100");
   expect_one_line(install(), {"apt-get update failed (Failed to fetch http://deb.debian.org)",
                               "apt-get install --no-install-recommends three two"});
 }
@@ -83,6 +85,9 @@ TEST_F(Scripts, SayWhatToRunAsRoot) {
 TEST_F(Scripts, NameAListThatIsNotThere) {
   const Finished finished = run_program({kTools + "install_packages.sh", "nowhere.txt"}, folder_.path());
   expect_one_line(finished, {"nowhere.txt"});
+  expect_one_line(run_program({kTools + "install_packages.sh", "."}, folder_.path()), {"."});
+  write_file(folder_ / "empty.txt", "# nothing\n");
+  EXPECT_EQ(run_program({kTools + "install_packages.sh", "empty.txt"}, folder_.path()).code, 0);
 }
 
 TEST_F(Scripts, MakeManPagesUnderAPathWithSpaces) {

@@ -12,47 +12,30 @@ namespace {
 using CastTypes = TypeList<float, double, Float16, Bfloat16, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
                            uint32_t, uint64_t, bool>;
 
+template <class T>
+constexpr bool kIsHalf = std::is_same_v<T, Float16> || std::is_same_v<T, Bfloat16>;
+
+template <class T>
+constexpr auto widened() {
+  if constexpr (kIsHalf<T> || std::is_same_v<T, float>)
+    return float{};
+  else if constexpr (std::is_same_v<T, double> || std::is_same_v<T, uint64_t>)
+    return T{};
+  else if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, uint32_t>)
+    return int64_t{};
+  else
+    return int32_t{};  // bool and the small integers
+}
+
 /// What an element becomes first, exactly, when it is converted: so that not every pair of types is a loop of its own.
 template <class T>
-struct WideOf {
-  using type = int32_t;  // of bool and the small integers
-};
-template <>
-struct WideOf<float> {
-  using type = float;
-};
-template <>
-struct WideOf<Float16> {
-  using type = float;
-};
-template <>
-struct WideOf<Bfloat16> {
-  using type = float;
-};
-template <>
-struct WideOf<double> {
-  using type = double;
-};
-template <>
-struct WideOf<int64_t> {
-  using type = int64_t;
-};
-template <>
-struct WideOf<uint32_t> {
-  using type = int64_t;
-};
-template <>
-struct WideOf<uint64_t> {
-  using type = uint64_t;
-};
-template <class T>
-using Wide = typename WideOf<T>::type;
+using Wide = decltype(widened<T>());
 
 /// A stored element as its wide type.
 template <class From>
 struct Widen {
   Wide<From> operator()(Stored<From> x) const {
-    if constexpr (std::is_same_v<From, Float16> || std::is_same_v<From, Bfloat16>)
+    if constexpr (kIsHalf<From>)
       return to_float(x);
     else if constexpr (std::is_same_v<From, bool>)
       return x != 0 ? 1 : 0;
@@ -149,11 +132,15 @@ std::unique_ptr<Kernel> make_cast(const TensorDesc& from, const TensorDesc& to) 
   if (from.dtype == to.dtype) return compute::make_copy(from, to);
   return dispatch(from.dtype, CastTypes{}, [&]<class From>(std::type_identity<From>) {
     const TileLoop narrow = narrow_to<Wide<From>>(to.dtype);
-    if constexpr (std::is_same_v<Wide<From>, From>)
-      return compute::make_elementwise(compute::Walk(to, std::array{from}), narrow, compute::kLightGrain);
-    else
-      return make_wide_cast(compute::Walk(to, std::array{from}), TileLoop::of<Wide<From>, Stored<From>>(Widen<From>{}),
-                            narrow);
+    compute::Walk walk(to, std::array{from});
+    if constexpr (std::is_same_v<Wide<From>, From>) {
+      return compute::make_elementwise(std::move(walk), narrow, compute::kLightGrain);
+    } else {
+      const TileLoop widen = TileLoop::of<Wide<From>, Stored<From>>(Widen<From>{});
+      if (to.dtype == dtype_of<Wide<From>>())
+        return compute::make_elementwise(std::move(walk), widen, compute::kLightGrain);
+      return make_wide_cast(std::move(walk), widen, narrow);
+    }
   });
 }
 
