@@ -1,11 +1,13 @@
 #pragma once
 
+#include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 namespace pli::ops {
 
@@ -28,9 +30,7 @@ class Indices {
  public:
   /// kUnsupported unless the input's elements are int32 or int64.
   static bool are_wide(const TensorDesc& desc) {
-    if (desc.dtype != DataType::kInt32 && desc.dtype != DataType::kInt64)
-      fail(ErrorCode::kUnsupported, "indices of {}", to_string(desc.dtype));
-    return desc.dtype == DataType::kInt64;
+    return with_index_type(desc.dtype, []<class Index>(Index) { return std::is_same_v<Index, int64_t>; });
   }
 
   Indices(const void* data, bool wide) : data_(data), wide_(wide) {}
