@@ -67,6 +67,11 @@ int run_model(const CommandLine& line, const Options& options) {
   session_options.threads = line.threads();
   session_options.optimize = !options.no_optimize;
   session_options.compile_early = false;
+  if (line.verbose())
+    session_options.log = [&](LogLevel, const std::string& message) {
+      progress.clear();
+      line.complain("{}: {}", options.model, message);
+    };
   progress.show("compiling");
   watch.lap();
   NamedValues inputs;
@@ -112,6 +117,7 @@ int onnx_run(int argc, char** argv) {
   Options options;
   line.add({.names = "MODEL", .target = &options.model, .help = "the model to run"});
   add_input_flags(line, options.inputs);
+  line.explain_verbose("say on standard error what the library notes, such as sizes that contradict a symbol");
   line.add({.names = "--output-dir",
             .target = &options.output_dir,
             .help = "write each output to a file in this folder, which is made when it is not there",

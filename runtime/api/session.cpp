@@ -3,6 +3,10 @@
 
 #include <pli/session.h>
 
+#include <algorithm>
+#include <mutex>
+#include <set>
+
 namespace pli {
 
 namespace {
@@ -14,23 +18,52 @@ ValueDescription describe(const std::string& name, const ir::Type& type) {
   return description;
 }
 
+/// The model as it will be run.
+struct Prepared {
+  Model model;
+  Report report;
+};
+
+Prepared prepare(Model model, const SessionOptions& options, bool fold_defaults) {
+  Report report;
+  if (options.optimize) {
+    OptimizeOptions optimizing;
+    optimizing.freeze_initializers = fold_defaults;
+    optimizing.limits = options.limits;
+    report = pli::optimize(model, optimizing);
+  } else if (fold_defaults) {
+    ir::Model frozen = *model.ir();
+    if (!frozen.graph.freeze_defaults().empty()) model = Model(std::make_shared<const ir::Model>(std::move(frozen)));
+  }
+  return {std::move(model), std::move(report)};
+}
+
 }  // namespace
 
 struct Session::Impl {
-  Impl(const ir::Model& model, Report r, const SessionOptions& options)
-      : executor(model.graph, options), report(std::move(r)) {
-    const ir::Graph& graph = model.graph;
-    for (const ir::ValueId id : graph.inputs())
-      if (!graph.constant_of(id)) inputs.push_back(describe(graph.name(id), graph.type(id)));
+  Impl(Model model, const SessionOptions& given) : original(std::move(model)), options(given), executor(nullptr) {
+    const ir::Graph& graph = original.ir()->graph;
+    for (const ir::ValueId id : graph.inputs()) {
+      if (graph.constant_of(id)) continue;
+      inputs.push_back(describe(graph.name(id), graph.type(id)));
+      if (options.fold_defaults && graph.value(id).has_default()) defaults.insert(graph.name(id));
+    }
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
+
+    Prepared prepared = prepare(original, options, options.fold_defaults);
+    report = std::move(prepared.report);
+    if (options.log)
+      for (const std::string& note : report.notes) options.log(LogLevel::kInfo, note);
+    executor = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
+    if (defaults.empty()) original = prepared.model;  // nothing asks for it again
   }
 
   /// Tensors without memory for what has to be given, when the model declares all of its shapes; nothing otherwise.
   std::optional<NamedValues> static_inputs() const {
     NamedValues values;
-    const ir::Graph& graph = executor.graph();
+    const ir::Graph& graph = executor->graph();
     for (const ir::ValueId id : graph.inputs()) {
-      if (executor.decides_shapes(id)) return std::nullopt;
+      if (executor->decides_shapes(id)) return std::nullopt;
       if (graph.value(id).payload) continue;
       const ir::Type& type = graph.type(id);
       const auto shape = type.shape();
@@ -43,7 +76,26 @@ struct Session::Impl {
     return values;
   }
 
-  exec::Executor executor;
+  /// The one that can take these inputs.
+  const exec::Executor& executor_for(const NamedValues& given) const {
+    const auto overrides = [&](const auto& item) { return defaults.contains(item.first); };
+    if (defaults.empty() || std::ranges::none_of(given, overrides)) return *executor;
+    const std::scoped_lock lock(mutex);
+    if (!overridable) {
+      if (options.log)
+        options.log(LogLevel::kInfo, "a default is overridden: the model is made ready once more, with none folded");
+      const Prepared prepared = prepare(original, options, false);
+      overridable = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
+    }
+    return *overridable;
+  }
+
+  Model original;
+  SessionOptions options;
+  std::set<std::string> defaults;                       // inputs whose defaults `executor` has folded
+  std::unique_ptr<exec::Executor> executor;             // of the optimized model
+  mutable std::mutex mutex;                             // guards making the next
+  mutable std::unique_ptr<exec::Executor> overridable;  // takes `defaults` as inputs; made when it is needed
   Report report;
   std::vector<ValueDescription> inputs, outputs;
 };
@@ -53,14 +105,8 @@ Session Session::load(const std::filesystem::path& path, const SessionOptions& o
   return with_context(path.string(), [&] { return Session(std::move(model), options); });
 }
 
-Session::Session(Model model, const SessionOptions& options) {
-  Report report;
-  if (options.optimize) {
-    OptimizeOptions optimizing;
-    optimizing.limits = options.limits;
-    report = pli::optimize(model, optimizing);
-  }
-  impl_ = std::make_unique<Impl>(*model.ir(), std::move(report), options);
+Session::Session(Model model, const SessionOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(model), options)) {
   if (!options.compile_early) return;
   if (const auto inputs = impl_->static_inputs()) compile(*inputs);
 }
@@ -72,15 +118,17 @@ Session::~Session() = default;
 const std::vector<ValueDescription>& Session::inputs() const { return impl_->inputs; }
 const std::vector<ValueDescription>& Session::outputs() const { return impl_->outputs; }
 const Report& Session::report() const { return impl_->report; }
-int Session::threads() const { return impl_->executor.threads(); }
+int Session::threads() const { return impl_->executor->threads(); }
 
-NamedValues Session::run(const NamedValues& inputs) const { return impl_->executor.run(inputs); }
-void Session::compile(const NamedValues& inputs) const { (void)impl_->executor.plan(inputs); }
+NamedValues Session::run(const NamedValues& inputs) const { return impl_->executor_for(inputs).run(inputs); }
+void Session::compile(const NamedValues& inputs) const { (void)impl_->executor_for(inputs).plan(inputs); }
 std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const {
-  return impl_->executor.profile(inputs, runs);
+  return impl_->executor_for(inputs).profile(inputs, runs);
 }
 std::string Session::describe_plan(const NamedValues& inputs) const {
-  return exec::describe(*impl_->executor.plan(inputs));
+  const exec::Executor& executor = impl_->executor_for(inputs);
+  const auto plan = executor.plan(inputs);
+  return exec::describe(*plan, executor.packed_weight_bytes());
 }
 
 }  // namespace pli

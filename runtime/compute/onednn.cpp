@@ -57,6 +57,22 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   }
 }
 
+SharedWeights pack(const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
+  struct Packed {
+    Tensor tensor;
+    memory weights;
+  };
+  auto packed = std::shared_ptr<Packed>(
+      new Packed{tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()))});
+  if (!(from == to)) {
+    memory source = std::exchange(packed->weights, memory(to, cpu_engine()));
+    dnnl::stream stream(cpu_engine());
+    dnnl::reorder(source, packed->weights).execute(stream, source, packed->weights);
+    stream.wait();
+  }
+  return {packed, &packed->weights};
+}
+
 class PrimitiveKernel final : public Kernel {
  public:
   PrimitiveKernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
@@ -76,7 +92,7 @@ class PrimitiveKernel final : public Kernel {
       state->stream = dnnl::stream(cpu_engine());
       for (const Argument& argument : arguments_) {
         const bool owned = argument.source == Argument::Source::kOwned;
-        state->memories.push_back(owned ? argument.memory : memory(argument.desc, cpu_engine(), nullptr));
+        state->memories.push_back(owned ? *argument.weights : memory(argument.desc, cpu_engine(), nullptr));
         state->arguments.push_back({argument.id, state->memories.back().get()});
       }
       if (scratch_bytes() > 0) {
@@ -121,6 +137,8 @@ class PrimitiveKernel final : public Kernel {
 }  // namespace
 
 std::shared_ptr<WeightCache> make_weight_cache() { return std::make_shared<WeightCache>(); }
+
+int64_t packed_bytes(const WeightCache& cache) { return cache.bytes(); }
 
 const dnnl::engine& cpu_engine() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -185,17 +203,36 @@ std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_d
   return std::make_unique<PrimitiveKernel>(std::move(primitive), descriptor, std::move(arguments));
 }
 
-memory packed(const Tensor& tensor, const memory::desc& from, const memory::desc& to, WeightCache* cache) {
-  const auto pack = [&] {
-    memory source(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()));
-    if (from == to) return source;
-    memory target(to, cpu_engine());
-    dnnl::stream stream(cpu_engine());
-    dnnl::reorder(source, target).execute(stream, source, target);
-    stream.wait();
-    return target;
-  };
-  return cache ? cache->get(tensor, from, to, pack) : pack();
+SharedWeights packed(const Tensor& tensor, const memory::desc& from, const memory::desc& to, WeightCache* cache) {
+  return cache ? cache->get(tensor, from, to) : pack(tensor, from, to);
+}
+
+SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
+  const std::scoped_lock lock(mutex_);
+  const std::byte* const address = tensor.bytes().data();
+  const auto [begin, end] = entries_.equal_range(address);
+  for (auto entry = begin; entry != end; ++entry) {
+    const auto& [key, known] = *entry;
+    if (!(known.from == from && known.to == to)) continue;
+    if (SharedWeights weights = known.weights.lock()) return weights;
+  }
+  if (entries_.size() >= most_entries_) forget_unused();
+  SharedWeights weights = pack(tensor, from, to);
+  entries_.emplace(address, Entry{from, to, weights});
+  return weights;
+}
+
+int64_t WeightCache::bytes() const {
+  const std::scoped_lock lock(mutex_);
+  int64_t total = 0;
+  for (const auto& [address, entry] : entries_)
+    if (!(entry.from == entry.to) && !entry.weights.expired()) total += static_cast<int64_t>(entry.to.get_size());
+  return total;
+}
+
+void WeightCache::forget_unused() {
+  std::erase_if(entries_, [](const auto& entry) { return entry.second.weights.expired(); });
+  most_entries_ = 2 * entries_.size() + 64;
 }
 
 }  // namespace pli::compute

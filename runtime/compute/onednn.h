@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 namespace pli::compute {
@@ -43,14 +44,17 @@ dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory
 /// Results times `scale`, before the post-ops.
 void set_scale(dnnl::primitive_attr& attributes, float scale);
 
+/// A weight in the layout that kernels want, with all that it needs kept alive.
+using SharedWeights = std::shared_ptr<const dnnl::memory>;
+
 /// An argument of a primitive: an operand of the call, or memory that the kernel owns.
 struct Argument {
   enum class Source { kInput, kOutput, kOwned };
   int id = 0;  // DNNL_ARG_...
   dnnl::memory::desc desc;
   Source source = Source::kInput;
-  size_t index = 0;     // of the input or output
-  dnnl::memory memory;  // kOwned
+  size_t index = 0;       // of the input or output
+  SharedWeights weights;  // kOwned
 };
 
 /// The arguments that post-ops with operands read. `result` as given to make_attributes.
@@ -63,29 +67,26 @@ std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_d
 /// Weights in the layouts that kernels want, shared by every kernel of a session. Thread-safe.
 class WeightCache {
  public:
-  template <class Pack>
-  dnnl::memory get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to, Pack&& pack) {
-    const std::scoped_lock lock(mutex_);
-    for (const Entry& entry : entries_)
-      if (entry.tensor.bytes().data() == tensor.bytes().data() && entry.from == from && entry.to == to)
-        return entry.memory;
-    entries_.push_back({tensor, from, to, pack()});
-    return entries_.back().memory;
-  }
+  /// `tensor`, described by `from`, in the layout `to`: packed now unless somebody has it.
+  SharedWeights get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+
+  int64_t bytes() const;
 
  private:
   struct Entry {
-    Tensor tensor;  // keeps the payload, so that its address names nothing else
     dnnl::memory::desc from, to;
-    dnnl::memory memory;
+    std::weak_ptr<const dnnl::memory> weights;  // while they are there, so is their tensor, and its address means it
   };
-  std::mutex mutex_;
-  std::vector<Entry> entries_;
+  void forget_unused();
+
+  mutable std::mutex mutex_;
+  std::unordered_multimap<const std::byte*, Entry> entries_;  // by the tensor's address
+  size_t most_entries_ = 0;                                   // before those without weights are looked for
 };
 
-/// `tensor`, described by `from`, in the layout `to`; owned, or from `cache` where there is one. The payload itself,
-/// without a copy, when the layouts are equal. `tensor` has to outlive the result.
-dnnl::memory packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
-                    WeightCache* cache);
+/// `tensor`, described by `from`, in the layout `to`; from `cache` where there is one. The payload itself, without a
+/// copy, when the layouts are equal.
+SharedWeights packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                     WeightCache* cache);
 
 }  // namespace pli::compute

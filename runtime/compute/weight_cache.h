@@ -1,13 +1,17 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 namespace pli::compute {
 
-/// Packed weights that the kernels of a session share, whatever plan they belong to. Its content is the adapter's
-/// matter.
+/// Packed weights that the kernels of a session share, whatever plan they belong to: each is there as long as a kernel
+/// uses it. Its content is the adapter's matter.
 class WeightCache;
 
 std::shared_ptr<WeightCache> make_weight_cache();
+
+/// What the weights take that are there now, beside the tensors that they were made from.
+int64_t packed_bytes(const WeightCache& cache);
 
 }  // namespace pli::compute

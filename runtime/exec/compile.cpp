@@ -18,18 +18,13 @@ using ops::Layouts;
 
 class Compiler {
  public:
-  /// `shared`: the values that are constant in every plan of the session.
-  Compiler(const ir::Graph& graph, const CompileOptions& options, std::vector<bool> shared)
-      : graph_(graph),
-        options_(options),
-        shared_(std::move(shared)),
-        places_(graph.value_limit()),
-        readers_(graph.value_limit(), 0) {
+  Compiler(const ir::Graph& graph, const CompileOptions& options)
+      : graph_(graph), options_(options), places_(graph.value_limit()), readers_(graph.value_limit(), 0) {
     for (size_t i = 0; i < graph_.outputs().size(); ++i) first_output_.emplace(graph_.outputs()[i].value, i);
   }
 
   Plan compile(std::span<const ir::NodeId> nodes) {
-    const std::vector<Group> groups = fuse(graph_, nodes, options_.fuse);
+    const std::vector<Group> groups = fuse(graph_, nodes, options_.fusion);
     count_readers(groups);
     for (size_t i = 0; i < graph_.inputs().size(); ++i) place_input(i);
     for (const Group& group : groups) {
@@ -161,11 +156,8 @@ class Compiler {
 
   ops::PrepareContext context_of(const Group& group) {
     const ir::Node& root = graph_.node(group.root);
-    // What follows from the shapes of this plan alone is not kept for others.
-    const bool weight_is_shared = root.input(1) && shared_[static_cast<size_t>(root.input(1).index)];
-    ops::PrepareContext context{
-        graph_, root, options_.limits, graph_.opset(""), {},
-        {},     {},   group.epilogues, options_.threads, weight_is_shared ? options_.weights.get() : nullptr};
+    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {},
+                                {},     {},   group.epilogues, options_.threads, options_.weights.get()};
     for (const ir::ValueId id : operands_of(group)) {
       if (!id) {
         context.inputs.emplace_back();
@@ -341,7 +333,6 @@ class Compiler {
 
   const ir::Graph& graph_;
   const CompileOptions& options_;
-  std::vector<bool> shared_;  // by value
   std::map<ir::ValueId, size_t> first_output_;
   Plan plan_;
   std::vector<Places> places_;                       // by value: the first is where it was made, others are copies
@@ -355,12 +346,8 @@ class Compiler {
 
 Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options) {
   const compute::ThreadScope threads(options.threads);
-  std::vector<bool> shared(graph.value_limit(), false);
-  for (const ir::NodeId id : graph.nodes())
-    for (const ir::ValueId input : graph.node(id).inputs)
-      if (input) shared[static_cast<size_t>(input.index)] = graph.constant_of(input) != nullptr;
   const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
-  return Compiler(graph, options, std::move(shared)).compile(nodes);
+  return Compiler(graph, options).compile(nodes);
 }
 
 }  // namespace pli::exec

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/compute/weight_cache.h"
+#include "runtime/exec/fuse.h"
 #include "runtime/exec/plan.h"
 #include "runtime/exec/specialize.h"
 
@@ -8,7 +9,7 @@ namespace pli::exec {
 
 struct CompileOptions {
   int threads = 1;
-  bool fuse = true;
+  Fusion fusion = Fusion::kAll;
   Limits limits;
   std::shared_ptr<compute::WeightCache> weights;
 };

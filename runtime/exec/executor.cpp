@@ -1,19 +1,20 @@
 #include "runtime/exec/executor.h"
 
+#include "runtime/compute/finite.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/exec/join_activations.h"
 #include "runtime/exec/specialize.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace pli::exec {
 
 namespace {
 
-/// The given tensor against the declared type; `symbols` carries what earlier inputs made of each symbol.
-void check_input(const std::string& name, const ir::Type& declared, const Tensor& given,
-                 std::map<std::string, int64_t>& symbols) {
+/// The given tensor against the declared type. A symbol stands for any number.
+void check_input(const std::string& name, const ir::Type& declared, const Tensor& given) {
   const auto refuse = [&] {
     fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}{}, expected {}", name, to_string(given.dtype()),
          to_string(given.shape()), ir::to_string(declared));
@@ -24,12 +25,48 @@ void check_input(const std::string& name, const ir::Type& declared, const Tensor
   for (size_t i = 0; i < declared.dims->size(); ++i) {
     const ir::Dim& dim = (*declared.dims)[i];
     if (dim.known() && dim.value() != given.shape()[i]) refuse();
-    if (!dim.symbolic()) continue;
-    const auto [known, first] = symbols.emplace(dim.symbol(), given.shape()[i]);
-    if (!first && known->second != given.shape()[i])
-      fail(ErrorCode::kInvalidArgument, "input \"{}\": dimension {} is {}, but \"{}\" was {} in an input before", name,
-           i, given.shape()[i], dim.symbol(), known->second);
   }
+}
+
+/// A symbol that the given sizes contradict.
+struct Contradiction {
+  std::string symbol;
+  std::string text;  // "N" is 2 in input "x" and 3 in input "y"
+};
+
+std::vector<Contradiction> find_contradictions(const ir::Graph& graph, std::span<const Tensor* const> inputs) {
+  struct Size {
+    int64_t size;
+    std::string input;
+  };
+  std::map<std::string, Size> symbols;
+  std::vector<Contradiction> found;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ir::ValueRecord& record = graph.value(graph.inputs()[i]);
+    if (!inputs[i] || !record.type.dims) continue;
+    for (size_t axis = 0; axis < record.type.dims->size(); ++axis) {
+      const ir::Dim& dim = (*record.type.dims)[axis];
+      if (!dim.symbolic()) continue;
+      const int64_t size = inputs[i]->shape()[axis];
+      const auto [known, first] = symbols.emplace(dim.symbol(), Size{size, record.name});
+      if (first || known->second.size == size) continue;
+      found.push_back({dim.symbol(), fmt::format("\"{}\" is {} in input \"{}\" and {} in input \"{}\"", dim.symbol(),
+                                                 known->second.size, known->second.input, size, record.name)});
+    }
+  }
+  return found;
+}
+
+/// Whether constants that nodes compute with hold NaN or infinity. A bound of Clip may be infinite: it only compares.
+bool has_special_constants(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
+  return std::ranges::any_of(nodes, [&](ir::NodeId id) {
+    const ir::Node& node = graph.node(id);
+    const size_t count = node.is("Clip") ? 1 : node.inputs.size();
+    return std::ranges::any_of(node.inputs | std::views::take(count), [&](ir::ValueId input) {
+      const Tensor* constant = graph.constant_of(input);
+      return constant && !compute::all_finite(*constant);
+    });
+  });
 }
 
 /// Nodes of the internal domain are made here only; in a file they mean something else.
@@ -49,18 +86,28 @@ std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
 }  // namespace
 
 Executor::Executor(ir::Graph graph, const SessionOptions& options)
-    : graph_(std::move(graph)), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
+    : graph_(std::move(graph)), log_(options.log), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
   if (options.threads < 0)
     fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
   compile_options_.threads =
       options.threads == 0 ? compute::available_threads().threads : compute::possible_threads(options.threads);
-  compile_options_.fuse = options.fuse;
   compile_options_.limits = options.limits;
   compile_options_.weights = compute::make_weight_cache();
+  graph_.erase_dead();  // what no output needs may be wrong
   infer_and_fold(graph_, options.limits);
   refuse_internal(graph_);
   if (options.fuse) join_activations(graph_);
-  check_supported(graph_, needed_nodes(graph_));
+  const std::vector<ir::NodeId> needed = needed_nodes(graph_);
+  check_supported(graph_, needed);
+  const auto drops_nan = [&](ir::NodeId id) { return drops_nan_when_fused(graph_, graph_.node(id)); };
+  if (!options.fuse)
+    compile_options_.fusion = Fusion::kNone;
+  else if (std::ranges::any_of(needed, drops_nan)) {
+    if (has_special_constants(graph_, needed))
+      compile_options_.fusion = Fusion::kSums;
+    else
+      watches_nan_ = true;
+  }
   value_inputs_ = find_value_inputs(graph_);
   for (size_t i = 0; i < graph_.inputs().size(); ++i) input_index_.emplace(graph_.name(graph_.inputs()[i]), i);
 }
@@ -86,19 +133,23 @@ std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
     if (!value.is_tensor()) fail(ErrorCode::kInvalidArgument, "input \"{}\" is not a tensor", name);
     slot = &value.tensor();
   }
-  std::map<std::string, int64_t> symbols;
   for (size_t i = 0; i < matched.size(); ++i) {
     const ir::ValueRecord& record = graph_.value(graph_.inputs()[i]);
     if (matched[i])
-      check_input(record.name, record.type, *matched[i], symbols);
+      check_input(record.name, record.type, *matched[i]);
     else if (!record.payload)
       fail(ErrorCode::kInvalidArgument, "input \"{}\" is missing; it is {}", record.name, ir::to_string(record.type));
   }
   return matched;
 }
 
-Executor::Key Executor::key_of(std::span<const Tensor* const> inputs) const {
-  Key key;
+Fusion Executor::fusion_for(std::span<const Tensor* const> inputs) const {
+  const auto special = [](const Tensor* tensor) { return tensor && !compute::all_finite(*tensor); };
+  return watches_nan_ && std::ranges::any_of(inputs, special) ? Fusion::kSums : compile_options_.fusion;
+}
+
+Executor::Key Executor::key_of(std::span<const Tensor* const> inputs, Fusion fusion) const {
+  Key key{static_cast<int64_t>(fusion)};
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) {
       key.push_back(-1);
@@ -131,14 +182,13 @@ std::shared_ptr<Executor::Entry> Executor::find(const Key& key) const {
   return cache_.front();
 }
 
-std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* const> inputs) const {
-  Key key = key_of(inputs);
+std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* const> inputs, Fusion fusion) const {
+  Key key = key_of(inputs, fusion);
   if (auto entry = find(key)) return entry;
   const std::scoped_lock compiling(compile_mutex_);
   if (auto entry = find(key)) return entry;
   auto entry = std::make_shared<Entry>();
-  const Binding binding{{inputs.begin(), inputs.end()}, &value_inputs_};
-  entry->plan = std::make_shared<const Plan>(compile(graph_, binding, compile_options_));
+  entry->plan = std::make_shared<const Plan>(compile_for(inputs, fusion));
   entry->key = std::move(key);
   const std::scoped_lock lock(cache_mutex_);
   cache_.push_front(entry);
@@ -146,7 +196,28 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* con
   return entry;
 }
 
-std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const { return entry_for(match(inputs))->plan; }
+/// Symbols that the sizes contradict stop nothing by themselves; where an operator can't take them, they are the
+/// reason.
+Plan Executor::compile_for(std::span<const Tensor* const> inputs, Fusion fusion) const {
+  const std::vector<Contradiction> contradictions = find_contradictions(graph_, inputs);
+  if (log_)
+    for (const Contradiction& contradiction : contradictions)
+      log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
+  CompileOptions options = compile_options_;
+  options.fusion = fusion;
+  try {
+    return compile(graph_, Binding{{inputs.begin(), inputs.end()}, &value_inputs_}, options);
+  } catch (const Error& e) {
+    if (contradictions.empty() || e.code() != ErrorCode::kInvalidModel) throw;
+    const auto& [symbol, text] = contradictions.front();
+    fail(ErrorCode::kInvalidArgument, "{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text,
+         symbol);
+  }
+}
+
+std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const {
+  return entry_for(match(inputs), compile_options_.fusion)->plan;
+}
 
 /// Lends `use` an execution that nobody else has at the moment. One that fails is not used again.
 template <class Use>
@@ -169,7 +240,7 @@ auto Executor::with_execution(Entry& entry, Use&& use) const {
 
 NamedValues Executor::run(const NamedValues& inputs) const {
   const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for(tensors);
+  const std::shared_ptr<Entry> entry = entry_for(tensors, fusion_for(tensors));
   const std::vector<const void*> data = addresses(tensors);
   std::vector<Tensor> results = with_execution(*entry, [&](Execution& execution) { return execution.run(data); });
   NamedValues outputs;
@@ -180,7 +251,7 @@ NamedValues Executor::run(const NamedValues& inputs) const {
 std::vector<StepTime> Executor::profile(const NamedValues& inputs, int runs) const {
   if (runs < 1) fail(ErrorCode::kInvalidArgument, "{} runs", runs);
   const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for(tensors);
+  const std::shared_ptr<Entry> entry = entry_for(tensors, fusion_for(tensors));
   const std::vector<const void*> data = addresses(tensors);
   const std::vector<Step>& steps = entry->plan->steps;
   std::vector<std::vector<double>> samples(static_cast<size_t>(runs), std::vector<double>(steps.size()));

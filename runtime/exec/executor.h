@@ -23,13 +23,16 @@ class Executor {
   /// Runs `runs` times; the median time of each step.
   std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
 
-  /// The plan for these inputs, compiled when it is not there yet.
+  /// The plan for inputs of these shapes, without NaN or infinity; compiled when it is not there yet. Of the values
+  /// only those count that decide shapes.
   std::shared_ptr<const Plan> plan(const NamedValues& inputs) const;
 
   const ir::Graph& graph() const { return graph_; }
   /// Whether the value of this input, not only its shape, is part of what a plan is compiled for.
   bool decides_shapes(ir::ValueId input) const { return value_inputs_.contains(input); }
   int threads() const { return compile_options_.threads; }
+  /// What packed weights take, of all plans that are kept.
+  int64_t packed_weight_bytes() const { return compute::packed_bytes(*compile_options_.weights); }
 
  private:
   using Key = std::vector<int64_t>;
@@ -44,16 +47,20 @@ class Executor {
 
   size_t index_of_input(const std::string& name) const;
   std::vector<const Tensor*> match(const NamedValues& inputs) const;
-  Key key_of(std::span<const Tensor* const> inputs) const;
+  Fusion fusion_for(std::span<const Tensor* const> inputs) const;
+  Key key_of(std::span<const Tensor* const> inputs, Fusion fusion) const;
   std::shared_ptr<Entry> find(const Key& key) const;
   template <class Use>
   auto with_execution(Entry& entry, Use&& use) const;
-  std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs) const;
+  std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs, Fusion fusion) const;
+  Plan compile_for(std::span<const Tensor* const> inputs, Fusion fusion) const;
 
   ir::Graph graph_;
   std::map<std::string, size_t> input_index_;  // into graph_.inputs()
   std::set<ir::ValueId> value_inputs_;
   CompileOptions compile_options_;
+  LogFunction log_;
+  bool watches_nan_ = false;  // something in the graph would make a number of NaN if it were fused
   size_t most_plans_;
   mutable std::mutex cache_mutex_;                   // guards the list
   mutable std::mutex compile_mutex_;                 // one compilation at a time; runs of other plans go on

@@ -59,11 +59,12 @@ bool carries(uint32_t carried, const ops::Activation& activation) {
 }
 
 /// Takes `reader`, which alone reads the group's result, into the group when the root's kernel can carry it.
-bool extend(const ir::Graph& graph, uint32_t carried, ir::NodeId reader, Group& group) {
+bool extend(const ir::Graph& graph, uint32_t carried, Fusion fusion, ir::NodeId reader, Group& group) {
   const ir::Node& node = graph.node(reader);
   const bool first = group.epilogues.empty();
   Epilogue epilogue;
-  if (const auto activation = ops::as_activation(graph, node); activation && carries(carried, *activation)) {
+  if (const auto activation = fusion == Fusion::kAll ? ops::as_activation(graph, node) : std::nullopt;
+      activation && carries(carried, *activation)) {
     epilogue = {Epilogue::Kind::kActivation, *activation, 0};
   } else if (const ir::ValueId other = residual(graph, node, group.result);
              other && (carried & ops::kTakesAdd) && first) {
@@ -84,7 +85,7 @@ bool extend(const ir::Graph& graph, uint32_t carried, ir::NodeId reader, Group& 
 
 }  // namespace
 
-std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, bool enabled) {
+std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, Fusion fusion) {
   constexpr size_t kMostEpilogues = 4;
   // In a group already, as an Add of two fusible results is in the first one's.
   std::vector<bool> taken(graph.node_limit(), false);
@@ -95,9 +96,10 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
     const ir::Node& node = graph.node(id);
     Group group{id, {id}, {}, {}, node.output(0)};
     const ops::Operator* op = ops::find_operator(graph, node);
-    while (enabled && op && op->epilogues && group.result && group.epilogues.size() < kMostEpilogues) {
+    while (fusion != Fusion::kNone && op && op->epilogues && group.result && group.epilogues.size() < kMostEpilogues) {
       const ir::NodeId reader = readers[static_cast<size_t>(group.result.index)];
-      if (!reader || taken[static_cast<size_t>(reader.index)] || !extend(graph, op->epilogues, reader, group)) break;
+      if (!reader || taken[static_cast<size_t>(reader.index)] || !extend(graph, op->epilogues, fusion, reader, group))
+        break;
       taken[static_cast<size_t>(reader.index)] = true;
     }
     ending_at[static_cast<size_t>(group.nodes.back().index)].push_back(std::move(group));
@@ -106,6 +108,13 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
   for (const ir::NodeId id : nodes)
     for (Group& group : ending_at[static_cast<size_t>(id.index)]) groups.push_back(std::move(group));
   return groups;
+}
+
+bool drops_nan_when_fused(const ir::Graph& graph, const ir::Node& node) {
+  using Kind = ops::Activation::Kind;
+  const auto activation = ops::as_activation(graph, node);
+  return activation &&
+         (activation->kind == Kind::kRelu || activation->kind == Kind::kClip || activation->kind == Kind::kHardSigmoid);
 }
 
 std::string describe(const ir::Graph& graph, const Group& group) {

@@ -17,9 +17,18 @@ struct Group {
   ir::ValueId result;  // takes the place of the root's first output
 };
 
+/// What may be taken into the operator before it.
+enum class Fusion {
+  kNone,  // nothing: every node is a group of its own
+  kSums,  // biases and residual sums, which keep NaN and infinity
+  kAll,   // activations as well; oneDNN's make a number of NaN
+};
+
 /// Groups for all of `nodes`, each where its last node stands, so that everything that it reads is there.
-/// With `enabled` off every node is a group of its own.
-std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, bool enabled);
+std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> nodes, Fusion fusion);
+
+/// A fused Relu, Clip or HardSigmoid, which `node` would be, makes a number of NaN.
+bool drops_nan_when_fused(const ir::Graph& graph, const ir::Node& node);
 
 /// "Conv + Add + Relu".
 std::string describe(const ir::Graph& graph, const Group& group);

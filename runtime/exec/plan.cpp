@@ -27,9 +27,9 @@ std::string operand_text(const Operand& operand) {
 
 }  // namespace
 
-std::string describe(const Plan& plan) {
-  std::string text = fmt::format("{} steps, arena {} bytes, scratch {} bytes\n", plan.steps.size(), plan.arena_bytes,
-                                 plan.scratch_bytes);
+std::string describe(const Plan& plan, int64_t packed_weight_bytes) {
+  std::string text = fmt::format("{} steps, arena {} bytes, scratch {} bytes, packed weights {} bytes\n",
+                                 plan.steps.size(), plan.arena_bytes, plan.scratch_bytes, packed_weight_bytes);
   const auto varies = [&](const Operand& operand) {
     return operand.buffer >= 0 && plan.buffers[static_cast<size_t>(operand.buffer)].kind != Buffer::Kind::kConstant;
   };

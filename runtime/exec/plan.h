@@ -47,8 +47,9 @@ struct Plan {
   int64_t scratch_bytes = 0;
 };
 
-/// A plan as text, one line a step: group, implementation, shapes and layouts.
-std::string describe(const Plan& plan);
+/// A plan as text, one line a step: group, implementation, shapes and layouts. `packed_weight_bytes`: what the
+/// session's packed weights take.
+std::string describe(const Plan& plan, int64_t packed_weight_bytes);
 
 /// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session
 /// keeps a pool.

@@ -28,6 +28,8 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
 /// since the plan holds them for good.
 void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::FoldingBudget& budget) {
   const ir::Node& node = graph.node(id);
+  const auto known = [&](ir::ValueId output) { return !output || graph.constant_of(output); };
+  if (std::ranges::all_of(node.outputs, known)) return;
   const ops::Operator* op = ops::find_operator(graph, node);
   if (!op) return;
   const auto types = ops::infer(*op, graph, node, limits);

@@ -1,11 +1,19 @@
 #include "runtime/onnx/type_proto.h"
 
+#include <algorithm>
+
 namespace pli {
 
 namespace {
 
+/// What exporters write for each dimension that they don't know: no name that two of them share.
+bool is_placeholder(const std::string& name) {
+  constexpr std::string_view kPlaceholders[] = {"", "?", "-1", "None", "unknown"};
+  return std::ranges::find(kPlaceholders, name) != std::end(kPlaceholders);
+}
+
 ir::Dim dim_of(const onnx::TensorShapeProto::Dimension& proto) {
-  if (proto.has_dim_param() && !proto.dim_param().empty()) return ir::Dim(proto.dim_param());
+  if (proto.has_dim_param()) return is_placeholder(proto.dim_param()) ? ir::Dim() : ir::Dim(proto.dim_param());
   if (!proto.has_dim_value() || proto.dim_value() == -1) return ir::Dim();
   if (proto.dim_value() < 0) fail(ErrorCode::kInvalidModel, "the declared dimension {} is negative", proto.dim_value());
   return ir::Dim(proto.dim_value());

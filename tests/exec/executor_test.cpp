@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <thread>
 
 namespace pli::exec {
@@ -66,7 +67,7 @@ TEST(Executor, FusedAndUnfusedAgree) {
 TEST(Executor, FusesResidualsAndActivationsIntoConvolutions) {
   Network net = residual_network();
   const Executor executor(net.graph, options(true));
-  const std::string plan = describe(*executor.plan({{"x", net.tensor({1, 3, 16, 12})}}));
+  const std::string plan = describe(*executor.plan({{"x", net.tensor({1, 3, 16, 12})}}), 0);
   EXPECT_NE(plan.find("Conv + Add + Relu"), std::string::npos) << plan;
   EXPECT_NE(plan.find("Conv + HardSwish"), std::string::npos) << plan;
   EXPECT_EQ(plan.find("ref"), std::string::npos) << plan;
@@ -87,7 +88,7 @@ TEST(Executor, JoinsTheNodesOfAnActivation) {
   net.output("y", net.conv(gelu, 8, 4, 1));
   const NamedValues inputs{{"x", net.tensor({2, 8, 5, 6})}};
   const Executor fused(net.graph, options(true));
-  const std::string plan = describe(*fused.plan(inputs));
+  const std::string plan = describe(*fused.plan(inputs), 0);
   for (const char* group : {"Conv + Swish", "Conv + HardSwish", "Conv + Gelu"})
     EXPECT_NE(plan.find(group), std::string::npos) << group << "\n" << plan;
   expect_equal(fused.run(inputs), Executor(net.graph, options(false)).run(inputs));
@@ -222,6 +223,156 @@ TEST(Executor, KeepsABoundedNumberOfPlans) {
   EXPECT_NE(plan(1), first);
 }
 
+/// A convolution whose weights are Constant nodes, as some exporters write all of them, for images of any width.
+Network network_of_constant_nodes() {
+  Network net;
+  const auto constant = [&](Shape shape) {
+    return net.node("Constant", {}, {{"value", net.tensor(std::move(shape)), {}}});
+  };
+  const auto x = net.input("x", {1, 16, 8, ir::Dim("width")});
+  const std::vector<ir::Attribute> padded{{"pads", std::vector<int64_t>{1, 1, 1, 1}, {}}};
+  auto y = net.node("Conv", {x, constant({24, 16, 3, 3}), constant({24})}, padded);
+  y = net.node("Conv", {net.node("Relu", {y}), constant({32, 24, 3, 3}), constant({32})}, padded);
+  y = net.node("Transpose", {y}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}, {}}});
+  net.output("y", net.node("MatMul", {y, constant({32, 48})}));
+  return net;
+}
+
+TEST(Executor, NewShapesNeedNoFurtherWeights) {
+  Network net = network_of_constant_nodes();
+  SessionOptions few = options(true);
+  few.plan_cache = 3;
+  const Executor executor(net.graph, few);
+  EXPECT_EQ(executor.packed_weight_bytes(), 0) << "nothing is packed before the first plan";
+  executor.run({{"x", net.tensor({1, 16, 8, 20})}});
+  const int64_t one_shape = executor.packed_weight_bytes();
+  EXPECT_GE(one_shape, 4 * (24 * 16 * 9 + 32 * 24 * 9)) << "both convolutions' weights are packed";
+  int64_t most = one_shape;
+  for (int64_t width = 1; width <= 60; ++width) {
+    executor.run({{"x", net.tensor({1, 16, 8, width})}});
+    most = std::max(most, executor.packed_weight_bytes());
+  }
+  // Layouts of weights differ between narrow and wide images; few plans know few of them.
+  EXPECT_LE(most, 3 * one_shape);
+}
+
+TEST(Executor, WeightsGoWithTheLastPlanThatUsesThem) {
+  Network net = network_of_constant_nodes();
+  auto executor = std::make_unique<Executor>(net.graph, options(true));
+  const auto plan = executor->plan({{"x", net.tensor({1, 16, 8, 20})}});
+  const NamedValues inputs{{"x", net.tensor({1, 16, 8, 20})}};
+  const NamedValues expected = executor->run(inputs);
+  executor.reset();
+  Execution execution(plan);  // the weights are the plan's own
+  const void* const address = inputs.at("x").tensor().bytes().data();
+  EXPECT_TRUE(identical(execution.run(std::span(&address, 1)).front(), expected.at("y").tensor()));
+}
+
+TEST(Executor, SizesMayContradictASymbol) {
+  Network net;
+  const auto a = net.input("a", {ir::Dim("N"), 2});
+  const auto b = net.input("b", {ir::Dim("N"), 2});
+  net.output("rows", net.node("Concat", {a, b}, {{"axis", int64_t{0}, {}}}));
+  SessionOptions logging = options(true);
+  std::vector<std::string> log;
+  logging.log = [&](LogLevel level, const std::string& message) {
+    EXPECT_EQ(level, LogLevel::kWarning);
+    log.push_back(message);
+  };
+  const Executor executor(net.graph, logging);
+  executor.run({{"a", net.tensor({3, 2})}, {"b", net.tensor({3, 2})}});
+  EXPECT_TRUE(log.empty());
+  const NamedValues inputs{{"a", net.tensor({3, 2})}, {"b", net.tensor({4, 2})}};
+  EXPECT_EQ(executor.run(inputs).at("rows").shape()[0], 7);
+  executor.run(inputs);
+  EXPECT_EQ(log,
+            std::vector<std::string>{R"("N" is 3 in input "a" and 4 in input "b"; the plan is made for these sizes)"});
+}
+
+TEST(Executor, AnOperatorThatCanNotTakeTheSizesNamesTheSymbol) {
+  Network net;
+  const auto a = net.input("a", {ir::Dim("N"), 2});
+  const auto b = net.input("b", {ir::Dim("N"), 2});
+  net.output("sum", net.node("Add", {a, b}));
+  const Executor executor(net.graph, options(true));
+  EXPECT_EQ(executor.run({{"a", net.tensor({3, 2})}, {"b", net.tensor({1, 2})}}).at("sum").shape()[0], 3);
+  std::string text;
+  EXPECT_EQ(code_of(
+                [&] {
+                  executor.run({{"a", net.tensor({3, 2})}, {"b", net.tensor({4, 2})}});
+                },
+                &text),
+            ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find(R"("N" is 3 in input "a" and 4 in input "b")"), std::string::npos) << text;
+  EXPECT_NE(text.find("--dim N="), std::string::npos) << text;
+}
+
+/// How many elements are NaN.
+size_t nan_count(const Value& value) {
+  return static_cast<size_t>(
+      std::ranges::count_if(value.tensor().data<float>(), [](float v) { return std::isnan(v); }));
+}
+
+TEST(Executor, NanInAnInputMeetsNoFusedActivation) {
+  for (const std::string activation : {"Relu", "HardSigmoid", "Clip"}) {
+    Network net;
+    const auto x = net.input("x", {1, 3, 9, 7});
+    std::vector<ValueId> operands{net.conv(x, 3, 8, 3)};
+    if (activation == "Clip") operands.insert(operands.end(), {net.scalar(0), net.scalar(6)});
+    net.output("y", net.node("Add", {net.conv(net.node(activation, operands), 8, 8, 1), net.conv(x, 3, 8, 1)}));
+    const Executor fused(net.graph, options(true));
+    const Executor plain(net.graph, options(false));
+    Tensor image = net.tensor({1, 3, 9, 7});
+    expect_equal(fused.run({{"x", image}}), plain.run({{"x", image}}));
+    for (const float special : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      Tensor spoilt = deep_copy(image);
+      spoilt.mutable_data<float>()[30] = special;
+      const NamedValues expected = plain.run({{"x", spoilt}});
+      const NamedValues actual = fused.run({{"x", spoilt}});
+      EXPECT_TRUE(!std::isnan(special) || nan_count(expected.at("y")) > 0);
+      EXPECT_EQ(nan_count(actual.at("y")), nan_count(expected.at("y"))) << activation;
+    }
+    EXPECT_LT(fused.plan({{"x", image}})->steps.size(), plain.plan({{"x", image}})->steps.size());
+  }
+}
+
+TEST(Executor, ThePlanForNanSharesWeights) {
+  Network net;
+  const auto x = net.input("x", {1, 32, 16, 16});
+  net.output("y", net.node("Relu", {net.conv(x, 32, 64, 3)}));
+  const Executor executor(net.graph, options(true));
+  Tensor image = net.tensor({1, 32, 16, 16});
+  executor.run({{"x", image}});
+  const int64_t bytes = executor.packed_weight_bytes();
+  EXPECT_GT(bytes, 0);
+  image.mutable_data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_GT(nan_count(executor.run({{"x", image}}).at("y")), 0u);
+  EXPECT_EQ(executor.packed_weight_bytes(), bytes);
+}
+
+TEST(Executor, NanInAConstantMeetsNoFusedActivation) {
+  Network net;
+  const auto x = net.input("x", {1, 3, 5, 4});
+  Tensor bias = net.tensor({8});
+  bias.mutable_data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+  const auto conv = net.node("Conv", {x, net.weight({8, 3, 1, 1}), net.graph.add_constant(bias, "bias")});
+  net.output("y", net.node("Relu", {conv}));
+  const Executor executor(net.graph, options(true));
+  EXPECT_EQ(nan_count(executor.run({{"x", net.tensor({1, 3, 5, 4})}}).at("y")), 20u);
+}
+
+TEST(Executor, AnInfiniteBoundOfClipIsNoReasonNotToFuse) {
+  Network net;
+  const auto x = net.input("x", {1, 3, 5, 4});
+  const auto bounds = {net.scalar(0), net.scalar(std::numeric_limits<float>::infinity())};
+  std::vector<ValueId> operands{net.conv(x, 3, 8, 1)};
+  operands.insert(operands.end(), bounds);
+  net.output("y", net.node("Clip", operands));
+  const Executor executor(net.graph, options(true));
+  const std::string plan = describe(*executor.plan({{"x", net.tensor({1, 3, 5, 4})}}), 0);
+  EXPECT_NE(plan.find("Conv + Clip"), std::string::npos) << plan;
+}
+
 TEST(Executor, AnInputThatDecidesAShapeIsPartOfThePlan) {
   Network net;
   const auto x = net.input("x", {2, 6});
@@ -333,7 +484,7 @@ TEST(Executor, AShapeThatIsKnownIsNoReader) {
   net.output("y", net.node("Add", {lateral, up}));
   const Executor executor(net.graph, options(true));
   const NamedValues inputs{{"x", net.tensor({1, 4, 6, 10})}};
-  const std::string plan = describe(*executor.plan(inputs));
+  const std::string plan = describe(*executor.plan(inputs), 0);
   EXPECT_NE(plan.find("Conv + Add"), std::string::npos) << plan;
   expect_equal(executor.run(inputs), test::run_each_node(net.graph, inputs));
 }
@@ -418,7 +569,7 @@ TEST(Executor, ChannelsLastFromTheFirstConvolutionToTheLast) {
   const Executor executor(net.graph, options(true));
   const auto plan = executor.plan({{"x", net.tensor({1, 3, 16, 12})}});
   const auto reorders = std::ranges::count_if(plan->steps, [](const Step& step) { return step.group == "Reorder"; });
-  EXPECT_LE(reorders, 2) << describe(*plan);  // the network's input; the classifier's features into the output
+  EXPECT_LE(reorders, 2) << describe(*plan, 0);  // the network's input; the classifier's features into the output
 }
 
 }  // namespace

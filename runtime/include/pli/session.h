@@ -8,11 +8,17 @@
 #include <pli/value.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace pli {
+
+enum class LogLevel { kInfo, kWarning };
+
+/// Takes one message: a line, without its end.
+using LogFunction = std::function<void(LogLevel level, const std::string& message)>;
 
 struct SessionOptions {
   /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right
@@ -20,13 +26,22 @@ struct SessionOptions {
   int threads = 0;
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
-  /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node (for
-  /// comparison). A fused Relu, Clip or HardSigmoid makes NaN a number; on their own they keep it.
+  /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node. A fused Relu,
+  /// Clip or HardSigmoid makes NaN a number, so that with NaN or infinity in its inputs, or in the model's constants, a
+  /// run takes a plan in which activations stand on their own. What only arises inside, as by an overflow, still meets
+  /// fused ones; off, nothing does.
   bool fuse = true;
+  /// Fold inputs that have a default (initializers that are inputs as well, of IR version 4 and later) as if they were
+  /// constant. A run that gives one meets a second form of the model in which they are not, made at the first such
+  /// call. Off: there is only that form.
+  bool fold_defaults = true;
   /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first.
   int plan_cache = 8;
   /// Compile at construction when every input shape is static, so that the first run is as fast as the others.
   bool compile_early = true;
+  /// Takes what is worth knowing but stops nothing; none: it is dropped. Called by the thread that loads or runs, and
+  /// by several at once where they do. What it throws passes to that thread's caller.
+  LogFunction log;
   Limits limits;
 };
 

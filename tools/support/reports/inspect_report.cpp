@@ -43,6 +43,7 @@ Json inspection_json(const Inspection& inspection) {
   if (inspection.memory)
     memory = {{"arena_bytes", inspection.memory->arena_bytes},
               {"scratch_bytes", inspection.memory->scratch_bytes},
+              {"packed_weight_bytes", inspection.memory->packed_weight_bytes},
               {"steps", inspection.memory->steps}};
   return {{"path", inspection.facts.path},
           {"bytes", inspection.facts.bytes},

@@ -73,7 +73,9 @@ void measure_nodes(const ir::Graph& graph, Inspection& inspection) {
 
 MemoryNeed memory_of(const exec::Executor& executor, const NamedValues& inputs) {
   const auto plan = executor.plan(inputs);
-  return {plan->arena_bytes, plan->scratch_bytes, static_cast<int64_t>(plan->steps.size()), exec::describe(*plan)};
+  const int64_t packed = executor.packed_weight_bytes();
+  return {plan->arena_bytes, plan->scratch_bytes, packed, static_cast<int64_t>(plan->steps.size()),
+          exec::describe(*plan, packed)};
 }
 
 /// The error when it says something about the model, not about Pli.

@@ -32,10 +32,11 @@ struct InspectedNode {
 
 /// The memory that running a model takes beside the model itself.
 struct MemoryNeed {
-  int64_t arena_bytes = 0;    // results between operators
-  int64_t scratch_bytes = 0;  // what kernels work in
-  int64_t steps = 0;          // kernel calls of one run
-  std::string plan;           // as text
+  int64_t arena_bytes = 0;          // results between operators
+  int64_t scratch_bytes = 0;        // what kernels work in
+  int64_t packed_weight_bytes = 0;  // weights once more, in the layouts that kernels want
+  int64_t steps = 0;                // kernel calls of one run
+  std::string plan;                 // as text
 };
 
 /// What is in a model.

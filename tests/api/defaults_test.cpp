@@ -1,0 +1,95 @@
+// Inputs that have a default: folded until a run gives one.
+
+#include "tests/exec/expect.h"
+#include "tests/exec/network.h"
+
+#include <pli/pli.h>
+
+#include <thread>
+
+namespace pli {
+namespace {
+
+using test::Network;
+
+/// Conv, BatchNormalization and Relu whose weights and statistics all are inputs with a default.
+struct Overridable {
+  Network net;
+  Tensor weight = net.tensor({6, 3, 3, 3});
+  Tensor image = net.tensor({1, 3, 9, 7});
+
+  ir::ValueId with_default(const std::string& name, Tensor tensor) {
+    const ir::ValueId id = net.graph.add_input(name, ir::Type::of(tensor));
+    net.graph.set_default(id, std::move(tensor), {}, false);
+    return id;
+  }
+
+  /// The model with `value` as the default of "w".
+  Model model(const Tensor& value) {
+    net = Network(14, 7);  // the same other weights each time
+    const auto x = net.input("x", {1, 3, 9, 7});
+    const auto conv = net.node("Conv", {x, with_default("w", value), with_default("b", net.tensor({6}))});
+    std::vector<ir::ValueId> inputs{conv};
+    for (const char* name : {"scale", "bias", "mean"}) inputs.push_back(with_default(name, net.tensor({6})));
+    Tensor variance = net.tensor({6});
+    for (float& v : variance.mutable_data<float>()) v = v * v + 0.5f;
+    inputs.push_back(with_default("variance", variance));
+    net.output("y", net.node("Relu", {net.node("BatchNormalization", inputs)}));
+    ir::Model made;
+    made.ir_version = 6;
+    made.opsets = net.graph.opsets();
+    made.graph = net.graph;
+    return Model(std::make_shared<const ir::Model>(std::move(made)));
+  }
+};
+
+TEST(Defaults, AreFolded) {
+  Overridable made;
+  const Session session(made.model(made.weight), {.threads = 1});
+  ASSERT_EQ(session.report().batch_norms.size(), 1u);
+  EXPECT_TRUE(session.report().batch_norms[0].folded);
+  EXPECT_EQ(session.inputs().size(), 7u) << "they are inputs all the same";
+  const std::string plan = session.describe_plan({{"x", made.image}});
+  EXPECT_NE(plan.find("Conv + Relu"), std::string::npos) << plan;
+  EXPECT_EQ(plan.find("BatchNormalization"), std::string::npos) << plan;
+}
+
+TEST(Defaults, AreAsGoodAsGiven) {
+  for (const bool optimize : {true, false}) {
+    Overridable made;
+    const Tensor other = made.net.tensor({6, 3, 3, 3});
+    const SessionOptions options{.threads = 1, .optimize = optimize};
+    const NamedValues expected = Session(made.model(other), options).run({{"x", made.image}});
+    const Session session(made.model(made.weight), options);
+    const NamedValues before = session.run({{"x", made.image}});
+    test::expect_equal(session.run({{"x", made.image}, {"w", other}}), expected);
+    test::expect_equal(session.run({{"w", made.weight}, {"x", made.image}}), before);
+    test::expect_equal(session.run({{"x", made.image}}), before);
+    EXPECT_THROW((void)session.run({{"x", made.image}, {"w", made.net.tensor({6, 3, 3, 2})}}), Error);
+  }
+}
+
+TEST(Defaults, MayBeGivenByManyThreadsAtOnce) {
+  Overridable made;
+  const Tensor other = made.net.tensor({6, 3, 3, 3});
+  const SessionOptions options{.threads = 1};
+  const NamedValues expected = Session(made.model(other), options).run({{"x", made.image}});
+  const Session session(made.model(made.weight), options);
+  std::vector<NamedValues> results(4);
+  std::vector<std::thread> threads;
+  for (NamedValues& result : results)
+    threads.emplace_back([&] { result = session.run({{"x", made.image}, {"w", other}}); });
+  for (std::thread& thread : threads) thread.join();
+  for (const NamedValues& result : results) test::expect_equal(result, expected);
+}
+
+TEST(Defaults, AreLeftAloneWhenTheOptionsSaySo) {
+  Overridable made;
+  const Session session(made.model(made.weight), {.threads = 1, .fold_defaults = false});
+  EXPECT_FALSE(session.report().batch_norms.at(0).folded);
+  const Session folded(made.model(made.weight), {.threads = 1});
+  test::expect_equal(session.run({{"x", made.image}}), folded.run({{"x", made.image}}));
+}
+
+}  // namespace
+}  // namespace pli
