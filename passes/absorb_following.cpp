@@ -101,10 +101,42 @@ struct NewConstants {
   int64_t cleared = 0;
 };
 
+/// The node that widens a weight from the type that it is stored in; none when it is stored as it is.
+ir::NodeId widening_cast(const ir::Graph& graph, ir::ValueId weight) {
+  const ir::NodeId producer = graph.producer(weight);
+  return producer && graph.node(producer).is("Cast") ? producer : ir::NodeId{};
+}
+
 /// The old weight stays beside the new one: somebody else uses it, or it is the result of an Identity, which shares it.
 bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
   const ir::NodeId producer = graph.producer(weight);
+  if (const ir::NodeId cast = widening_cast(graph, weight))
+    return !graph.has_single_use(weight) || !graph.has_single_use(graph.node(cast).inputs[0]);
   return !graph.has_single_use(weight) || (producer && !graph.node(producer).is("Constant"));
+}
+
+/// The weight in a narrower type; nothing where that would lose more than storing it in that type lost before: in some
+/// channel the errors' root mean square is above the type's unit roundoff, as where numbers become subnormal.
+std::optional<Tensor> narrowed(const Tensor& weight, const ChannelMap& map, DataType dtype) {
+  const double roundoff = dtype == DataType::kBfloat16 ? 0x1p-9 : dtype == DataType::kFloat16 ? 0x1p-11 : 0x1p-24;
+  const std::vector<double> exact = to_doubles(weight);
+  Tensor narrow = from_doubles(dtype, Shape(weight.shape().begin(), weight.shape().end()), exact);
+  const std::vector<double> rounded = to_doubles(narrow);
+  std::vector<double> squares(static_cast<size_t>(map.channels()), 0.0);
+  std::vector<double> errors = squares;
+  size_t at = 0;
+  for (int64_t g = 0; g < map.groups; ++g)
+    for (int64_t r = 0; r < map.rows; ++r)
+      for (int64_t c = 0; c < map.columns; ++c) {
+        const auto channel = static_cast<size_t>(g * map.columns + c);
+        for (int64_t i = 0; i < map.inner; ++i, ++at) {
+          squares[channel] += exact[at] * exact[at];
+          errors[channel] += (rounded[at] - exact[at]) * (rounded[at] - exact[at]);
+        }
+      }
+  for (size_t channel = 0; channel < squares.size(); ++channel)
+    if (!(errors[channel] <= roundoff * roundoff * squares[channel])) return std::nullopt;
+  return narrow;
 }
 
 std::optional<NewConstants> fold_numbers(const Context& context, const AffineNode& node, const LinearNode& linear,
@@ -141,6 +173,30 @@ std::optional<NewConstants> fold_numbers(const Context& context, const AffineNod
     return why.because(code::kNonFinite, "the folded bias of {} would hold numbers that are not finite", name);
   made.bias = std::move(folded.tensor);
   made.cleared += folded.cleared;
+  return made;
+}
+
+/// A new weight in the place of the old one, stored in the type in which that was stored where the rounding allows it.
+ir::ValueId replace_weight(Context& context, const LinearNode& linear, Tensor weight) {
+  ir::Graph& graph = context.graph;
+  const ir::NodeId cast = widening_cast(graph, linear.weight);
+  if (!cast) return context.names.replace(linear.weight, std::move(weight));
+  const ir::ValueId stored = graph.node(cast).inputs[0];
+  const DataType narrow = graph.type(stored).dtype;
+  auto rounded = context.options.widen_weights ? std::nullopt : narrowed(weight, linear.map, narrow);
+  if (!rounded) {
+    context.widened_bytes += static_cast<int64_t>(weight.bytes().size() - graph.constant_of(stored)->bytes().size());
+    return context.names.replace(linear.weight, std::move(weight));
+  }
+  ++context.rounded_weights[narrow];
+  Tensor widened =
+      from_doubles(weight.dtype(), Shape(weight.shape().begin(), weight.shape().end()), to_doubles(*rounded));
+  ir::NodeSpec spec = ir::spec_like(graph.node(cast));
+  spec.inputs = {context.names.replace(stored, std::move(*rounded))};
+  spec.outputs = {{graph.unique_name(graph.name(linear.weight)), graph.type(linear.weight), {}}};
+  const ir::ValueId made = graph.node(graph.add_node(std::move(spec), cast)).outputs[0];
+  graph.set_constant(made, std::move(widened));
+  context.names.take_over(made, linear.weight);
   return made;
 }
 
@@ -213,7 +269,7 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
   context.budget.bytes -= made->growth;
   ir::ValueId weight = linear.weight;
   ir::ValueId bias;
-  if (made->weight) weight = context.names.replace(linear.weight, std::move(*made->weight));
+  if (made->weight) weight = replace_weight(context, linear, std::move(*made->weight));
   if (made->bias)
     bias = linear.bias ? context.names.replace(linear.bias, std::move(*made->bias))
                        : context.names.add(bias_name(context.names.of(linear.weight)), std::move(*made->bias),
@@ -223,11 +279,11 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
 }
 
 bool fold_affine(Context& context, ir::NodeId id,
-                 std::optional<AffineNode> (*read)(const ir::Graph& graph, ir::NodeId id, Refusal& why)) {
+                 std::optional<AffineNode> (*read)(const Context& context, ir::NodeId id, Refusal& why)) {
   context.log.consider(id);
   Refusal why;
-  const auto affine = read(context.graph, id, why);
-  const auto match = affine ? match_linear(context.graph, *affine, why) : std::nullopt;
+  const auto affine = is_sound(context, id, why) ? read(context, id, why) : std::nullopt;
+  const auto match = affine ? match_linear(context, *affine, why) : std::nullopt;
   if (match && context.log.kept_by_user(id))
     why.because(code::kDisabled, "the options say that it has to stay");
   else if (const auto into = match ? absorb_following(context, *affine, *match, why) : std::nullopt) {

@@ -16,6 +16,6 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
 /// Reads node `id` as an affine one and folds it where that can be done; logs what became of it. Returns whether it was
 /// folded.
 bool fold_affine(Context& context, ir::NodeId id,
-                 std::optional<AffineNode> (*read)(const ir::Graph& graph, ir::NodeId id, Refusal& why));
+                 std::optional<AffineNode> (*read)(const Context& context, ir::NodeId id, Refusal& why));
 
 }  // namespace pli::passes

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ranges>
 
 namespace pli::passes {
 
@@ -23,10 +24,15 @@ bool is_arithmetic(const ir::Node& node) {
   return node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
 }
 
+bool is_overridable(const ir::Graph& graph, ir::ValueId id) {
+  const ir::ValueRecord& record = graph.value(id);
+  return record.kind == ir::ValueKind::kInput && record.payload && !record.constant;
+}
+
 std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
   const ir::ValueRecord& record = graph.value(id);
-  if (record.kind == ir::ValueKind::kInput)
-    return record.payload ? "is an input of the model whose default may be overridden" : "is an input of the model";
+  if (is_overridable(graph, id)) return "is an input of the model whose default may be overridden";
+  if (record.kind == ir::ValueKind::kInput) return "is an input of the model";
   if (record.kind == ir::ValueKind::kCapture) return "belongs to an enclosing graph";
   if (record.kind == ir::ValueKind::kInitializer) return "is stored in a form that can't be read";
   return "is computed by " + ir::describe(graph, graph.node(record.producer));
@@ -54,22 +60,27 @@ std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir
   return operand;
 }
 
-std::optional<AffineNode> read_batch_norm(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id, Refusal& why) {
+  const ir::Graph& graph = context.graph;
   const ir::Node& node = graph.node(id);
   const ops::BatchNormView view = ops::BatchNormView::of(graph, node);
+  for (const ir::ValueId statistic : node.outputs | std::views::drop(1))
+    if (statistic && (!graph.uses(statistic).empty() || graph.is_output(statistic) || graph.is_pinned(statistic)))
+      return why.because(code::kTrainingMode, "its output \"{}\" gives statistics away", graph.name(statistic));
   if (view.training)
     return why.because(code::kTrainingMode, "it is in training mode: it normalizes by the statistics of its own input");
-  for (size_t i = 1; i < node.outputs.size(); ++i)
-    if (node.outputs[i])
-      return why.because(code::kTrainingMode, "its output \"{}\" gives statistics away", graph.name(node.outputs[i]));
+  if (view.lists_unread_statistics && context.options.strict)
+    return why.because(code::kTrainingMode, "it lists statistics among its outputs, which before opset 14 is training");
 
   const std::array<std::pair<const char*, ir::ValueId>, 4> statistics{
       {{"scale", view.scale}, {"bias", view.bias}, {"mean", view.mean}, {"variance", view.variance}}};
   for (const auto& [what, value] : statistics) {
     const Tensor* tensor = graph.constant_of(value);
-    if (!tensor)
+    if (!tensor) {
+      why.freezing_helps = is_overridable(graph, value);
       return why.because(code::kNotConstant, "its {} \"{}\" {}", what, graph.name(value),
                          why_not_constant(graph, value));
+    }
     if (!is_float(tensor->dtype()))
       return why.because(code::kDataType, "its {} is {}", what, to_string(tensor->dtype()));
   }
@@ -93,7 +104,8 @@ std::optional<AffineNode> read_batch_norm(const ir::Graph& graph, ir::NodeId id,
   return result;
 }
 
-std::optional<AffineNode> read_arithmetic(const ir::Graph& graph, ir::NodeId id, Refusal& why) {
+std::optional<AffineNode> read_arithmetic(const Context& context, ir::NodeId id, Refusal& why) {
+  const ir::Graph& graph = context.graph;
   const ir::Node& node = graph.node(id);
   const auto operand = constant_operand(graph, node, why);
   if (!operand) return std::nullopt;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "passes/pass.h"
 #include "passes/refusal.h"
 #include "runtime/ops/normalization/batch_normalization.h"
 
@@ -30,10 +31,13 @@ struct ConstantOperand {
 std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why);
 
 /// Reads a BatchNormalization at inference.
-std::optional<AffineNode> read_batch_norm(const ir::Graph& graph, ir::NodeId id, Refusal& why);
+std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id, Refusal& why);
 
 /// Reads Add, Sub, Mul or Div whose constant operand is a scalar or varies along one axis of the other.
-std::optional<AffineNode> read_arithmetic(const ir::Graph& graph, ir::NodeId id, Refusal& why);
+std::optional<AffineNode> read_arithmetic(const Context& context, ir::NodeId id, Refusal& why);
+
+/// It is an input with a default: constant as soon as the defaults are frozen.
+bool is_overridable(const ir::Graph& graph, ir::ValueId id);
 
 /// "is an input of the model", ...: what a value is when it is not constant.
 std::string why_not_constant(const ir::Graph& graph, ir::ValueId id);

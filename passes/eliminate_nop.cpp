@@ -202,6 +202,7 @@ int64_t eliminate_nop(Context& context) {
   ir::Graph& graph = context.graph;
   int64_t changes = 0;
   for (const ir::NodeId id : graph.nodes()) {
+    if (context.broken.contains(id)) continue;
     const ir::ValueId input = passed_through(graph, graph.node(id));
     if (!input) continue;
     const ir::ValueId output = graph.node(id).outputs[0];

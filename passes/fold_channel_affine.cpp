@@ -7,12 +7,12 @@ namespace pli::passes {
 namespace {
 
 /// An Add or Sub right behind a MatMul is its bias already: MatMul has no other place for one.
-bool is_bias(const ir::Graph& graph, const AffineNode& affine) {
+bool is_bias(const Context& context, const AffineNode& affine) {
   const bool shifts_only = std::ranges::all_of(affine.affine.scale, [](double scale) { return scale == 1; });
   if (!shifts_only) return false;
   Refusal ignored;
-  const auto match = match_linear(graph, affine, ignored);
-  return match && graph.node(match->linear.node).is("MatMul") && !match->linear.bias_node;
+  const auto match = match_linear(context, affine, ignored);
+  return match && context.graph.node(match->linear.node).is("MatMul") && !match->linear.bias_node;
 }
 
 }  // namespace
@@ -25,9 +25,9 @@ int64_t fold_channel_affine(Context& context) {
   int64_t changes = 0;
   for (const ir::NodeId id : context.graph.nodes()) {
     Refusal why;
-    if (!context.graph.alive(id)) continue;
-    const auto affine = read_arithmetic(context.graph, id, why);
-    if ((!affine && why.code != code::kNonFinite) || (affine && is_bias(context.graph, *affine))) continue;
+    if (!context.graph.alive(id) || context.broken.contains(id)) continue;
+    const auto affine = read_arithmetic(context, id, why);
+    if ((!affine && why.code != code::kNonFinite) || (affine && is_bias(context, *affine))) continue;
     changes += fold_affine(context, id, read_arithmetic);
   }
   return changes;

@@ -3,6 +3,8 @@
 #include "passes/affine.h"
 #include "runtime/ops/operator.h"
 
+#include <algorithm>
+
 namespace pli::passes {
 
 namespace {
@@ -51,14 +53,14 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
     if (is_arithmetic(node)) originals_[id] = fold_of(graph, node, "");
     if (node.is("BatchNormalization")) {
       index_[id] = batch_norms_.size();
-      batch_norms_.push_back({fold_of(graph, node, ""), id});
+      batch_norms_.push_back({fold_of(graph, node, ""), id, false});
     }
     for_each_nested(graph, node, "", [&](const ir::Graph& inner, const ir::Node& nested, const std::string& path) {
       if (!nested.is("BatchNormalization")) return;
       Fold fold = fold_of(inner, nested, path);
       fold.code = code::kNestedGraph;
       fold.reason = "it is in a graph nested in a node, and those are left as they are";
-      batch_norms_.push_back({std::move(fold), {}});
+      batch_norms_.push_back({std::move(fold), {}, false});
     });
   }
 }
@@ -66,7 +68,7 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
 void FoldLog::consider(ir::NodeId id) {
   if (index_.contains(id) || affines_.contains(id)) return;
   const auto original = originals_.find(id);
-  affines_[id] = {original == originals_.end() ? fold_of(graph_, graph_.node(id), "") : original->second, id};
+  affines_[id] = {original == originals_.end() ? fold_of(graph_, graph_.node(id), "") : original->second, id, false};
 }
 
 FoldLog::Entry& FoldLog::entry(ir::NodeId id) {
@@ -86,13 +88,19 @@ void FoldLog::folded(ir::NodeId id, std::string into, std::string_view how) {
 }
 
 void FoldLog::refused(ir::NodeId id, Refusal why) {
-  Fold& fold = entry(id).fold;
-  fold.code = std::move(why.code);
-  fold.reason = std::move(why.reason);
+  Entry& refused = entry(id);
+  refused.fold.code = std::move(why.code);
+  refused.fold.reason = std::move(why.reason);
+  refused.freezing_helps = why.freezing_helps;
+}
+
+int64_t FoldLog::kept_for_overridable() const {
+  return std::ranges::count_if(batch_norms_,
+                               [](const Entry& entry) { return !entry.fold.folded && entry.freezing_helps; });
 }
 
 void FoldLog::write(const ir::Graph& graph, Report& report) const {
-  for (const auto& [fold, node] : batch_norms_) {
+  for (const auto& [fold, node, freezing_helps] : batch_norms_) {
     report.batch_norms.push_back(fold);
     Fold& last = report.batch_norms.back();
     if (fold.folded || !node) continue;

@@ -25,6 +25,9 @@ class FoldLog {
   void folded(ir::NodeId id, std::string into, std::string_view how);
   void refused(ir::NodeId id, Refusal why);
 
+  /// BatchNormalizations that stay only because of defaults that may be overridden.
+  int64_t kept_for_overridable() const;
+
   /// Every BatchNormalization in the model's order, then the other affines. `graph` is what the model has become.
   void write(const ir::Graph& graph, Report& report) const;
 
@@ -32,6 +35,7 @@ class FoldLog {
   struct Entry {
     Fold fold;
     ir::NodeId node;  // none: in a nested graph
+    bool freezing_helps = false;
   };
 
   Entry& entry(ir::NodeId id);

@@ -16,9 +16,11 @@ int64_t product(std::span<const int64_t> dims) { return *checked_size(dims); }
 std::optional<Shape> constant_shape(const ir::Graph& graph, const ir::Node& node, ir::ValueId value,
                                     std::string_view what, Refusal& why) {
   const Tensor* tensor = graph.constant_of(value);
-  if (!tensor)
+  if (!tensor) {
+    why.freezing_helps = is_overridable(graph, value);
     return why.because(code::kNotConstant, "the {} \"{}\" of {} {}", what, graph.name(value), ir::describe(graph, node),
                        why_not_constant(graph, value));
+  }
   if (!is_float(tensor->dtype()))
     return why.because(code::kDataType, "the {} of {} is {}", what, ir::describe(graph, node),
                        to_string(tensor->dtype()));
@@ -207,7 +209,16 @@ ir::ValueId before_transposes(const ir::Graph& graph, ir::ValueId value, std::ve
 
 }  // namespace
 
-std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode& affine, Refusal& why) {
+bool is_sound(const Context& context, ir::NodeId id, Refusal& why) {
+  const auto broken = context.broken.find(id);
+  if (broken == context.broken.end()) return true;
+  why.because(code::kBrokenNode, "{} breaks the standard: {}", ir::describe(context.graph, context.graph.node(id)),
+              broken->second);
+  return false;
+}
+
+std::optional<LinearMatch> match_linear(const Context& context, const AffineNode& affine, Refusal& why) {
+  const ir::Graph& graph = context.graph;
   LinearMatch match;
   int64_t axis = affine.affine.axis;
   const ir::ValueId source = before_transposes(graph, affine.x, match.transposes, axis);
@@ -215,6 +226,11 @@ std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode
   if (!producer) return not_linear(graph, source, affine, why);
   const auto bias = bias_of_matmul(graph, graph.node(producer));
   if (!bias && !is_linear(graph.node(producer))) return not_linear(graph, source, affine, why);
+  std::vector<ir::NodeId> changed = match.transposes;
+  changed.push_back(producer);
+  if (bias) changed.push_back(graph.producer(bias->x));
+  for (const ir::NodeId id : changed)
+    if (!is_sound(context, id, why)) return std::nullopt;
 
   ir::ValueId value = source;
   for (const ir::NodeId transpose : match.transposes) {

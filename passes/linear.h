@@ -31,6 +31,9 @@ struct LinearMatch {
 };
 
 /// The linear node that could take up `affine`, whose numbers run along the channels of its result.
-std::optional<LinearMatch> match_linear(const ir::Graph& graph, const AffineNode& affine, Refusal& why);
+std::optional<LinearMatch> match_linear(const Context& context, const AffineNode& affine, Refusal& why);
+
+/// Whether the node keeps to the standard: what does not has no meaning that a fold could keep.
+bool is_sound(const Context& context, ir::NodeId id, Refusal& why);
 
 }  // namespace pli::passes

@@ -18,7 +18,10 @@ struct Context {
   FoldLog& log;               // what becomes of each BatchNormalization and affine
   Names& names;               // that new constants shall have
   ops::FoldingBudget budget;  // for the whole run
+  ops::BrokenNodes broken;    // they stay as they are, and nothing is folded into them
   int64_t subnormals_cleared = 0;
+  std::map<DataType, int64_t> rounded_weights;  // folded weights that are stored in a narrow type again
+  int64_t widened_bytes = 0;                    // by which folded weights grew that were stored in a narrow type
 };
 
 /// One kind of rewrite, applied wherever it fits. It checks everything before the first change of each rewrite, so that

@@ -1,6 +1,7 @@
 #include "passes/pipeline.h"
 
 #include "runtime/ops/evaluate.h"
+#include "runtime/ops/normalization/batch_normalization.h"
 
 #include <algorithm>
 #include <array>
@@ -58,7 +59,7 @@ int64_t run_pass(const Pass& pass, Context& context, double& ms) {
     if (made == 0) return made;
     context.graph.erase_dead();
     context.names.settle();
-    ops::infer_types(context.graph, context.options.limits);
+    context.broken = ops::infer_types(context.graph, context.options.limits);
     context.graph.verify();
     return made;
   });
@@ -79,6 +80,25 @@ void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Repo
   model.graph.erase_dead();
   names.settle();
   model.graph.verify();
+}
+
+/// Before opset 14 a BatchNormalization that lists its statistics trains, by the standard's words; exporters wrote it
+/// for inference.
+void note_unread_statistics(const Context& context, Report& report) {
+  const ir::Graph& graph = context.graph;
+  int64_t count = 0;
+  std::string first;
+  for (const ir::NodeId id : graph.nodes()) {
+    const ir::Node& node = graph.node(id);
+    if (!node.is("BatchNormalization") || context.broken.contains(id)) continue;
+    if (!ops::BatchNormView::of(graph, node).lists_unread_statistics) continue;
+    if (count++ == 0) first = ir::describe(graph, node);
+  }
+  if (count == 0) return;
+  report.notes.push_back(fmt::format(
+      "{} of the BatchNormalizations, such as {}, list statistics as outputs that nobody reads: {}", count, first,
+      context.options.strict ? "training, by the standard's words, so they stay"
+                             : "taken as inference, as ONNX Runtime takes them (--strict: as training)"));
 }
 
 /// What a node of a newer operator set means could have changed.
@@ -108,11 +128,12 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Context context{graph, options, log, names, ops::FoldingBudget::of(graph, options.limits)};
+  Context context{graph, options, log, names, ops::FoldingBudget::of(graph, options.limits), {}};
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   graph.erase_dead();
-  ops::infer_types(graph, options.limits);
+  context.broken = ops::infer_types(graph, options.limits);
+  note_unread_statistics(context, report);
   bool changed = true;
   for (int round = 0; changed && round < kMostRounds; ++round) {
     changed = false;
@@ -128,6 +149,24 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
 
   raise_ir_version(model, values_before, names, report);
   log.write(graph, report);
+  for (const auto& [id, why] : context.broken)
+    report.broken_nodes.push_back({ir::describe(graph, graph.node(id)), why});
+  if (const int64_t kept = log.kept_for_overridable(); kept > 0)
+    report.notes.push_back(fmt::format(
+        "{} BatchNormalizations stay because weights are inputs whose values may be overridden; --freeze-initializers "
+        "takes them as constant",
+        kept));
+  for (const auto& [dtype, count] : context.rounded_weights) {
+    report.rounded_to = dtype;
+    report.notes.push_back(
+        fmt::format("{} folded weights are stored as {}, as before, which rounds them once more; "
+                    "--widen-weights stores them as they are computed",
+                    count, to_string(dtype)));
+  }
+  if (context.widened_bytes > 0)
+    report.notes.push_back(fmt::format("{} bytes more for folded weights that were stored in a narrower type{}",
+                                       context.widened_bytes,
+                                       options.widen_weights ? "" : ", whose range or precision they leave"));
   report.nodes_after = static_cast<int64_t>(graph.node_count());
   report.subnormals_cleared = context.subnormals_cleared;
   report.origin = names.origins();

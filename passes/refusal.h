@@ -12,6 +12,7 @@ namespace pli::passes {
 struct Refusal {
   std::string code;
   std::string reason;
+  bool freezing_helps = false;  // it is not constant because its default may be overridden
 
   /// `return why.because(code, "...", ...)` ends a chain of guards.
   template <class... Args>
@@ -43,6 +44,7 @@ inline constexpr std::string_view kDead = "dead";                           // n
 inline constexpr std::string_view kNestedGraph = "nested_graph";            // in the body of If, Loop or Scan
 inline constexpr std::string_view kUnknownOpset = "unknown_opset";          // newer than what Pli knows
 inline constexpr std::string_view kFunction = "function";                   // in a local function of the model
+inline constexpr std::string_view kBrokenNode = "broken_node";  // it, or what it would fold into, breaks the standard
 inline constexpr std::string_view kPinned = "pinned";  // an annotation or training graph names what would change
 }  // namespace code
 

@@ -99,6 +99,14 @@ void add_flags(CommandLine& line, Options& options) {
   line.add({.names = "--freeze-initializers",
             .target = &options.optimize.freeze_initializers,
             .help = "take initializers that are also inputs as constant"});
+  line.add({.names = "--strict",
+            .target = &options.optimize.strict,
+            .help = "read nodes by the standard's words where other runtimes read them otherwise:\n"
+                    "BatchNormalization below opset 14 whose statistics are outputs that nobody reads"});
+  line.add({.names = "--widen-weights",
+            .target = &options.optimize.widen_weights,
+            .help = "store folded weights in the type that they are computed in, not as float16 behind a Cast\n"
+                    "as before"});
   line.add({.names = "--report",
             .target = &options.report,
             .help = "write the JSON document of --json to a file, too",
@@ -122,6 +130,8 @@ Json options_json(const CommandLine& line, const Options& options) {
           {"disable", options.optimize.disable},
           {"stop_after", options.optimize.stop_after},
           {"freeze_initializers", options.optimize.freeze_initializers},
+          {"strict", options.optimize.strict},
+          {"widen_weights", options.optimize.widen_weights},
           {"external_data", options.external},
           {"inputs", options.verify.inputs.files},
           {"shapes", options.verify.inputs.shapes},
@@ -209,6 +219,7 @@ int optimize_file(const CommandLine& line, Options& options) {
   if (!options.no_verify) {
     progress.show("verifying");
     options.verify.threads = line.threads();
+    options.verify.weights = outcome.report.rounded_to;
     const Verifier verifier = with_context(options.model, [&] { return Verifier(original, options.verify); });
     outcome.verification = verifier.check(model);
     const bool failed = outcome.verification.status == Verification::Status::kFailed;

@@ -10,7 +10,8 @@ namespace pli::ops {
 
 namespace {
 
-/// A graph of this one node, its inputs constant: what inference and preparation read.
+/// A graph of this one node, its inputs constant, its outputs those that somebody reads: what inference and preparation
+/// look at.
 ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<const Tensor* const> inputs) {
   ir::Graph graph(origin.opsets());
   ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}, node.calls_function};
@@ -18,7 +19,11 @@ ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<cons
     spec.inputs.push_back(inputs[i] ? graph.add_initializer("input" + std::to_string(i), *inputs[i]) : ir::ValueId{});
   for (size_t i = 0; i < node.outputs.size(); ++i)
     spec.outputs.push_back({node.outputs[i] ? "output" + std::to_string(i) : std::string(), {}, {}});
-  graph.add_node(std::move(spec));
+  const ir::Node& made = graph.node(graph.add_node(std::move(spec)));
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (const ir::ValueId output = node.outputs[i];
+        output && (!origin.uses(output).empty() || origin.is_output(output)))
+      graph.add_output({graph.name(made.outputs[i]), made.outputs[i], {}, {}});
   return graph;
 }
 
@@ -206,12 +211,19 @@ std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const i
   return results;
 }
 
-void infer_types(ir::Graph& graph, const Limits& limits) {
+BrokenNodes infer_types(ir::Graph& graph, const Limits& limits) {
+  BrokenNodes broken;
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);
     const Operator* op = find_operator(graph, node);
     if (!op) continue;
-    const auto types = with_context(ir::describe(graph, node), [&] { return infer(*op, graph, node, limits); });
+    std::vector<ir::Type> types;
+    try {
+      types = infer(*op, graph, node, limits);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kInvalidModel) throw Error(e.code(), ir::describe(graph, node) + ": " + e.what());
+      broken.emplace(id, e.what());
+    }
     for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i) {
       const ir::ValueId output = node.outputs[i];
       if (!output || graph.constant_of(output)) continue;
@@ -222,6 +234,7 @@ void infer_types(ir::Graph& graph, const Limits& limits) {
       graph.set_type(output, std::move(type));
     }
   }
+  return broken;
 }
 
 }  // namespace pli::ops

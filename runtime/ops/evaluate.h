@@ -2,6 +2,9 @@
 
 #include "runtime/ops/operator.h"
 
+#include <map>
+#include <string>
+
 namespace pli::ops {
 
 /// Runs one node on constant inputs through its kernel, so that folding and running can't disagree. Inputs that are
@@ -30,9 +33,12 @@ struct FoldingBudget {
 std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits,
                                                  FoldingBudget& budget);
 
+/// Nodes that break the standard, and how.
+using BrokenNodes = std::map<ir::NodeId, std::string>;
+
 /// Infers the type of every value of the graph from its inputs, initializers and operators, in place. What is inferred
-/// replaces what was declared; declared types stay where nothing can be inferred. kInvalidModel, naming the node, on a
-/// contradiction.
-void infer_types(ir::Graph& graph, const Limits& limits);
+/// replaces what was declared; declared types stay where nothing can be inferred, as behind a node that breaks the
+/// standard. Returns those nodes.
+[[nodiscard]] BrokenNodes infer_types(ir::Graph& graph, const Limits& limits);
 
 }  // namespace pli::ops

@@ -464,12 +464,92 @@ TEST(FoldBatchNorm, NothingFoldedLeavesIrVersion3) {
   EXPECT_EQ(result.model.graph.inputs().size(), 2u);
 }
 
+TEST(FoldBatchNorm, StatisticsThatNobodyReads) {
+  for (const int64_t opset : {7, 9, 13}) {
+    ConvNet c(opset);
+    const std::vector<ValueId> inputs{c.conv, c.net.weight("s", {5}), c.net.weight("bias", {5}), c.net.weight("m", {5}),
+                                      c.net.weight("v", {5}, 0.5, 1)};
+    c.net.output(c.net.node("BatchNormalization", inputs, {}, "y", 5));
+    const Optimized result = expect_folded(c.net, 1);
+    ASSERT_EQ(result.report.notes.size(), 1u) << opset;
+    EXPECT_NE(result.report.notes[0].find("BatchNormalization \"n_y\""), std::string::npos) << result.report.notes[0];
+    EXPECT_NE(result.report.notes[0].find("--strict"), std::string::npos) << result.report.notes[0];
+  }
+}
+
+/// x -> Conv "c" of weights that are stored in a narrow type, behind a Cast -> BatchNormalization "y".
+Net net_of_narrow_weights(DataType stored, double scale = 1) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 12, 8, 9});
+  const ValueId weight =
+      net.node("Cast", {net.weight("w", {20, 12, 3, 2}, -1, 1, stored)}, {attribute("to", 1)}, "wide");
+  const ValueId conv = net.node("Conv", {x, weight, net.weight("b", {20})}, {}, "c");
+  const std::vector<ValueId> inputs{conv, net.weight("s", {20}, scale / 2, scale), net.weight("bias", {20}),
+                                    net.weight("m", {20}), net.weight("v", {20}, 0.5, 1)};
+  net.output(net.node("BatchNormalization", inputs, {}, "y"));
+  return net;
+}
+
+TEST(FoldBatchNorm, NarrowWeightsStayNarrow) {
+  for (const auto& [stored, tolerance] : {std::pair(DataType::kFloat16, 3e-4), std::pair(DataType::kBfloat16, 3e-3)}) {
+    const Net net = net_of_narrow_weights(stored);
+    const Optimized result = expect_folded(net, 1, tolerance);
+    EXPECT_EQ(result.count("Cast"), 1);
+    EXPECT_EQ(result.constant("w").dtype(), stored);
+    EXPECT_EQ(result.report.rounded_to, stored);
+    ASSERT_EQ(result.report.notes.size(), 1u);
+    EXPECT_NE(result.report.notes[0].find("--widen-weights"), std::string::npos) << result.report.notes[0];
+  }
+}
+
+TEST(FoldBatchNorm, NarrowWeightsGrowWhereTheyHaveTo) {
+  const Net net = net_of_narrow_weights(DataType::kFloat16);
+  const Optimized asked = optimize(net.model(), {.widen_weights = true});
+  expect_equal_results(net.model(), asked.model);
+  EXPECT_EQ(asked.count("Cast"), 0);
+  EXPECT_EQ(asked.report.rounded_to, DataType::kUndefined);
+  ASSERT_EQ(asked.report.notes.size(), 1u);
+  EXPECT_TRUE(asked.report.notes[0].starts_with("2880 bytes more")) << asked.report.notes[0];  // 20 x 12 x 3 x 2 x 2
+
+  // Scaled so far down that float16 has no precision left.
+  const Optimized small = expect_folded(net_of_narrow_weights(DataType::kFloat16, 1e-6), 1);
+  EXPECT_EQ(small.count("Cast"), 0);
+  ASSERT_EQ(small.report.notes.size(), 1u);
+  EXPECT_NE(small.report.notes[0].find("range or precision"), std::string::npos) << small.report.notes[0];
+}
+
+TEST(FoldBatchNorm, ANarrowWeightThatIsSharedIsCopied) {
+  Net net = net_of_narrow_weights(DataType::kFloat16);
+  ir::Graph& graph = net.graph();
+  net.output(net.node("Conv", {graph.find("x"), graph.find("wide")}, {}, "other"));
+  const Optimized result = expect_folded(net, 1, 3e-4);
+  EXPECT_EQ(result.count("Cast"), 2);
+}
+
+TEST(FoldBatchNorm, NothingIsFoldedIntoABrokenNode) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 3, 8, 9});
+  const ValueId odd = net.node("Conv", {x, net.weight("w1", {4, 3, 3, 2})}, {attribute("group", 2)}, "odd");
+  net.output(net.batch_norm(odd, 4, "y1"));
+  net.output(net.batch_norm(net.node("Conv", {x, net.weight("w2", {5, 3, 3, 2})}, {}, "c"), 5, "y2"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.fold("y1").code, "broken_node");
+  EXPECT_NE(result.fold("y1").reason.find("Conv \"n_odd\""), std::string::npos) << result.fold("y1").reason;
+  EXPECT_NE(result.fold("y1").reason.find("group 2"), std::string::npos) << result.fold("y1").reason;
+  EXPECT_TRUE(result.fold("y2").folded);
+  EXPECT_EQ(result.count("BatchNormalization"), 1);
+  ASSERT_EQ(result.report.broken_nodes.size(), 1u);
+  EXPECT_EQ(result.report.broken_nodes[0].node, "Conv \"n_odd\"");
+}
+
 TEST(FoldBatchNorm, InitializersThatMayBeOverridden) {
   Net net;
   const ValueId conv =
       net.node("Conv", {net.input("x", {-1, 3, 8, 9}), net.default_input("w", net.random({5, 3, 3, 2}))}, {}, "c");
   net.output(net.batch_norm(conv, 5, "y"));
-  expect_kept(net, "y", "not_constant", "may be overridden");
+  const Optimized kept = expect_kept(net, "y", "not_constant", "may be overridden");
+  ASSERT_EQ(kept.report.notes.size(), 1u);
+  EXPECT_NE(kept.report.notes[0].find("--freeze-initializers"), std::string::npos) << kept.report.notes[0];
   const Optimized result = optimize(net.model(), {.freeze_initializers = true});
   EXPECT_TRUE(result.fold("y").folded);
   EXPECT_EQ(result.model.graph.inputs().size(), 1u);

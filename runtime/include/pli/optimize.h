@@ -1,5 +1,6 @@
 #pragma once
 
+#include <pli/dtype.h>
 #include <pli/export.h>
 #include <pli/limits.h>
 #include <pli/model.h>
@@ -29,13 +30,22 @@ struct PassRun {
   double ms = 0;
 };
 
+/// A node that breaks the standard: it stays as it is, and nothing is folded into it. Running it is kInvalidModel.
+struct BrokenNode {
+  std::string node;    // operator and name, as messages call it
+  std::string reason;  // what is wrong with it
+};
+
 /// What `optimize` did.
 struct Report {
   std::vector<Fold> batch_norms;  // every BatchNormalization of the model, in its order
   std::vector<Fold> affines;      // every Mul, Add, Sub or Div by a constant per-channel operand that was considered
   std::vector<PassRun> passes;
+  std::vector<BrokenNode> broken_nodes;
   int64_t nodes_before = 0;
   int64_t nodes_after = 0;
+  /// The narrow type in which folded weights are stored again, as they were before; kUndefined when there are none.
+  DataType rounded_to = DataType::kUndefined;
   int64_t subnormals_cleared = 0;             // folded weights that had become subnormal and were made zero
   std::vector<std::string> notes;             // one line each, such as an IR version that had to be raised
   std::map<std::string, std::string> origin;  // new tensor name -> the name that it came from
@@ -48,12 +58,17 @@ struct OptimizeOptions {
   std::vector<std::string> keep;     // outputs of BatchNormalizations and affines that must not be folded
   bool freeze_initializers =
       false;  // treat initializers that are also graph inputs as constant (IR version 4 and later)
+  /// Read nodes by the standard's words where other runtimes read them otherwise: a BatchNormalization below opset 14
+  /// that lists statistics as outputs which nobody reads is in training mode, and stays.
+  bool strict = false;
+  /// Store a folded weight in the type that it is computed in, where it was stored in a narrower one behind a Cast:
+  /// more exact, and a larger file.
+  bool widen_weights = false;
   Limits limits;
 };
 
 /// Rewrites `model` into an equal one that is cheaper to run. Names, order and types of its inputs and outputs stay.
-/// kInvalidArgument: an unknown pass name, or a last pass that does not run. kInvalidModel: the model contradicts
-/// itself. On an error `model` is as before.
+/// kInvalidArgument: an unknown pass name, or a last pass that does not run. On an error `model` is as before.
 PLI_API Report optimize(Model& model, const OptimizeOptions& options = {});
 
 struct PassInfo {

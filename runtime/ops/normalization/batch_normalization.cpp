@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ranges>
 
 namespace pli::ops {
 
@@ -194,13 +195,19 @@ BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
   const int64_t opset = graph.opset("");
   view.epsilon = static_cast<double>(node.float_or("epsilon", 1e-5f));
   view.spatial = opset >= 9 || node.int_or("spatial", 1) != 0;
-  const bool more_outputs = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                        [&](ir::ValueId id) { return id && id != node.outputs[0]; });
-  view.training = more_outputs;
-  if (opset >= 14)
+  const auto statistics = node.outputs | std::views::drop(1);
+  const bool listed = std::ranges::any_of(statistics, [](ir::ValueId id) { return static_cast<bool>(id); });
+  const bool read = std::ranges::any_of(statistics, [&](ir::ValueId id) {
+    return id && (!graph.uses(id).empty() || graph.is_output(id) || graph.is_pinned(id));
+  });
+  if (opset >= 14) {
     view.training = node.int_or("training_mode", 0) != 0;
-  else if (opset < 7)
-    view.training = more_outputs || node.int_or("is_test", 0) == 0;
+  } else if (opset >= 7) {
+    view.training = read;
+    view.lists_unread_statistics = listed && !read;
+  } else {
+    view.training = listed || node.int_or("is_test", 0) == 0;
+  }
 
   const ir::Type& x = graph.type(view.x);
   if (x.dims && x.dims->empty()) fail(ErrorCode::kInvalidModel, "the input is a scalar");

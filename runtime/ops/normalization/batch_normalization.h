@@ -17,9 +17,12 @@ struct ChannelAffine {
 struct BatchNormView {
   ir::ValueId x, scale, bias, mean, variance;
   double epsilon = 1e-5;
-  /// Normalizes by the statistics of its own input. Opset 14 and later: training_mode; 7 to 13: more than one output is
-  /// there; before: is_test is 0.
+  /// Normalizes by the statistics of its own input. Opset 14 and later: training_mode; 7 to 13: an output of statistics
+  /// is read; before: is_test is 0.
   bool training = false;
+  /// Opset 7 to 13: outputs of statistics are listed that nobody reads. By the standard's words this is training; ONNX
+  /// Runtime and tract take it as inference, and so does Pli.
+  bool lists_unread_statistics = false;
   /// One number for each channel (dimension 1). Otherwise, before opset 9 only, one for each element of a sample.
   bool spatial = true;
 

@@ -48,6 +48,12 @@ Json verification_json(const Verification& verification) {
           {"undone", verification.undone}};
 }
 
+Json broken_json(const std::vector<BrokenNode>& nodes) {
+  Json items = Json::array();
+  for (const BrokenNode& broken : nodes) items.push_back({{"node", broken.node}, {"reason", broken.reason}});
+  return items;
+}
+
 /// "10 of 12 BatchNormalizations folded".
 std::string folded_text(const std::vector<Fold>& folds, std::string_view one, std::string_view many) {
   return fmt::format("{} of {} {} folded", std::ranges::count_if(folds, &Fold::folded), folds.size(),
@@ -138,6 +144,7 @@ Json outcome_json(const OptimizeOutcome& outcome, const Json& options) {
           {"nodes_before", outcome.report.nodes_before},
           {"nodes_after", outcome.report.nodes_after},
           {"subnormals_cleared", outcome.report.subnormals_cleared},
+          {"broken_nodes", broken_json(outcome.report.broken_nodes)},
           {"notes", outcome.report.notes},
           {"origin", outcome.report.origin},
           {"verification", verification_json(outcome.verification)},
@@ -180,6 +187,9 @@ void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome) {
              report.nodes_after);
   if (report.subnormals_cleared)
     line.print("{} that had become subnormal set to zero\n", plural(report.subnormals_cleared, "folded weight"));
+  for (const BrokenNode& broken : report.broken_nodes)
+    line.print("{}: {}: {}\n", paint(Colour::kYellow, "left as it is, since it breaks the standard"),
+               printable(broken.node), printable(broken.reason));
   for (const std::string& note : report.notes) line.print("note: {}\n", printable(note));
   print_verification(line, outcome.verification);
   if (outcome.output)

@@ -121,7 +121,8 @@ Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValue
   size_t output = 0;
   for (const auto& [name, value] : expected) {
     const DataType dtype = value.is_tensor() ? value.dtype() : DataType::kFloat32;
-    Tolerance tolerance = default_tolerance(dtype);
+    const bool narrow_weights = is_float(dtype) && is_float(options_.weights);
+    Tolerance tolerance = default_tolerance(narrow_weights ? options_.weights : dtype);
     tolerance.any_for_nan = fused;
     if (options_.rtol) tolerance.rtol = *options_.rtol;
     if (options_.atol) tolerance.atol_rms = *options_.atol;

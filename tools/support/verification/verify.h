@@ -18,6 +18,8 @@ struct VerifyOptions {
   int samples = 3;             // input sets; one when every input comes from a file
   std::optional<double> rtol;  // otherwise by data type: see default_tolerance
   std::optional<double> atol;  // a multiple of the output's RMS
+  /// A narrow type that folding rounded weights to: outputs may differ as if they were of that type.
+  DataType weights = DataType::kUndefined;
   InputOptions inputs;
   int threads = 0;
 };
