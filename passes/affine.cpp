@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <ranges>
 
 namespace pli::passes {
 
@@ -64,9 +63,8 @@ std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id,
   const ir::Graph& graph = context.graph;
   const ir::Node& node = graph.node(id);
   const ops::BatchNormView view = ops::BatchNormView::of(graph, node);
-  for (const ir::ValueId statistic : node.outputs | std::views::drop(1))
-    if (statistic && (!graph.uses(statistic).empty() || graph.is_output(statistic) || graph.is_pinned(statistic)))
-      return why.because(code::kTrainingMode, "its output \"{}\" gives statistics away", graph.name(statistic));
+  if (view.statistics_are_read)
+    return why.because(code::kTrainingMode, "outputs beside the first give its statistics away");
   if (view.training)
     return why.because(code::kTrainingMode, "it is in training mode: it normalizes by the statistics of its own input");
   if (view.lists_unread_statistics && context.options.strict)

@@ -97,8 +97,9 @@ void note_unread_statistics(const Context& context, Report& report) {
   if (count == 0) return;
   report.notes.push_back(fmt::format(
       "{} of the BatchNormalizations, such as {}, list statistics as outputs that nobody reads: {}", count, first,
-      context.options.strict ? "training, by the standard's words, so they stay"
-                             : "taken as inference, as ONNX Runtime takes them (--strict: as training)"));
+      context.options.strict
+          ? "training, by the standard's words, so they stay"
+          : "taken as inference, as exporters meant it (--strict: training, by the standard's words)"));
 }
 
 /// What a node of a newer operator set means could have changed.

@@ -7,6 +7,12 @@ using dnnl::memory;
 
 namespace {
 
+/// oneDNN keeps this many primitives of the whole process for whoever asks for an equal one again. Plans keep their
+/// own: what it does for us is to spare compiling what layers and plans share, and with inputs of ever new shapes as
+/// many as it keeps by itself are tens of MB. What somebody has set stays.
+constexpr int kDefaultPrimitives = 1024;
+constexpr int kMostPrimitives = 256;
+
 bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd; }
 
 /// The operand's description in the rank of the primitive's result, which differs where a 1-D image runs as a 2-D one.
@@ -141,7 +147,10 @@ std::shared_ptr<WeightCache> make_weight_cache() { return std::make_shared<Weigh
 int64_t packed_bytes(const WeightCache& cache) { return cache.bytes(); }
 
 const dnnl::engine& cpu_engine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  static const dnnl::engine engine = [] {
+    if (dnnl::get_primitive_cache_capacity() == kDefaultPrimitives) dnnl::set_primitive_cache_capacity(kMostPrimitives);
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
   return engine;
 }
 

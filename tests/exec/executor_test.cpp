@@ -547,6 +547,21 @@ TEST(Executor, ErrorsWhileRunningNameTheNode) {
   EXPECT_EQ(text, "Gather with output \"Gather\": index 3 is outside of a dimension of 3");
 }
 
+TEST(Executor, StatisticsOfTrainingAreNotGiven) {
+  Network net(9);
+  const auto x = net.input("x", {2, 3, 4, 5});
+  const std::vector<ValueId> inputs{x, net.weight({3}), net.weight({3}), net.weight({3}), net.weight({3})};
+  const ir::NodeId id = net.graph.add_node(
+      {"BatchNormalization", "", "bn", inputs, {{"y", {}, {}}, {"mean", {}, {}}, {"var", {}, {}}}, {}, {}});
+  net.output("y", net.graph.node(id).outputs[0]);
+  const NamedValues given{{"x", net.tensor({2, 3, 4, 5})}};
+  EXPECT_EQ(Executor(net.graph, options(true)).run(given).size(), 1u);
+  net.output("mean", net.graph.node(id).outputs[1]);
+  std::string text;
+  EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)).run(given); }, &text), ErrorCode::kUnsupported);
+  EXPECT_NE(text.find("statistics are read"), std::string::npos) << text;
+}
+
 TEST(Executor, StopsAtItsLimits) {
   Network net = residual_network();
   SessionOptions small = options(true);

@@ -151,7 +151,7 @@ TEST(KeepBatchNorm, TrainingMode) {
   older.net.output(older.net.node("BatchNormalization", inputs, {}, "y", 5));
   Net read = older.net;
   read.output(read.graph().node(read.graph().producer(read.graph().find("y"))).outputs[3]);
-  expect_kept(read, "y", "training_mode", "gives statistics away");
+  expect_kept(read, "y", "training_mode", "statistics away");
   const Optimized strict = expect_kept(older.net, "y", "training_mode", "before opset 14", {.strict = true});
   ASSERT_EQ(strict.report.notes.size(), 1u);
   EXPECT_NE(strict.report.notes[0].find("nobody reads"), std::string::npos) << strict.report.notes[0];

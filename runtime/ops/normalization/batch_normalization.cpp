@@ -138,9 +138,56 @@ class DynamicBatchNormalization final : public Kernel {
   Activations activations_;
 };
 
+/// Training mode: mean and variance are those of each channel of x, whatever inputs 3 and 4 hold.
+class BatchStatistics final : public Kernel {
+ public:
+  BatchStatistics(AffineLoop loop, double epsilon, Activations activations)
+      : loop_(loop), epsilon_(epsilon), activations_(std::move(activations)) {}
+
+  size_t scratch_bytes() const override {
+    return 2 * static_cast<size_t>(loop_.channels) * (sizeof(double) + sizeof(float));
+  }
+
+  void run(const RunArgs& args) const override {
+    auto* mean = static_cast<double*>(args.scratch);
+    double* variance = mean + loop_.channels;
+    auto* scale = reinterpret_cast<float*>(variance + loop_.channels);
+    float* shift = scale + loop_.channels;
+    const float* x = args.input<float>(0);
+    average(x, mean, [](double value, double) { return value; });
+    const auto squared_distance = [&](double value, double center) { return (value - center) * (value - center); };
+    average(x, variance, squared_distance, mean);
+    for (int64_t c = 0; c < loop_.channels; ++c) {
+      const double factor = static_cast<double>(args.input<float>(1)[c]) / std::sqrt(variance[c] + epsilon_);
+      scale[c] = static_cast<float>(factor);
+      shift[c] = static_cast<float>(static_cast<double>(args.input<float>(2)[c]) - mean[c] * factor);
+    }
+    scale_shift(x, args.output<float>(0), scale, shift, loop_, activations_);
+  }
+
+ private:
+  /// Of each channel, the mean of term(x, center).
+  template <class Term>
+  void average(const float* x, double* result, const Term& term, const double* centers = nullptr) const {
+    std::fill_n(result, loop_.channels, 0.0);
+    for (int64_t row = 0; row < loop_.outer * loop_.channels; ++row) {
+      const int64_t channel = row % loop_.channels;
+      const double center = centers ? centers[channel] : 0;
+      for (int64_t i = 0; i < loop_.inner; ++i)
+        result[channel] += term(static_cast<double>(x[row * loop_.inner + i]), center);
+    }
+    for (int64_t c = 0; c < loop_.channels; ++c) result[c] /= static_cast<double>(loop_.outer * loop_.inner);
+  }
+
+  AffineLoop loop_;
+  double epsilon_;
+  Activations activations_;
+};
+
 std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& context) {
   const BatchNormView view = BatchNormView::of(context.graph, context.node);
-  if (view.training) fail(ErrorCode::kUnsupported, "training mode");
+  if (view.training && view.statistics_are_read)
+    fail(ErrorCode::kUnsupported, "training mode whose statistics are read");
   const TensorDesc& x = context.inputs[0];
   if (x.size() == 0) return compute::make_kernel([](const RunArgs&) {});
   const AffineLoop loop = loop_of(x, view.spatial);
@@ -151,6 +198,12 @@ std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& contex
     if (context.inputs[i].size() != loop.channels)
       fail(ErrorCode::kInvalidModel, "input {} has {} elements, not {}", i, context.inputs[i].size(), loop.channels);
 
+  if (view.training) {
+    for (size_t i = 1; i < 3; ++i)
+      if (context.inputs[i].dtype != DataType::kFloat32)
+        fail(ErrorCode::kUnsupported, "training mode with parameters of {}", to_string(context.inputs[i].dtype));
+    return std::make_unique<BatchStatistics>(loop, view.epsilon, std::move(activations));
+  }
   if (std::all_of(context.constants.begin() + 1, context.constants.begin() + 5,
                   [](const Tensor* t) { return t != nullptr; })) {
     const ChannelAffine affine =
@@ -197,14 +250,14 @@ BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
   view.spatial = opset >= 9 || node.int_or("spatial", 1) != 0;
   const auto statistics = node.outputs | std::views::drop(1);
   const bool listed = std::ranges::any_of(statistics, [](ir::ValueId id) { return static_cast<bool>(id); });
-  const bool read = std::ranges::any_of(statistics, [&](ir::ValueId id) {
+  view.statistics_are_read = std::ranges::any_of(statistics, [&](ir::ValueId id) {
     return id && (!graph.uses(id).empty() || graph.is_output(id) || graph.is_pinned(id));
   });
   if (opset >= 14) {
     view.training = node.int_or("training_mode", 0) != 0;
   } else if (opset >= 7) {
-    view.training = read;
-    view.lists_unread_statistics = listed && !read;
+    view.training = view.statistics_are_read;
+    view.lists_unread_statistics = listed && !view.statistics_are_read;
   } else {
     view.training = listed || node.int_or("is_test", 0) == 0;
   }

@@ -20,8 +20,10 @@ struct BatchNormView {
   /// Normalizes by the statistics of its own input. Opset 14 and later: training_mode; 7 to 13: an output of statistics
   /// is read; before: is_test is 0.
   bool training = false;
-  /// Opset 7 to 13: outputs of statistics are listed that nobody reads. By the standard's words this is training; ONNX
-  /// Runtime and tract take it as inference, and so does Pli.
+  /// Somebody reads an output beside the first.
+  bool statistics_are_read = false;
+  /// Opset 7 to 13: outputs of statistics are listed that nobody reads. By the standard's words this is training;
+  /// exporters meant inference, and so it is taken.
   bool lists_unread_statistics = false;
   /// One number for each channel (dimension 1). Otherwise, before opset 9 only, one for each element of a sample.
   bool spatial = true;

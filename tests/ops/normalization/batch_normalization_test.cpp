@@ -128,15 +128,52 @@ TEST(BatchNormalization, CarriesActivations) {
                 expected);
 }
 
-TEST(BatchNormalization, TrainingIsUnsupported) {
-  EXPECT_EQ(error_of([] {
-              run(batch_norm({2, 3, 4}, 3, 1, 15, {attribute("training_mode", 1)}));
-            }).code(),
-            ErrorCode::kUnsupported);
-  EXPECT_EQ(error_of([] { run(batch_norm({2, 3, 4}, 3, 1, 6)); }).code(), ErrorCode::kUnsupported);
-  NodeCase node = batch_norm({2, 3, 4}, 3, 1, 9);
-  node.outputs = 5;
-  EXPECT_EQ(error_of([&] { run(node); }).code(), ErrorCode::kUnsupported);
+/// The same with the mean and variance of x itself in the place of those that are given.
+std::vector<double> training_reference(NodeCase node, double epsilon) {
+  const Tensor& x = *node.inputs[0];
+  const size_t channels = node.inputs[1]->size();
+  const size_t inner = x.size() / static_cast<size_t>(x.shape()[0]) / channels;
+  std::vector<double> mean(channels, 0.0), variance(channels, 0.0);
+  const double count = static_cast<double>(x.size() / channels);
+  const auto channel = [&](size_t i) { return i / inner % channels; };
+  const std::vector<double> values = to_doubles(x);
+  for (size_t i = 0; i < values.size(); ++i) mean[channel(i)] += values[i] / count;
+  for (size_t i = 0; i < values.size(); ++i)
+    variance[channel(i)] += (values[i] - mean[channel(i)]) * (values[i] - mean[channel(i)]) / count;
+  const Shape shape{static_cast<int64_t>(channels)};
+  node.inputs[3] = from_doubles(DataType::kFloat32, shape, mean);
+  node.inputs[4] = from_doubles(DataType::kFloat32, shape, variance);
+  return reference(node, epsilon);
+}
+
+TEST(BatchNormalization, TrainsWhereNobodyReadsTheStatistics) {
+  for (const auto& [opset, outputs] : {std::pair(6, 1), {6, 5}, {14, 3}, {15, 1}}) {
+    for (const Shape& shape : {Shape{2, 3, 4, 5}, {4, 3}, {1, 3, 7}}) {
+      SCOPED_TRACE(fmt::format("{} {}", opset, to_string(shape)));
+      std::vector<ir::Attribute> attributes;
+      if (opset >= 14) attributes.push_back(attribute("training_mode", 1));
+      NodeCase node = batch_norm(shape, 3, 5, opset, attributes);
+      const std::vector<double> expected = training_reference(node, static_cast<double>(1e-5f));
+      expect_near(run_channels_last(node).at(0), shape, expected);
+      node.outputs = static_cast<size_t>(outputs);
+      expect_near(run(node).at(0), shape, expected);
+    }
+  }
+}
+
+TEST(BatchNormalization, StatisticsThatNobodyReadsAreInference) {
+  for (const int64_t opset : {7, 9, 13}) {
+    NodeCase node = batch_norm({2, 3, 4, 5}, 3, 8, opset);
+    node.outputs = 5;
+    expect_near(run(node).at(0), {2, 3, 4, 5}, reference(node, static_cast<double>(1e-5f)));
+  }
+}
+
+TEST(BatchNormalization, TrainingCarriesActivations) {
+  const NodeCase node = batch_norm({2, 5, 30, 40}, 5, 60, 15, {attribute("training_mode", 1)});
+  std::vector<double> expected = training_reference(node, static_cast<double>(1e-5f));
+  for (double& value : expected) value = std::max(value, 0.0);
+  expect_near(Tensor::copy<float>({2, 5, 30, 40}, run_kernel(node, true, {ops::Epilogue{}})), {2, 5, 30, 40}, expected);
 }
 
 ir::Type type(Shape shape, DataType dtype = DataType::kFloat32) {
