@@ -6,6 +6,7 @@
 #include "tools/support/console/progress.h"
 #include "tools/support/console/text.h"
 #include "tools/support/reports/inspect_report.h"
+#include "tools/support/reports/operator_table.h"
 
 #include <pli/model.h>
 
@@ -50,13 +51,22 @@ int onnx_inspect(int argc, char** argv) {
   std::vector<std::string> paths;
   InputOptions inputs;
   bool plan = false;
+  bool operators = false;
   line.explain_verbose("list the operations and bytes of each node");
   line.add({.names = "MODEL", .target = &paths, .help = "the models"});
   line.add({.names = "--plan",
             .target = &plan,
             .help = "print what will be executed: fused groups, implementations, shapes and layouts"});
+  line.add({.names = "--operators",
+            .target = &operators,
+            .help = "list the operators that Pli runs, their operator sets and types, and stop"});
   add_input_flags(line, inputs, false);
   if (!line.parse()) return kDone;
+  if (operators) {
+    line.print("{}", operator_table());
+    if (line.json()) line.print_json(operators_json());
+    return kDone;
+  }
   if (paths.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
 
   Progress progress(!line.quiet());

@@ -18,8 +18,10 @@ using compute::Kernel;
 using compute::RunArgs;
 using compute::TensorDesc;
 
-/// The newest version of ONNX's own operator set that Pli knows the changes of.
-inline constexpr int64_t kNewestOpset = 22;
+/// The newest version of ONNX's own operator set that Pli knows the changes of: `tools/compare_schemas.py` compares the
+/// tables with ONNX's schemas. In a newer set any node could mean something else, so all of them are unsupported; in
+/// this one and those before, only what a claim does not cover.
+inline constexpr int64_t kNewestOpset = 28;
 
 /// The domain of nodes that stand for several ONNX nodes while a plan is compiled.
 inline constexpr std::string_view kInternalDomain = "pli.internal";
@@ -142,7 +144,8 @@ struct Operator {
   /// The output types from the input types, one for each output of the node. Checks arity, ranks, attributes and sizes
   /// against each other. kInvalidModel when they contradict; an unknown type or dimension where it can't be told.
   InferFn infer;
-  /// Makes the kernel. kUnsupported for modes outside of the claim. Null: a view always works.
+  /// Makes the kernel. kUnsupported for modes outside of the claim. Null: a view always works, or what is run is
+  /// another graph that takes the node's place while the plan is made (If).
   PrepareFn prepare;
   /// Null: row-major in and out.
   LayoutFn layout = nullptr;
@@ -152,9 +155,15 @@ struct Operator {
   /// compiling.
   uint32_t value_inputs = 0;
   uint32_t epilogues = kNoEpilogue;
+  /// Bit i: the value of input i does not count, only its type: for Shape, Size and EyeLike its dimensions, for
+  /// CastLike its element type.
+  uint32_t type_inputs = 0;
   /// kInternalDomain: made by the executor's rewriting only, never in a file that Pli writes.
   std::string_view domain = "";
 };
+
+/// Every operator that a file may hold, by type and first version.
+std::vector<const Operator*> operators();
 
 /// The operator for a node of this model; null when Pli does not know it at this opset.
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);

@@ -6,6 +6,7 @@
 #include "runtime/ops/arithmetic/cast.h"
 #include "runtime/ops/arithmetic/comparison.h"
 #include "runtime/ops/arithmetic/unary.h"
+#include "runtime/ops/control/if.h"
 #include "runtime/ops/linear/convolution.h"
 #include "runtime/ops/linear/matmul.h"
 #include "runtime/ops/movement/movement.h"
@@ -32,12 +33,18 @@ namespace {
 
 // One line a family; its operators stand in a table at the end of runtime/ops/<room>/<family>.cpp.
 constexpr std::initializer_list<Family (*)()> kFamilies = {
-    activation_family, batch_normalization_family, binary_family,  cast_family,
-    comparison_family, convolution_family,         gather_family,  matmul_family,
-    movement_family,   normalization_family,       pad_family,     pooling_family,
-    rearrange_family,  reduction_family,           reshape_family, resize_family,
-    scatter_family,    selection_family,           shape_family,   softmax_family,
-    unary_family,      unpooling_family,
+    activation_family,    batch_normalization_family,
+    binary_family,        cast_family,
+    comparison_family,    convolution_family,
+    gather_family,        if_family,
+    matmul_family,        movement_family,
+    normalization_family, pad_family,
+    pooling_family,       rearrange_family,
+    reduction_family,     reshape_family,
+    resize_family,        scatter_family,
+    selection_family,     shape_family,
+    softmax_family,       unary_family,
+    unpooling_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;
@@ -63,6 +70,14 @@ bool takes(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
 }
 
 }  // namespace
+
+std::vector<const Operator*> operators() {
+  std::vector<const Operator*> all;
+  for (const auto& [type, list] : table())
+    std::ranges::copy_if(list, std::back_inserter(all), [](const Operator* op) { return op->domain.empty(); });
+  std::ranges::sort(all, {}, [](const Operator* op) { return std::pair(op->type, op->since); });
+  return all;
+}
 
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
   if (node.calls_function) return nullptr;

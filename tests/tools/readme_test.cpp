@@ -69,6 +69,19 @@ TEST_F(Readme, NamesFilesThatExist) {
   for (const std::string& path : named) EXPECT_TRUE(fs::exists(kRoot / path)) << path;
 }
 
+TEST_F(Readme, ShowsTheTableOfOperators) {
+  const std::string table = run({"onnx-inspect", "--operators"}).out;
+  EXPECT_NE(table.find("BatchNormalization"), std::string::npos);
+  std::string block = "    $ onnx-inspect --operators\n";
+  for (size_t begin = 0; begin < table.size();) {
+    const size_t end = table.find('\n', begin) + 1;
+    block += "    " + table.substr(begin, end - begin);
+    begin = end;
+  }
+  EXPECT_NE(readme().find(block), std::string::npos) << "the README has to show what onnx-inspect --operators prints:\n"
+                                                     << block;
+}
+
 TEST_F(Readme, MapsEveryFolder) {
   const std::string text = readme();
   const std::string map = text.substr(text.find("## The map"));

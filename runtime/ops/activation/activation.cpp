@@ -57,6 +57,7 @@ std::optional<Activation> by_attributes(const ir::Node& node) {
   if (node.is("Elu")) return Activation{Kind::kElu, node.float_or("alpha", 1.0f)};
   if (node.is("Sigmoid")) return Activation{Kind::kSigmoid};
   if (node.is("Tanh")) return Activation{Kind::kTanh};
+  if (node.is("Swish")) return Activation{Kind::kSwish, node.float_or("alpha", 1.0f)};
   if (node.is("HardSwish")) return Activation{Kind::kHardSwish};
   if (node.is("HardSigmoid"))
     return Activation{Kind::kHardSigmoid, node.float_or("alpha", 0.2f), node.float_or("beta", 0.5f)};
@@ -220,6 +221,7 @@ constexpr std::array kOperators{
     activation("HardSigmoid", 1),
     activation("HardSwish", 14),
     activation("Gelu", 20, infer_gelu),
+    activation("Swish", 24),
     joined_activation("Swish"),
     joined_activation("HardSwish"),
     joined_activation("Gelu"),

@@ -58,11 +58,13 @@ struct Fmod {
       return b == 0 || b == -1 ? T(0) : static_cast<T>(a % b);
   }
 };
-/// The remainder with the sign of the divisor, for integers.
+/// The remainder with the sign of the divisor, zeros included.
 struct Mod {
   template <class T>
   T operator()(T a, T b) const {
     const T rest = Fmod{}(a, b);
+    if constexpr (std::is_floating_point_v<T>)
+      if (rest == 0) return std::copysign(rest, b);
     return rest != 0 && (rest < 0) != (b < 0) ? static_cast<T>(rest + b) : rest;
   }
 };
@@ -140,16 +142,19 @@ std::unique_ptr<Kernel> prepare_arithmetic(const PrepareContext& context) {
   return fused_kernel(context, TileLoop::of<float, float, float>(F{}), epilogues);
 }
 
+/// From this version on floats have a remainder with the sign of the divisor as well.
+constexpr int64_t kFloorModOfFloats = 28;
+
 std::vector<ir::Type> infer_mod(const InferContext& context) {
   std::vector<ir::Type> types = infer_binary(context);
-  if (is_float(types[0].dtype) && context.node.int_or("fmod", 0) == 0)
+  if (context.opset < kFloorModOfFloats && is_float(types[0].dtype) && context.node.int_or("fmod", 0) == 0)
     fail(ErrorCode::kInvalidModel, "attribute fmod has to be 1 for {}", to_string(types[0].dtype));
   return types;
 }
 
 std::unique_ptr<Kernel> prepare_mod(const PrepareContext& context) {
   if (context.node.int_or("fmod", 0) != 0) return prepare_binary<Fmod, NumericTypes>(context);
-  return prepare_binary<Mod, IntegerTypes>(context);
+  return prepare_binary<Mod, NumericTypes>(context);
 }
 
 // --- Pow -------------------------------------------------------------------------------------------------------------

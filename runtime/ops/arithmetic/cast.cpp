@@ -61,9 +61,26 @@ struct Narrow {
   }
 };
 
+/// From this version on the target of Cast is a number, before a name.
+constexpr int64_t kTargetAsNumber = 6;
+
+/// The element type that TensorProto calls so, such as "FLOAT".
+std::optional<DataType> named_type(std::string name) {
+  if (name == "FLOAT") return DataType::kFloat32;
+  if (name == "DOUBLE") return DataType::kFloat64;
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : '?';
+  return parse_dtype(name);
+}
+
 /// The type that the node converts to; kUndefined when only the run-time type of the second input says it.
 DataType target(const ir::Graph& graph, const ir::Node& node) {
   if (node.is("CastLike")) return node.input(1) ? graph.type(node.input(1)).dtype : DataType::kUndefined;
+  if (graph.opset("") < kTargetAsNumber) {
+    const std::string name = node.string_or("to", "");
+    const auto dtype = named_type(name);
+    if (!dtype) fail(ErrorCode::kInvalidModel, "attribute to is \"{}\", which is no element type", name);
+    return *dtype;
+  }
   const int64_t to = node.int_or("to", 0);
   if (to <= 0 || to > static_cast<int64_t>(DataType::kInt2))
     fail(ErrorCode::kInvalidModel, "attribute to is {}, which is no element type", to);
@@ -120,11 +137,12 @@ std::unique_ptr<Kernel> make_wide_cast(compute::Walk walk, const TileLoop& widen
   });
 }
 
-constexpr Operator cast(std::string_view type, int64_t since) {
-  return {type, since, kNewestOpset, mask_of(CastTypes{}), infer_cast, prepare_cast, elementwise_layouts, view_cast};
+constexpr Operator cast(std::string_view type, int64_t since, uint32_t type_inputs = 0) {
+  return {type,      since, kNewestOpset, mask_of(CastTypes{}), infer_cast, prepare_cast, elementwise_layouts,
+          view_cast, 0,     kNoEpilogue,  type_inputs};
 }
 
-constexpr std::array kOperators{cast("Cast", 6), cast("CastLike", 15)};
+constexpr std::array kOperators{cast("Cast", 1), cast("CastLike", 15, 0b10)};
 
 }  // namespace
 

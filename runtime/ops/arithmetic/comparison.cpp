@@ -32,13 +32,16 @@ struct Bitwise {
   }
 };
 
-/// A shift by the width or more leaves 0.
+/// Right shifts repeat the sign. A shift by the width or more, or by a negative number of places, leaves nothing but
+/// it.
 template <bool kLeft>
 struct BitShift {
   template <class T>
   T operator()(T value, T places) const {
-    if (places >= std::numeric_limits<T>::digits) return 0;
-    return kLeft ? static_cast<T>(uint64_t{value} << places) : static_cast<T>(value >> places);
+    constexpr int kWidth = 8 * sizeof(T);
+    if (std::cmp_less(places, 0) || std::cmp_greater_equal(places, kWidth))
+      return static_cast<T>(!kLeft && std::cmp_less(value, 0) ? -1 : 0);
+    return kLeft ? static_cast<T>(static_cast<uint64_t>(value) << places) : static_cast<T>(value >> places);
   }
 };
 
@@ -92,8 +95,8 @@ std::vector<ir::Type> infer_shift(const InferContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_shift(const PrepareContext& context) {
-  if (shifts_left(context.node)) return prepare_binary<BitShift<true>, UnsignedTypes>(context);
-  return prepare_binary<BitShift<false>, UnsignedTypes>(context);
+  if (shifts_left(context.node)) return prepare_binary<BitShift<true>, IntegerTypes>(context);
+  return prepare_binary<BitShift<false>, IntegerTypes>(context);
 }
 
 std::vector<ir::Type> infer_where(const InferContext& context) {
@@ -146,7 +149,8 @@ constexpr std::array kOperators{
     bitwise<std::bit_and<>>("BitwiseAnd"),
     bitwise<std::bit_or<>>("BitwiseOr"),
     bitwise<std::bit_xor<>>("BitwiseXor"),
-    Operator{"BitShift", 11, kNewestOpset, mask_of(UnsignedTypes{}), infer_shift, prepare_shift, elementwise_layouts},
+    Operator{"BitShift", 11, 27, mask_of(UnsignedTypes{}), infer_shift, prepare_shift, elementwise_layouts},
+    Operator{"BitShift", 28, kNewestOpset, mask_of(IntegerTypes{}), infer_shift, prepare_shift, elementwise_layouts},
     Operator{"Where", 9, kNewestOpset, kBools, infer_where, prepare_where, elementwise_layouts},
 };
 

@@ -108,7 +108,7 @@ constexpr int64_t kMostPad = INT64_MAX / 4;
 constexpr DataTypes kFloats = kF32 | kF64 | types({DataType::kFloat16, DataType::kBfloat16});
 
 constexpr Operator kOperators[] = {
-    {"Pad", 2, 10, kFloats, infer_pad, prepare_pad, follow_layouts, view_pad},
+    {"Pad", 1, 10, kFloats, infer_pad, prepare_pad, follow_layouts, view_pad},
     {"Pad", 11, kNewestOpset, kMovable, infer_pad, prepare_pad, follow_layouts, view_pad, 0b1010},
 };
 
@@ -119,8 +119,9 @@ Family pad_family() { return kOperators; }
 std::optional<PadView> PadView::of(const ir::Graph& graph, const ir::Node& node, int64_t rank) {
   const int64_t opset = graph.opset("");
   PadView view{mode_of(node, opset), Shape(static_cast<size_t>(rank)), Shape(static_cast<size_t>(rank))};
-  if (opset < 11 && !node.attribute("pads")) fail(ErrorCode::kInvalidModel, "attribute pads is missing");
-  const auto pads = opset < 11 ? node.ints_or("pads", {}) : constant_ints(graph, node, 1);
+  const std::string_view name = opset < 2 ? "paddings" : "pads";
+  if (opset < 11 && !node.attribute(name)) fail(ErrorCode::kInvalidModel, "attribute {} is missing", name);
+  const auto pads = opset < 11 ? node.ints_or(name, {}) : constant_ints(graph, node, 1);
   std::vector<int64_t> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), int64_t{0});
   if (opset >= 18 && node.input(3)) {

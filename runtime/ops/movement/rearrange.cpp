@@ -30,8 +30,11 @@ ir::Dim divide(const ir::Dim& dim, int64_t divisor, std::string_view name) {
   return dim.value() / divisor;
 }
 
+/// Mode CRD: the channels of the deep tensor count its blocks' pixels first. Since opset 11 of DepthToSpace, 28 of
+/// SpaceToDepth.
 bool channels_first(const ir::Node& node, int64_t opset) {
-  const std::string mode = opset >= 11 ? node.string_or("mode", "DCR") : "DCR";
+  const bool has_mode = opset >= (node.is("DepthToSpace") ? 11 : 28);
+  const std::string mode = has_mode ? node.string_or("mode", "DCR") : "DCR";
   if (mode != "DCR" && mode != "CRD") fail(ErrorCode::kInvalidModel, "there is no mode \"{}\"", mode);
   return mode == "CRD";
 }
@@ -55,6 +58,7 @@ std::vector<ir::Type> infer_space_to_depth(const InferContext& context) {
   check_rank(context, 0, 4);
   const ir::Type& input = context.type(0);
   const int64_t size = block_size(context.node);
+  (void)channels_first(context.node, context.opset);
   if (!input.dims) return {ir::Type::tensor(input.dtype, ir::Dims(4))};
   const ir::Dims& dims = *input.dims;
   return {ir::Type::tensor(input.dtype, ir::Dims{dims[0], multiply(dims[1], size * size), divide(dims[2], size, "rows"),
@@ -84,7 +88,8 @@ std::unique_ptr<Kernel> prepare_depth_to_space(const PrepareContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_space_to_depth(const PrepareContext& context) {
-  return copy_blocks(context.outputs[0], context.inputs[0], false, block_size(context.node), false);
+  return copy_blocks(context.outputs[0], context.inputs[0], false, block_size(context.node),
+                     channels_first(context.node, context.opset));
 }
 
 // --- Trilu -----------------------------------------------------------------------------------------------------------

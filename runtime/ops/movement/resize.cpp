@@ -48,6 +48,9 @@ constexpr std::array<std::pair<std::string_view, Nearest>, 4> kNearest{{
     {"ceil", Nearest::kCeil},
 }};
 
+/// From this version on Upsample has a scale for every axis, before one for rows and one for columns.
+constexpr int64_t kScalesOfAllAxes = 7;
+
 // --- sizes -----------------------------------------------------------------------------------------------------------
 
 /// What a node asks for, for the axes that it names: scales or sizes, and regions.
@@ -99,7 +102,13 @@ Request read_request(const ir::Graph& graph, const ir::Node& node, int64_t rank)
     if (request.policy != "stretch" && request.policy != "not_larger" && request.policy != "not_smaller")
       fail(ErrorCode::kInvalidModel, "there is no keep_aspect_ratio_policy \"{}\"", request.policy);
   }
-  if (node.is("Upsample") && opset < 9) {
+  if (node.is("Upsample") && opset < kScalesOfAllAxes) {
+    if (rank != 4) fail(ErrorCode::kInvalidModel, "an input of rank {} where 4 is expected", rank);
+    for (const std::string_view name : {"height_scale", "width_scale"})
+      if (!node.attribute(name)) fail(ErrorCode::kInvalidModel, "attribute {} is missing", name);
+    request.scales = {1, 1, node.float_or("height_scale", 1), node.float_or("width_scale", 1)};
+    request.known = true;
+  } else if (node.is("Upsample") && opset < 9) {
     request.scales = node.floats_or("scales", {});
     request.known = true;
   } else {
@@ -299,7 +308,7 @@ std::unique_ptr<Kernel> prepare_resize(const PrepareContext& context) {
 }
 
 constexpr Operator kOperators[] = {
-    {"Upsample", 7, 9, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
+    {"Upsample", 1, 9, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
     {"Resize", 10, 10, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
     {"Resize", 11, kNewestOpset, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b1110},
 };
@@ -310,7 +319,9 @@ Family resize_family() { return kOperators; }
 
 ResizeView ResizeView::of(const ir::Graph& graph, const ir::Node& node) {
   ResizeView view;
-  view.mode = word(kModes, "mode", node.string_or("mode", "nearest"));
+  std::string mode = node.string_or("mode", "nearest");
+  if (mode == "bilinear" && node.is("Upsample") && graph.opset("") < kScalesOfAllAxes) mode = "linear";
+  view.mode = word(kModes, "mode", mode);
   if (node.is("Upsample") || graph.opset("") < 11) {
     if (view.mode == Mode::kCubic) fail(ErrorCode::kInvalidModel, "there is no mode \"cubic\" in this version");
     view.coordinates = Coordinates::kAsymmetric;

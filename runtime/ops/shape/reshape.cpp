@@ -110,6 +110,9 @@ std::unique_ptr<Kernel> prepare_dropout(const PrepareContext& context) {
 
 // --- Reshape ---------------------------------------------------------------------------------------------------------
 
+/// From this version on the shape is an input of Reshape, before an attribute.
+constexpr int64_t kShapeAsInput = 5;
+
 /// The dimension that -1 stands for: what `input` has and the other dimensions of `output` (at `free`) do not. A symbol
 /// that both have cancels out.
 ir::Dim remaining_dim(const ir::Dims& input, const ir::Dims& output, size_t free) {
@@ -168,9 +171,14 @@ ir::Dims reshaped_dims(const ir::Type& input, const std::vector<int64_t>& target
 }
 
 std::vector<ir::Type> infer_reshape(const InferContext& context) {
-  context.check_inputs(2, 2);
+  const size_t operands = context.opset < kShapeAsInput ? 1 : 2;
+  context.check_inputs(operands, operands);
   context.check_outputs(1, 1);
   const ir::Type& input = context.type(0);
+  if (context.opset < kShapeAsInput) {
+    if (!context.node.attribute("shape")) fail(ErrorCode::kInvalidModel, "attribute shape is missing");
+    return {ir::Type::tensor(input.dtype, reshaped_dims(input, context.node.ints_or("shape", {}), false))};
+  }
   auto unknown = unknown_dims_of_shape(context, 1);
   if (const auto target = constant_ints(context.graph, context.node, 1)) {
     const bool allow_zero = context.opset >= 14 && context.node.int_or("allowzero", 0) != 0;
@@ -258,7 +266,7 @@ constexpr uint32_t kSecond = 0b10;
 constexpr Operator kOperators[] = {
     {"Identity", 1, kNewestOpset, kMovable, infer_identity, prepare_reshape, layout_reshape, view_reshape},
     {"Dropout", 1, kNewestOpset, kMovable, infer_dropout, prepare_dropout, layout_dropout, view_dropout, 0b110},
-    {"Reshape", 5, kNewestOpset, kMovable, infer_reshape, prepare_reshape, layout_reshape, view_reshape, kSecond},
+    {"Reshape", 1, kNewestOpset, kMovable, infer_reshape, prepare_reshape, layout_reshape, view_reshape, kSecond},
     {"Flatten", 1, kNewestOpset, kMovable, infer_flatten, prepare_reshape, layout_reshape, view_reshape},
     {"Squeeze", 1, 12, kMovable, infer_squeeze, prepare_reshape, layout_reshape, view_reshape},
     {"Squeeze", 13, kNewestOpset, kMovable, infer_squeeze, prepare_reshape, layout_reshape, view_reshape, kSecond},

@@ -54,6 +54,8 @@ std::vector<Case> cases() {
        [](double x) { return hard_sigmoid(x, 0.1f, 0.7f); }},
       {"HardSwish", {"HardSwish", 14, {}}, [](double x) { return x * hard_sigmoid(x, 1.0 / 6, 0.5); }},
       {"Mish", {"Mish", 18, {}}, [](double x) { return x * std::tanh(softplus(x)); }},
+      {"Swish", {"Swish", 24, {}}, [](double x) { return x * sigmoid(x); }},
+      {"SwishAlpha", {"Swish", 24, {}, {attribute("alpha", 1.5f)}}, [](double x) { return x * sigmoid(1.5 * x); }},
       {"Gelu", {"Gelu", 20, {}}, gelu_erf},
       {"GeluTanh", {"Gelu", 20, {}, {attribute("approximate", "tanh")}}, gelu_tanh},
       {"Softplus", {"Softplus", 6, {}}, softplus},
@@ -222,6 +224,7 @@ TEST(AsActivation, ReadsWhatAKernelCanApply) {
   expect_activation({"Tanh", 13, {}}, Kind::kTanh);
   expect_activation({"HardSwish", 14, {}}, Kind::kHardSwish);
   expect_activation({"HardSigmoid", 13, {}}, Kind::kHardSigmoid, 0.2f, 0.5f);
+  expect_activation({"Swish", 24, {}, {attribute("alpha", 2.0f)}}, Kind::kSwish, 2);
   expect_activation({"Gelu", 20, {}}, Kind::kGeluErf);
   expect_activation({"Gelu", 20, {}, {attribute("approximate", "tanh")}}, Kind::kGeluTanh);
   expect_activation({"Clip", 6, {}, {attribute("min", 0.0f), attribute("max", 6.0f)}}, Kind::kClip, 0, 6);

@@ -150,6 +150,24 @@ TEST(BinaryIntegers, TakeRemainders) {
             (std::vector<float>{std::fmod(-4.3f, 2.1f), std::fmod(7.2f, -3.0f)}));
 }
 
+TEST(Mod, OfFloatsHasTheSignOfTheDivisorSinceOpset28) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const std::vector<float> a{-4.5f, 4.5f, 7.0f, -7.0f, 6.0f, -6.0f, 0.0f, 3.0f, -3.0f, kInf, 1.0f, NAN};
+  const std::vector<float> b{2.0f, -2.0f, 3.0f, -3.0f, -2.0f, 2.0f, -5.0f, kInf, kInf, 2.0f, 0.0f, 1.0f};
+  const auto result = values_of<float>({"Mod", 28, {tensor<float>({12}, a), tensor<float>({12}, b)}});
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
+    double expected = x - std::floor(x / y) * y;
+    if (std::isinf(y) && std::isfinite(x)) expected = (x < 0) == (y < 0) ? x : y;
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(result[i])) << i;
+      continue;
+    }
+    EXPECT_EQ(result[i], static_cast<float>(expected)) << i;
+    EXPECT_EQ(std::signbit(result[i]), std::signbit(b[i])) << i;
+  }
+}
+
 TEST(BinaryIntegers, HaveAMaximum) {
   const auto of = [](const char* op) {
     return values_of<int64_t>(

@@ -121,5 +121,17 @@ TEST(Cast, RefusesWhatIsNoType) {
   EXPECT_EQ(code({attribute("to", static_cast<int64_t>(DataType::kFloat8E5M2))}), ErrorCode::kUnsupported);
 }
 
+TEST(Cast, NamesItsTargetBeforeOpset6) {
+  const auto cast = [](const char* to) {
+    return NodeCase{"Cast", 1, {tensor<float>({3}, {1.75f, -2.5f, 0})}, {attribute("to", to)}};
+  };
+  EXPECT_EQ(to_int64s(run(cast("INT64"))[0]), (std::vector<int64_t>{1, -2, 0}));
+  EXPECT_EQ(run(cast("DOUBLE"))[0].dtype(), DataType::kFloat64);
+  EXPECT_EQ(run(cast("FLOAT"))[0].dtype(), DataType::kFloat32);
+  EXPECT_EQ(run(cast("BOOL"))[0].dtype(), DataType::kBool);
+  for (const char* name : {"", "float", "FLOAT33", "int64"})
+    EXPECT_EQ(error_of([&] { run(cast(name)); }).code(), ErrorCode::kInvalidModel) << name;
+}
+
 }  // namespace
 }  // namespace pli::test

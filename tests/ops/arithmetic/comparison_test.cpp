@@ -96,6 +96,22 @@ TEST(BitShift, GivesZeroFromTheWidthOn) {
   EXPECT_EQ(error_of([&] { run({"BitShift", 11, {v8, p8}}); }).code(), ErrorCode::kInvalidModel);
 }
 
+TEST(BitShift, RepeatsTheSignSinceOpset28) {
+  const auto shift = [](const char* direction, const std::vector<int8_t>& values, const std::vector<int8_t>& places,
+                        int64_t opset = 28) {
+    const auto count = static_cast<int64_t>(values.size());
+    return NodeCase{"BitShift",
+                    opset,
+                    {tensor<int8_t>({count}, values), tensor<int8_t>({count}, places)},
+                    {attribute("direction", direction)}};
+  };
+  EXPECT_EQ(values_of<int8_t>(shift("RIGHT", {-7, 7, -128, -1, 9}, {1, 1, 7, 8, -1})),
+            (std::vector<int8_t>{-4, 3, -1, -1, 0}));
+  EXPECT_EQ(values_of<int8_t>(shift("LEFT", {-7, 3, 65, -1, -9}, {1, 2, 1, 8, -1})),
+            (std::vector<int8_t>{-14, 12, -126, 0, 0}));
+  EXPECT_EQ(error_of([&] { run(shift("LEFT", {1}, {1}, 27)); }).code(), ErrorCode::kUnsupported);
+}
+
 TEST(Where, ChoosesAmongStretchedOperands) {
   const Shape shape{2, 3, 5, 7};
   std::vector<uint8_t> bytes(210);

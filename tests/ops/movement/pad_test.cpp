@@ -100,6 +100,15 @@ TEST(Pad, InfersAndRefuses) {
   EXPECT_EQ(refusal({"Pad", 6, {input}}), ErrorCode::kInvalidModel);
 }
 
+TEST(Pad, OfOpset1CallsThemPaddings) {
+  const Tensor input = random_tensor({2, 3}, 9);
+  expect_output({"Pad", 1, {input}, {ints("paddings", {0, 2, 0, 1}), attribute("value", 5.0f)}}, {2, 6},
+                [&](const Shape& i) {
+                  return i[1] < 2 || i[1] == 5 ? 5.0 : at(input, {i[0], i[1] - 2});
+                });
+  EXPECT_EQ(refusal({"Pad", 1, {input}, {ints("pads", {0, 2, 0, 1})}}), ErrorCode::kInvalidModel);
+}
+
 // --- DepthToSpace, SpaceToDepth, Trilu, ReverseSequence --------------------------------------------------------------
 
 TEST(DepthToSpace, MovesBlocksInBothModesAndEveryLayout) {
@@ -119,6 +128,19 @@ TEST(SpaceToDepth, MovesBlocksInEveryLayout) {
     const int64_t block = i[1] / 3;
     return at(input, {i[0], i[1] % 3, i[2] * 2 + block / 2, i[3] * 2 + block % 2});
   });
+}
+
+TEST(SpaceToDepth, HasModesSinceOpset28) {
+  const Tensor input = random_tensor({2, 3, 6, 8}, 14);
+  const auto node = [&](int64_t opset) {
+    return NodeCase{"SpaceToDepth", opset, {input}, {attribute("blocksize", 2), attribute("mode", "CRD")}};
+  };
+  expect_output(node(28), {2, 12, 3, 4}, [&](const Shape& i) {
+    return at(input, {i[0], i[1] / 4, i[2] * 2 + i[1] % 4 / 2, i[3] * 2 + i[1] % 2});
+  });
+  EXPECT_TRUE(identical(run(node(27))[0], run({"SpaceToDepth", 27, {input}, {attribute("blocksize", 2)}})[0]));
+  EXPECT_EQ(refusal({"SpaceToDepth", 28, {input}, {attribute("blocksize", 2), attribute("mode", "RCD")}}),
+            ErrorCode::kInvalidModel);
 }
 
 TEST(DepthToSpace, InfersAndRefuses) {

@@ -234,6 +234,29 @@ TEST(Upsample, RepeatsInEveryVersion) {
                       {2, 3, 8, 15}, interpolated(input, axes, "linear", "asymmetric"));
 }
 
+TEST(Upsample, BeforeOpset7ScalesRowsAndColumns) {
+  const Tensor input = random_tensor({2, 3, 4, 5}, 12);
+  const auto upsampled = [&](const char* mode) {
+    return NodeCase{"Upsample",
+                    6,
+                    {input},
+                    {attribute("height_scale", 2.0f), attribute("width_scale", 3.0f), attribute("mode", mode)}};
+  };
+  expect_output(upsampled("nearest"), {2, 3, 8, 15}, [&](const Shape& i) {
+    return at(input, {i[0], i[1], i[2] / 2, i[3] / 3});
+  });
+  const std::array<Axis, 2> axes{Axis{4, 8, 2}, Axis{5, 15, 3}};
+  expect_interpolated(upsampled("bilinear"), {2, 3, 8, 15}, interpolated(input, axes, "linear", "asymmetric"));
+  EXPECT_EQ(refusal({"Upsample", 6, {input}, {attribute("height_scale", 2.0f)}}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(refusal({"Upsample",
+                     6,
+                     {random_tensor({3, 4, 5}, 13)},
+                     {attribute("height_scale", 2.0f), attribute("width_scale", 2.0f)}}),
+            ErrorCode::kInvalidModel);
+  EXPECT_EQ(refusal({"Upsample", 7, {input}, {floats("scales", {1, 1, 2, 2}), attribute("mode", "bilinear")}}),
+            ErrorCode::kInvalidModel);
+}
+
 TEST(Resize, ThatChangesNothingIsAView) {
   const Tensor input = random_tensor({2, 3, 4, 5}, 9);
   const NodeCase node{"Resize", 13, {input, {}, floats_tensor({1, 1, 1, 1})}, {attribute("mode", "linear")}};

@@ -34,6 +34,13 @@ TEST(Reshape, KeepsRowMajorOrderInEveryLayout) {
   expect_reshaped({"Reshape", 5, {input, int64s({0, -1, 5, 4})}}, {2, 6, 5, 4});
 }
 
+TEST(Reshape, HasAnAttributeBeforeOpset5) {
+  const Tensor input = random_tensor({2, 3, 4}, 3);
+  expect_reshaped({"Reshape", 1, {input}, {ints("shape", {0, -1})}}, {2, 12});
+  EXPECT_EQ(refusal({"Reshape", 4, {input}}), ErrorCode::kInvalidModel);
+  EXPECT_EQ(refusal({"Reshape", 4, {input, int64s({24})}}), ErrorCode::kInvalidModel);
+}
+
 TEST(Reshape, TakesIntegersAndHalves) {
   expect_reshaped({"Reshape", 18, {tensor<int64_t>({2, 3}, {1, 2, 3, 4, 5, 6}), int64s({3, -1})}}, {3, 2});
   expect_reshaped({"Reshape", 18, {Tensor(DataType::kFloat16, {2, 3}), int64s({6})}}, {6});
