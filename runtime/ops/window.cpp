@@ -22,7 +22,8 @@ Window::AutoPad auto_pad_of(const ir::Node& node) {
 
 void check_list(std::string_view what, const Shape& list, size_t length, int64_t least) {
   if (list.size() != length)
-    fail(ErrorCode::kInvalidModel, "{} has {} elements where {} are expected", what, list.size(), length);
+    fail(ErrorCode::kInvalidModel, "{} {} has {} elements where {} are expected", what, to_string(list), list.size(),
+         length);
   for (const int64_t value : list)
     if (value < least || value > kLargest)
       fail(ErrorCode::kInvalidModel, "{} {} where {} to {} is expected", what, value, least, kLargest);
@@ -78,7 +79,7 @@ ir::Dim Window::output_dim(size_t axis, const ir::Dim& input) const {
 
 ir::Dims Window::output_dims(const ir::Dims& spatial) const {
   if (spatial.size() != rank())
-    fail(ErrorCode::kInvalidModel, "a kernel of {} dimensions on an input of {} spatial dimensions", rank(),
+    fail(ErrorCode::kInvalidModel, "kernel_shape {} on an input of {} spatial dimensions", to_string(kernel),
          spatial.size());
   ir::Dims result;
   for (size_t i = 0; i < rank(); ++i) result.push_back(output_dim(i, spatial[i]));

@@ -118,11 +118,11 @@ TEST(Window, RefusesBadAttributes) {
   refused({3, 0}, {}, "kernel_shape 0");
   refused({-3}, {}, "kernel_shape -3");
   refused({3}, {ints("strides", {0})}, "strides 0");
-  refused({3}, {ints("strides", {1, 1})}, "strides has 2 elements where 1");
+  refused({3}, {ints("strides", {1, 1})}, "strides [1, 1] has 2 elements where 1");
   refused({3}, {ints("dilations", {-1})}, "dilations -1");
-  refused({3, 3}, {ints("dilations", {1})}, "dilations has 1 elements where 2");
+  refused({3, 3}, {ints("dilations", {1})}, "dilations [1] has 1 elements where 2");
   refused({3}, {ints("pads", {-1, 0})}, "pads -1");
-  refused({3, 3}, {ints("pads", {1, 1})}, "pads has 2 elements where 4");
+  refused({3, 3}, {ints("pads", {1, 1})}, "pads [1, 1] has 2 elements where 4");
   refused({3}, {ints("pads", {INT64_MAX, 1})}, "pads");
   refused({INT64_MAX}, {}, "kernel_shape");
   refused({int64_t{1} << 30}, {ints("dilations", {int64_t{1} << 30})}, "reaches too far");
@@ -135,7 +135,7 @@ TEST(Window, RefusesInputsThatDoNotFit) {
     EXPECT_EQ(e.code(), ErrorCode::kInvalidModel);
     EXPECT_NE(std::string_view(e.what()).find(why), std::string_view::npos) << e.what();
   };
-  refused(window({3, 3}, {}), {5}, "2 dimensions on an input of 1 spatial");
+  refused(window({3, 3}, {}), {5}, "kernel_shape [3, 3] on an input of 1 spatial");
   refused(window({3}, {}), {2}, "does not fit");
   refused(window({3}, {ints("dilations", {4}), ints("pads", {1, 1})}), {6}, "does not fit");
   refused(window({1}, {}), {0}, "of size 0");

@@ -101,16 +101,17 @@ void read_output_form(ConvView& view, const ir::Node& node) {
   const size_t rank = view.spatial_rank;
   view.output_padding = node.ints_or("output_padding", Shape(rank, 0));
   if (view.output_padding.size() != rank)
-    fail(ErrorCode::kInvalidModel, "output_padding has {} elements, not {}", view.output_padding.size(), rank);
+    fail(ErrorCode::kInvalidModel, "output_padding {} has {} elements for {} spatial dimensions",
+         to_string(view.output_padding), view.output_padding.size(), rank);
   for (const int64_t padding : view.output_padding)
     if (padding < 0 || padding > kLargest)
       fail(ErrorCode::kInvalidModel, "output_padding {} where 0 to {} is expected", padding, kLargest);
   Shape& shape = view.output_shape;
   shape = node.ints_or("output_shape", {});
   if (shape.empty()) return;
-  // Batch and channels are not part of it, but some exporters write them.
-  if (shape.size() == rank + 2) shape.erase(shape.begin(), shape.begin() + 2);
-  if (shape.size() != rank) fail(ErrorCode::kInvalidModel, "output_shape has {} elements, not {}", shape.size(), rank);
+  if (shape.size() != rank)
+    fail(ErrorCode::kInvalidModel, "output_shape {} has {} elements for {} spatial dimensions", to_string(shape),
+         shape.size(), rank);
   for (const int64_t size : shape)
     if (size < 1 || size > kLargest)
       fail(ErrorCode::kInvalidModel, "output_shape {} where 1 to {} is expected", size, kLargest);
@@ -174,9 +175,12 @@ ConvView ConvView::of(const ir::Graph& graph, const ir::Node& node) {
   if (view.group < 1 || view.group > kLargest) fail(ErrorCode::kInvalidModel, "group is {}", view.group);
   view.spatial_rank = spatial_rank_of(node, x, weight);
   if (view.spatial_rank == 0) return view;
-  read_channels(view, graph);
   if (view.transposed) read_output_form(view, node);
-  if (auto kernel = kernel_of(view, node, weight)) view.window = Window::of(node, std::move(*kernel));
+  if (auto kernel = kernel_of(view, node, weight))
+    view.window = Window::of(node, std::move(*kernel));
+  else
+    (void)Window::of(node, Shape(view.spatial_rank, 1));  // the other attributes are checked all the same
+  read_channels(view, graph);
   return view;
 }
 

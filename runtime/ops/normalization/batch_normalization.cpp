@@ -21,13 +21,18 @@ void check_statistic(const BatchNormView& view, const ir::Type& x, const ir::Typ
     fail(ErrorCode::kInvalidModel, "{} has rank {}, not 1", what, statistic.rank());
   if (!x.dims) return;
   if (!view.spatial && statistic.rank() != x.rank() - 1)
-    fail(ErrorCode::kInvalidModel, "{} has rank {}, not {}", what, statistic.rank(), x.rank() - 1);
+    fail(ErrorCode::kInvalidModel, "{} has rank {}, where attribute spatial = 0 asks for the {} dimensions of a sample",
+         what, statistic.rank(), x.rank() - 1);
   for (size_t i = 0; i < statistic.dims->size(); ++i) {
     const ir::Dim dim = x.rank() == 1 ? ir::Dim(1) : (*x.dims)[i + 1];
     const ir::Dim& size = (*statistic.dims)[i];
-    if (dim.known() && size.known() && dim.value() != size.value())
-      fail(ErrorCode::kInvalidModel, "{} has {} elements, where the input has {} channels", what, size.value(),
-           dim.value());
+    if (!dim.known() || !size.known() || dim.value() == size.value()) continue;
+    if (!view.spatial)
+      fail(ErrorCode::kInvalidModel,
+           "dimension {} of {} is {}, where attribute spatial = 0 asks for {}, as samples have it", i, what,
+           size.value(), dim.value());
+    fail(ErrorCode::kInvalidModel, "{} has {} elements, where the input has {} channels", what, size.value(),
+         dim.value());
   }
 }
 

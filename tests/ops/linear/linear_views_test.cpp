@@ -55,8 +55,6 @@ TEST(ConvInference, Transposed) {
             "float32[n, 4, 10, 21]");
   EXPECT_EQ(inferred("ConvTranspose", {x, w}, {ints("strides", {2, 3}), ints("output_shape", {12, 20})}),
             "float32[n, 4, 12, 20]");
-  EXPECT_EQ(inferred("ConvTranspose", {x, w}, {ints("strides", {2, 3}), ints("output_shape", {1, 4, 12, 20})}),
-            "float32[n, 4, 12, 20]");
   EXPECT_EQ(inferred("ConvTranspose", {type(Dims{kN, 6, kH, 7}), w}), "float32[n, 4, ?, 8]");
 }
 
@@ -137,6 +135,24 @@ TEST(ConvView, RefusesContradictions) {
   EXPECT_EQ(code("ConvTranspose", {x, {6, 4, 3, 3}}, {ints("output_shape", {0, 3})}), invalid);
   EXPECT_EQ(code("ConvTranspose", {x, {6, 4, 3, 3}}, {ints("output_shape", {3})}), invalid);
   EXPECT_EQ(code("ConvTranspose", {x, {6, 4, 3, 3}}, {ints("pads", {4, 0, 4, 0})}), invalid);
+}
+
+TEST(ConvView, ChecksAttributesFirstAndNamesThem) {
+  const auto refused = [](const char* op_type, const std::vector<ir::Type>& inputs, const ir::Attribute& attribute,
+                          std::string_view why) {
+    const Error e = error_of([&] { infer(op_type, 13, inputs, {attribute}); });
+    EXPECT_EQ(e.code(), ErrorCode::kInvalidModel);
+    EXPECT_NE(std::string_view(e.what()).find(why), std::string_view::npos) << e.what();
+  };
+  const ir::Type x = type(Dims{1, 6, 6, 7});
+  const ir::Type unknown = type(std::nullopt);
+  refused("ConvTranspose", {x, type(Dims{6, 4, 3, 3})}, ints("output_shape", {1, 4, 12, 20}),
+          "output_shape [1, 4, 12, 20] has 4 elements for 2 spatial dimensions");
+  refused("ConvTranspose", {x, unknown}, ints("output_shape", {12}), "output_shape [12] has 1 elements");
+  refused("ConvTranspose", {x, unknown}, ints("output_padding", {1, 1, 1}), "output_padding [1, 1, 1] has 3 elements");
+  refused("Conv", {x, unknown}, ints("strides", {1, 2, 3}), "strides [1, 2, 3] has 3 elements where 2");
+  refused("Conv", {x, unknown}, ints("pads", {1, 1}), "pads [1, 1] has 2 elements where 4");
+  refused("Conv", {x, type(Dims{4, 5, 3, 3})}, ints("dilations", {0, 1}), "dilations 0");  // and channels differ
 }
 
 TEST(GemmInference, Forms) {

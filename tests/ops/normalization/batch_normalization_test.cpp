@@ -206,7 +206,14 @@ TEST(BatchNormalization, RefusesWhatDoesNotFit) {
     inputs[i] = type({3, 1});
     EXPECT_EQ(code(inputs), ErrorCode::kInvalidModel);
   }
-  EXPECT_EQ(code({x, c, c, c, c}, 7, {attribute("spatial", 0)}), ErrorCode::kInvalidModel);
+  const Error not_spatial = error_of([&] {
+    infer("BatchNormalization", 7, {x, c, c, c, c}, {attribute("spatial", 0)});
+  });
+  EXPECT_EQ(not_spatial.code(), ErrorCode::kInvalidModel);
+  EXPECT_STREQ(not_spatial.what(),
+               "scale has rank 1, where attribute spatial = 0 asks for the 2 dimensions of a sample");
+  EXPECT_EQ(code({x, type({3, 5}), type({3, 5}), type({3, 5}), type({3, 5})}, 7, {attribute("spatial", 0)}),
+            ErrorCode::kInvalidModel);
   EXPECT_EQ(code({x, c, c, c, c}, 15, {attribute("epsilon", 1)}), ErrorCode::kInvalidModel);
 }
 
