@@ -1,10 +1,12 @@
 #include "passes/affine.h"
 
 #include "runtime/ops/elementwise.h"
+#include "runtime/ops/evaluate.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 namespace pli::passes {
 
@@ -15,6 +17,27 @@ bool fits(const Shape& shape, const ir::Dims& dims) {
   for (size_t i = 0; i < shape.size(); ++i)
     if (shape[i] != 1 && !(dims[i] == ir::Dim(shape[i]))) return false;
   return true;
+}
+
+/// The node that has to be folded before `id` can be constant, where `id` depends on constants alone; none otherwise.
+ir::NodeId unfolded_node(const ir::Graph& graph, ir::ValueId id) {
+  ir::NodeId unfolded;
+  std::set<ir::ValueId> seen{id};
+  std::vector<ir::ValueId> pending{id};
+  while (!pending.empty()) {
+    const ir::NodeId producer = graph.producer(pending.back());
+    pending.pop_back();
+    if (!producer) return {};
+    bool last = true;
+    for (const ir::ValueId input : graph.node(producer).inputs) {
+      if (!input || graph.constant_of(input)) continue;
+      last = false;
+      if (seen.insert(input).second) pending.push_back(input);
+    }
+    if (last && !ops::has_constant_inputs(graph, graph.node(producer))) return {};
+    if (last) unfolded = producer;
+  }
+  return unfolded;
 }
 
 }  // namespace
@@ -34,7 +57,12 @@ std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
   if (record.kind == ir::ValueKind::kInput) return "is an input of the model";
   if (record.kind == ir::ValueKind::kCapture) return "belongs to an enclosing graph";
   if (record.kind == ir::ValueKind::kInitializer) return "is stored in a form that can't be read";
-  return "is computed by " + ir::describe(graph, graph.node(record.producer));
+  std::string reason = "is computed by " + ir::describe(graph, graph.node(record.producer));
+  if (const ir::NodeId unfolded = unfolded_node(graph, id); unfolded && unfolded == record.producer)
+    reason += " from constants, which was not folded";
+  else if (unfolded)
+    reason += fmt::format(" from constants, of which {} was not folded", ir::describe(graph, graph.node(unfolded)));
+  return reason;
 }
 
 std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why) {

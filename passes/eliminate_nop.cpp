@@ -48,6 +48,11 @@ bool is_nop_cast(const ir::Graph& graph, const ir::Node& node) {
   return dtype && type.dtype != DataType::kUndefined && *dtype == static_cast<int64_t>(type.dtype);
 }
 
+bool is_nop_cast_like(const ir::Graph& graph, const ir::Node& node) {
+  const DataType dtype = graph.type(node.inputs[0]).dtype;
+  return node.input(1) && dtype != DataType::kUndefined && dtype == graph.type(node.inputs[1]).dtype;
+}
+
 /// Every dimension is copied or given as it is; the one that is left over (-1) then is as well, unless there are no
 /// elements.
 bool is_nop_reshape(const ir::Graph& graph, const ir::Node& node) {
@@ -167,13 +172,13 @@ struct Rule {
 };
 
 constexpr std::array kRules = std::to_array<Rule>({
-    {"Identity", is_identity},   {"Dropout", is_nop_dropout}, {"Cast", is_nop_cast},
-    {"Reshape", is_nop_reshape}, {"Flatten", is_nop_flatten}, {"Transpose", is_nop_transpose},
-    {"Pad", is_nop_pad},         {"Slice", is_nop_slice},     {"Expand", is_nop_expand},
-    {"Clip", is_nop_clip},       {"Concat", has_one_input},   {"Sum", has_one_input},
-    {"Max", has_one_input},      {"Min", has_one_input},      {"Mean", has_one_input},
-    {"Mul", is_right_neutral},   {"Div", is_right_neutral},   {"Add", is_right_neutral},
-    {"Sub", is_right_neutral},
+    {"Identity", is_identity},   {"Dropout", is_nop_dropout},    {"Cast", is_nop_cast},
+    {"Reshape", is_nop_reshape}, {"Flatten", is_nop_flatten},    {"Transpose", is_nop_transpose},
+    {"Pad", is_nop_pad},         {"Slice", is_nop_slice},        {"Expand", is_nop_expand},
+    {"Clip", is_nop_clip},       {"Concat", has_one_input},      {"Sum", has_one_input},
+    {"Max", has_one_input},      {"Min", has_one_input},         {"Mean", has_one_input},
+    {"Mul", is_right_neutral},   {"Div", is_right_neutral},      {"Add", is_right_neutral},
+    {"Sub", is_right_neutral},   {"CastLike", is_nop_cast_like},
 });
 
 /// The input that the node gives as it is; none when it does something.

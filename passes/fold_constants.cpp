@@ -20,41 +20,56 @@ bool widens_weight(const ir::Graph& graph, const ir::Node& node) {
   return is_float(stored->dtype()) && is_float(wide) && bit_width(wide) > bit_width(stored->dtype());
 }
 
-/// Nothing when the node can't be computed now: what it needs is not known, it costs too much, or Pli can't run it.
-std::optional<std::vector<Tensor>> results_of(Context& context, const ir::Node& node) {
+/// Nothing when the node can't be computed now: what it needs is not known, Pli can't run it, or the limits forbid it.
+std::optional<std::vector<Tensor>> results_of(Context& context, ir::NodeId id) {
   try {
-    return ops::fold_constant(context.graph, node, context.options.limits, context.budget);
+    bool over_limit = false;
+    auto results =
+        ops::fold_constant(context.graph, context.graph.node(id), context.options.limits, context.budget, &over_limit);
+    if (over_limit) context.over_limit.push_back(id);
+    return results;
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal) throw;
     return std::nullopt;
   }
 }
 
+/// Removes operands that were computed before and are used no more: what they took may be taken again.
+void give_back(Context& context, const std::vector<ir::ValueId>& operands) {
+  for (const ir::ValueId operand : operands) {
+    if (!operand || !context.computed.contains(operand) || !context.graph.alive(operand)) continue;
+    const auto bytes = static_cast<int64_t>(context.graph.constant_of(operand)->bytes().size());
+    if (context.graph.erase_unused(operand)) context.budget.bytes += bytes;
+  }
+}
+
 }  // namespace
 
-/// A node whose inputs are all constant, or a Shape or Size of a value whose dimensions are known   =>   initializers
+/// A node whose inputs are all constant, or matter by a type or shape that is known   =>   initializers
 ///
 /// computed by the kernels that would run it. A Cast that widens a stored weight stays in the model, and what it gives
-/// is known from then on. Random numbers are never folded, nor what is in a model of few bits to be small, nor results
-/// that would make the model larger than limits.folded_bytes a node allows.
+/// is known from then on. Random numbers are never folded, nor what is in a model of few bits to be small. Results that
+/// are no larger than the operands, or than limits.folded_bytes, fold as long as the budget lasts.
 int64_t fold_constants(Context& context) {
   ir::Graph& graph = context.graph;
   int64_t changes = 0;
+  context.over_limit.clear();
   for (const ir::NodeId id : graph.nodes()) {
+    if (!graph.alive(id)) continue;
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
     if (context.log.kept_by_user(id)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
-    const auto results = results_of(context, node);
+    const auto results = results_of(context, id);
     if (!results) continue;
     if (stays) {
       graph.set_constant(node.outputs[0], results->front());
       continue;
     }
 
-    const std::vector<ir::ValueId> outputs = node.outputs;
+    const std::vector<ir::ValueId> inputs = node.inputs, outputs = node.outputs;
     if (node.is("BatchNormalization")) context.log.folded(id, graph.name(outputs[0]), "computed_from_constants");
     std::vector<std::string> names;
     std::vector<ir::ValueId> made;
@@ -66,6 +81,8 @@ int64_t fold_constants(Context& context) {
     }
     graph.erase_node(id);
     for (size_t i = 0; i < made.size(); ++i) graph.rename(made[i], names[i]);
+    context.computed.insert(made.begin(), made.end());
+    give_back(context, inputs);
     ++changes;
   }
   return changes;

@@ -15,21 +15,27 @@ Fold fold_of(const ir::Graph& graph, const ir::Node& node, std::string path) {
   return fold;
 }
 
-std::string step(const ir::Graph& graph, const ir::Node& node, const std::string& attribute) {
-  const std::string& name = node.name.empty() && node.output(0) ? graph.name(node.output(0)) : node.name;
-  return name + "/" + attribute;
+/// What a node is called in the path of a graph that it holds.
+std::string label(const ir::Graph& graph, const ir::Node& node) {
+  return node.name.empty() && node.output(0) ? graph.name(node.output(0)) : node.name;
 }
 
-/// Calls visit(graph, node, path) for every node of the graphs that `node` holds.
+bool holds_graphs(const ir::Node& node) {
+  bool holds = false;
+  ir::for_each_subgraph(node, [&](const ir::Subgraph&) { holds = true; });
+  return holds;
+}
+
+/// Calls visit(graph, node, path) for every node of the graphs that `node` holds; `place` is the path of the node.
 template <class Visit>
-void for_each_nested(const ir::Graph& graph, const ir::Node& node, const std::string& path, const Visit& visit) {
+void for_each_nested(const ir::Node& node, const std::string& place, const Visit& visit) {
   for (const ir::Attribute& attribute : node.attributes) {
-    const std::string inner = (path.empty() ? "" : path + "/") + step(graph, node, attribute.name);
+    const std::string path = place + "/" + attribute.name;
     const auto walk = [&](const ir::Subgraph& subgraph) {
       for (const ir::NodeId id : subgraph.graph->nodes()) {
         const ir::Node& nested = subgraph.graph->node(id);
-        visit(*subgraph.graph, nested, inner);
-        for_each_nested(*subgraph.graph, nested, inner, visit);
+        visit(*subgraph.graph, nested, path);
+        for_each_nested(nested, path + "/" + label(*subgraph.graph, nested), visit);
       }
     };
     if (const auto* one = std::get_if<ir::Subgraph>(&attribute.value))
@@ -55,7 +61,9 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
       index_[id] = batch_norms_.size();
       batch_norms_.push_back({fold_of(graph, node, ""), id, false});
     }
-    for_each_nested(graph, node, "", [&](const ir::Graph& inner, const ir::Node& nested, const std::string& path) {
+    if (!holds_graphs(node)) continue;
+    places_[id] = label(graph, node);
+    for_each_nested(node, places_[id], [&](const ir::Graph& inner, const ir::Node& nested, const std::string& path) {
       if (!nested.is("BatchNormalization")) return;
       Fold fold = fold_of(inner, nested, path);
       fold.code = code::kNestedGraph;
@@ -97,6 +105,36 @@ void FoldLog::refused(ir::NodeId id, Refusal why) {
 int64_t FoldLog::kept_for_overridable() const {
   return std::ranges::count_if(batch_norms_,
                                [](const Entry& entry) { return !entry.fold.folded && entry.freezing_helps; });
+}
+
+void FoldLog::inlined(ir::NodeId holder, std::string_view branch, const ir::Graph& nested,
+                      std::span<const ir::NodeId> nodes) {
+  const std::string place = places_.at(holder);
+  const std::string path = fmt::format("{}/{}", place, branch);
+  std::map<std::string, size_t> by_output;  // the BatchNormalizations that were directly in the branch
+  for (size_t i = 0; i < batch_norms_.size(); ++i) {
+    auto& [fold, node, freezing_helps] = batch_norms_[i];
+    if (node || !fold.graph.starts_with(place + "/")) continue;
+    if (fold.graph == path) {
+      by_output.emplace(fold.output, i);
+    } else if (!fold.graph.starts_with(path + "/")) {
+      fold.code = code::kDead;
+      fold.reason = "it is in a branch that is never taken";
+    }
+  }
+  const std::vector<ir::NodeId> originals = nested.nodes();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const ir::Node& node = nested.node(originals.at(i));
+    if (holds_graphs(node)) places_[nodes[i]] = path + "/" + label(nested, node);
+    if (is_arithmetic(node)) originals_[nodes[i]] = fold_of(nested, node, path);
+    if (!node.is("BatchNormalization")) continue;
+    const size_t index = by_output.at(fold_of(nested, node, path).output);
+    index_[nodes[i]] = index;
+    Entry& entry = batch_norms_[index];
+    entry.node = nodes[i];
+    entry.fold.code.clear();
+    entry.fold.reason.clear();
+  }
 }
 
 void FoldLog::write(const ir::Graph& graph, Report& report) const {

@@ -6,6 +6,7 @@
 
 #include <pli/optimize.h>
 
+#include <set>
 #include <string_view>
 
 namespace pli::passes {
@@ -15,10 +16,12 @@ namespace pli::passes {
 struct Context {
   ir::Graph& graph;
   const OptimizeOptions& options;
-  FoldLog& log;               // what becomes of each BatchNormalization and affine
-  Names& names;               // that new constants shall have
-  ops::FoldingBudget budget;  // for the whole run
-  ops::BrokenNodes broken;    // they stay as they are, and nothing is folded into them
+  FoldLog& log;                        // what becomes of each BatchNormalization and affine
+  Names& names;                        // that new constants shall have
+  ops::FoldingBudget budget;           // for the whole run
+  ops::BrokenNodes broken;             // they stay as they are, and nothing is folded into them
+  std::set<ir::ValueId> computed;      // constants that were folded in this run
+  std::vector<ir::NodeId> over_limit;  // nodes that the limits keep from being folded, as of the last look
   int64_t subnormals_cleared = 0;
   std::map<DataType, int64_t> rounded_weights;  // folded weights that are stored in a narrow type again
   int64_t widened_bytes = 0;                    // by which folded weights grew that were stored in a narrow type
@@ -38,6 +41,7 @@ struct Pass {
 // One file each, passes/<name>.cpp.
 int64_t eliminate_nop(Context& context);
 int64_t fold_constants(Context& context);
+int64_t inline_if(Context& context);
 int64_t fold_batch_norm(Context& context);
 int64_t fold_channel_affine(Context& context);
 

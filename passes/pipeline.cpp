@@ -15,6 +15,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"eliminate_nop",
      "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
     {"fold_constants", "Compute what depends on constants only", fold_constants},
+    {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
     {"fold_channel_affine",
      "Fold constant Mul, Add, Sub and Div by channel into the Conv, ConvTranspose, Gemm or MatMul before them",
      fold_channel_affine},
@@ -102,6 +103,19 @@ void note_unread_statistics(const Context& context, Report& report) {
           : "taken as inference, as exporters meant it (--strict: training, by the standard's words)"));
 }
 
+/// What could have been folded, but for the limits.
+void note_over_limit(const Context& context, Report& report) {
+  std::vector<ir::NodeId> left = context.over_limit;
+  std::erase_if(left, [&](ir::NodeId id) { return !context.graph.alive(id); });
+  if (left.empty()) return;
+  report.notes.push_back(
+      fmt::format("{} {} computed in every run though the operands are constant: folding would pass its limit of {} "
+                  "bytes, which --folding-limit raises",
+                  ir::describe(context.graph, context.graph.node(left[0])),
+                  left.size() == 1 ? "is" : fmt::format("and {} more nodes are", left.size() - 1),
+                  context.options.limits.folded_bytes));
+}
+
 /// What a node of a newer operator set means could have changed.
 bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.opset("") <= ops::kNewestOpset; }
 
@@ -149,6 +163,7 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   }
 
   raise_ir_version(model, values_before, names, report);
+  note_over_limit(context, report);
   log.write(graph, report);
   for (const auto& [id, why] : context.broken)
     report.broken_nodes.push_back({ir::describe(graph, graph.node(id)), why});

@@ -107,6 +107,12 @@ void add_flags(CommandLine& line, Options& options) {
             .target = &options.optimize.widen_weights,
             .help = "store folded weights in the type that they are computed in, not as float16 behind a Cast\n"
                     "as before"});
+  line.add({.names = "--folding-limit",
+            .target = &options.optimize.limits.folded_bytes,
+            .help = "bytes that a result of constant folding may have beyond its operands (default 1048576);\n"
+                    "all of them together, and the work that they take, are limited in proportion",
+            .value = "BYTES",
+            .check = whole_between(0, int64_t{1} << 40)});
   line.add({.names = "--report",
             .target = &options.report,
             .help = "write the JSON document of --json to a file, too",
@@ -132,6 +138,7 @@ Json options_json(const CommandLine& line, const Options& options) {
           {"freeze_initializers", options.optimize.freeze_initializers},
           {"strict", options.optimize.strict},
           {"widen_weights", options.optimize.widen_weights},
+          {"folding_limit", options.optimize.limits.folded_bytes},
           {"external_data", options.external},
           {"inputs", options.verify.inputs.files},
           {"shapes", options.verify.inputs.shapes},

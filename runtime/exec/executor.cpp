@@ -70,11 +70,13 @@ bool has_special_constants(const ir::Graph& graph, std::span<const ir::NodeId> n
 }
 
 /// Nodes of the internal domain are made here only; in a file they mean something else.
-void refuse_internal(const ir::Graph& graph) {
-  for (const ir::NodeId id : graph.nodes())
-    if (graph.node(id).domain == ops::kInternalDomain)
-      fail(ErrorCode::kUnsupported, "not supported: {} is of domain {}", ir::describe(graph, graph.node(id)),
-           ops::kInternalDomain);
+void refuse_internal(const ir::Graph& outermost) {
+  ir::for_each_graph(outermost, [](const ir::Graph& graph) {
+    for (const ir::NodeId id : graph.nodes())
+      if (graph.node(id).domain == ops::kInternalDomain)
+        fail(ErrorCode::kUnsupported, "not supported: {} is of domain {}", ir::describe(graph, graph.node(id)),
+             ops::kInternalDomain);
+  });
 }
 
 std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
@@ -94,12 +96,14 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.limits = options.limits;
   compile_options_.weights = compute::make_weight_cache();
   graph_.erase_dead();  // what no output needs may be wrong
-  infer_and_fold(graph_, options.limits);
   refuse_internal(graph_);
+  infer_and_fold(graph_, options.limits);
   if (options.fuse) join_activations(graph_);
   const std::vector<ir::NodeId> needed = needed_nodes(graph_);
   check_supported(graph_, needed);
-  const auto drops_nan = [&](ir::NodeId id) { return drops_nan_when_fused(graph_, graph_.node(id)); };
+  const auto drops_nan = [&](ir::NodeId id) {  // what a branch holds is not looked at
+    return graph_.node(id).is("If") || drops_nan_when_fused(graph_, graph_.node(id));
+  };
   if (!options.fuse)
     compile_options_.fusion = Fusion::kNone;
   else if (std::ranges::any_of(needed, drops_nan)) {

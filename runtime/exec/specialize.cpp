@@ -1,6 +1,7 @@
 #include "runtime/exec/specialize.h"
 
 #include "runtime/core/tensor.h"
+#include "runtime/ops/control/if.h"
 #include "runtime/ops/evaluate.h"
 
 #include <algorithm>
@@ -24,8 +25,11 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
   }
 }
 
+void make_each_concrete(ir::Graph& graph, std::span<const ir::NodeId> nodes, const Limits& limits,
+                        ops::FoldingBudget& budget);
+
 /// Small results are made while compiling; large ones are left to run unless they take the place of operands as large,
-/// since the plan holds them for good.
+/// since the plan holds them for good. An If becomes the branch that is taken.
 void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::FoldingBudget& budget) {
   const ir::Node& node = graph.node(id);
   const auto known = [&](ir::ValueId output) { return !output || graph.constant_of(output); };
@@ -35,19 +39,27 @@ void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::F
   const auto types = ops::infer(*op, graph, node, limits);
   for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i)
     if (node.outputs[i] && !graph.constant_of(node.outputs[i])) graph.set_type(node.outputs[i], types[i]);
-  if (ops::why_unsupported(graph, node)) return;
+  if (ops::chosen_branch(graph, node)) {
+    make_each_concrete(graph, ops::take_branch(graph, id).nodes, limits, budget);
+    return;
+  }
   const auto values = ops::fold_constant(graph, node, limits, budget);
   if (!values) return;
   for (size_t i = 0; i < std::min(values->size(), node.outputs.size()); ++i)
     if (node.outputs[i]) graph.set_constant(node.outputs[i], (*values)[i]);
 }
 
+void make_each_concrete(ir::Graph& graph, std::span<const ir::NodeId> nodes, const Limits& limits,
+                        ops::FoldingBudget& budget) {
+  for (const ir::NodeId id : nodes)
+    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
+}
+
 }  // namespace
 
 void infer_and_fold(ir::Graph& graph, const Limits& limits) {
   ops::FoldingBudget budget = ops::FoldingBudget::of(graph, limits);
-  for (const ir::NodeId id : graph.nodes())
-    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
+  make_each_concrete(graph, graph.nodes(), limits, budget);
 }
 
 std::vector<ir::NodeId> needed_nodes(const ir::Graph& graph) {
@@ -90,10 +102,12 @@ std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph) {
     const ir::ValueId id = pending.back();
     pending.pop_back();
     if (graph.value(id).kind == ir::ValueKind::kInput) found.insert(id);
-    const ir::NodeId producer = graph.producer(id);
-    // What Shape and Size give follows from the dimensions alone.
-    if (!producer || graph.node(producer).is("Shape") || graph.node(producer).is("Size")) continue;
-    std::ranges::for_each(graph.node(producer).inputs, ask);
+    if (!graph.producer(id)) continue;
+    const ir::Node& node = graph.node(graph.producer(id));
+    const ops::Operator* op = ops::find_operator(graph, node);
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (!op || i >= 32 || ((op->type_inputs >> i) & 1u) == 0) ask(node.inputs[i]);
+    ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) { std::ranges::for_each(subgraph.captures, ask); });
   }
   return found;
 }
@@ -127,6 +141,8 @@ std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, con
   check_supported(graph, left);
   for (const ir::NodeId id : left) {
     const ir::Node& node = graph.node(id);
+    if (node.is("If"))
+      fail(ErrorCode::kUnsupported, "{}: which branch is taken depends on data", ir::describe(graph, node));
     for (const ir::ValueId output : node.outputs) {
       if (!output || (graph.uses(output).empty() && !graph.is_output(output))) continue;
       const ir::Type& type = graph.type(output);

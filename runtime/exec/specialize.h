@@ -21,12 +21,14 @@ struct Binding {
   const std::set<ir::ValueId>* value_inputs = nullptr;
 };
 
-/// Infers every type and makes constant what follows from constants and known dimensions, as far as that goes.
+/// Infers every type, makes constant what follows from constants and known dimensions, as far as that goes, and puts
+/// the branch that is taken in the place of an If.
 void infer_and_fold(ir::Graph& graph, const Limits& limits);
 
 /// Makes every type of `graph` concrete for these inputs and every value constant that follows from constants and
 /// shapes. Returns the nodes that are left to run, in order: those that an output needs and that are not constant.
-/// kUnsupported: lists every operator that can't be run, or names the value whose shape depends on data.
+/// kUnsupported: lists every operator that can't be run, or names the value whose shape, or the If whose
+/// branch, depends on data.
 std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits);
 
 /// The nodes that some output needs, constants not looked behind, in order.

@@ -357,9 +357,24 @@ void Graph::erase_node(NodeId id) {
   --node_count_;
 }
 
+bool Graph::is_used(ValueId id) const { return id && (!uses(id).empty() || is_output(id) || is_pinned(id)); }
+
+bool Graph::erase_unused(ValueId id) {
+  const auto used = [&](ValueId value) { return is_used(value); };
+  if (is_used(id)) return false;
+  if (const NodeId maker = producer(id)) {
+    if (std::ranges::any_of(node(maker).outputs, used)) return false;
+    erase_node(maker);
+    return true;
+  }
+  if (value(id).kind != ValueKind::kInitializer) return false;
+  drop_value(id);
+  return true;
+}
+
 int64_t Graph::erase_dead() {
   int64_t erased = 0;
-  const auto used = [&](ValueId id) { return id && (!value(id).uses.empty() || is_output(id) || is_pinned(id)); };
+  const auto used = [&](ValueId id) { return is_used(id); };
   const std::vector<NodeId> order = nodes();
   for (auto id = order.rbegin(); id != order.rend(); ++id) {
     if (std::ranges::any_of(node(*id).outputs, used)) continue;

@@ -211,6 +211,8 @@ class Graph {
   void replace_all_uses(ValueId from, ValueId to);
   /// Removes a node none of whose outputs is used. kInternal otherwise.
   void erase_node(NodeId id);
+  /// Removes an initializer, or the node that makes the value, when nothing uses it. Returns whether it went.
+  bool erase_unused(ValueId id);
   /// Removes every node and initializer that neither an output nor a pinned value needs. Returns how many nodes went.
   int64_t erase_dead();
 
@@ -259,6 +261,8 @@ class Graph {
   static ValueId& captured_at(Node& node, const CapturePlace& place);
   void add_uses(NodeId id);
   void remove_uses(NodeId id);
+  /// By a node, an output, or what else refers to its name. False for none.
+  bool is_used(ValueId id) const;
   void note_constant(NodeId id);
 
   std::shared_ptr<const OpsetImports> opsets_;

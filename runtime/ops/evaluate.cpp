@@ -10,13 +10,18 @@ namespace pli::ops {
 
 namespace {
 
-/// A graph of this one node, its inputs constant, its outputs those that somebody reads: what inference and preparation
-/// look at.
+/// A graph of this one node, its outputs those that somebody reads: what inference and preparation look at. Inputs of
+/// which only the type counts are its inputs.
 ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<const Tensor* const> inputs) {
   ir::Graph graph(origin.opsets());
   ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}, node.calls_function};
-  for (size_t i = 0; i < inputs.size(); ++i)
-    spec.inputs.push_back(inputs[i] ? graph.add_initializer("input" + std::to_string(i), *inputs[i]) : ir::ValueId{});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string name = "input" + std::to_string(i);
+    if (inputs[i])
+      spec.inputs.push_back(graph.add_initializer(name, *inputs[i]));
+    else
+      spec.inputs.push_back(node.inputs[i] ? graph.add_input(name, origin.type(node.inputs[i])) : ir::ValueId{});
+  }
   for (size_t i = 0; i < node.outputs.size(); ++i)
     spec.outputs.push_back({node.outputs[i] ? "output" + std::to_string(i) : std::string(), {}, {}});
   const ir::Node& made = graph.node(graph.add_node(std::move(spec)));
@@ -36,6 +41,7 @@ Tensor output_tensor(const ir::Type& type) {
 }
 
 struct Cost {
+  int64_t operand_bytes = 0;
   int64_t bytes = 0;  // of the results
   int64_t work = 0;   // multiply-adds, an upper bound
 };
@@ -51,16 +57,15 @@ int64_t work_for_each(const ir::Graph& graph, const ir::Node& node) {
   return 1;
 }
 
-/// What computing the node takes; nothing when it is too much for one node: results larger than their operands and
-/// limits.folded_bytes, or when the sizes of the results are not known.
+/// What computing the node takes; nothing when the sizes of the results are not known.
 std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const Limits& limits) {
-  int64_t operand_bytes = 0, operand_elements = 0;
+  int64_t operand_elements = 0;
+  Cost cost;
   for (const ir::ValueId input : node.inputs)
     if (const Tensor* tensor = graph.constant_of(input)) {
-      operand_bytes += static_cast<int64_t>(tensor->bytes().size());
+      cost.operand_bytes += static_cast<int64_t>(tensor->bytes().size());
       operand_elements += static_cast<int64_t>(tensor->size());
     }
-  Cost cost;
   int64_t results = 0;
   for (const ir::ValueId output : node.outputs) {
     if (!output) continue;
@@ -71,10 +76,8 @@ std::optional<Cost> cost_of(const ir::Graph& graph, const ir::Node& node, const 
     cost.bytes += *bytes;
     results += *checked_size(*shape);
   }
-  if (cost.bytes > std::max(operand_bytes, limits.folded_bytes)) return std::nullopt;
-  const auto work = checked_mul(results, work_for_each(graph, node));
-  if (!work) return std::nullopt;
-  cost.work = std::max(*work, operand_elements);  // a reduction reads more than it makes
+  const int64_t work = checked_mul(results, work_for_each(graph, node)).value_or(INT64_MAX);
+  cost.work = std::max(work, operand_elements);  // a reduction reads more than it makes
   return cost;
 }
 
@@ -84,9 +87,18 @@ void copy(const void* from, const TensorDesc& from_desc, void* to, const TensorD
   compute::StridedCopy(from_desc.dtype, from_desc.dims, from_desc.strides, to_desc.strides).run(from, to);
 }
 
+/// Row-major; not present where the input is omitted, or its dimensions are not known and do not count.
+TensorDesc input_desc(const ir::Graph& graph, ir::ValueId input) {
+  const auto shape = input ? graph.type(input).shape() : std::nullopt;
+  return shape ? compute::plain(graph.type(input).dtype, *shape) : TensorDesc{};
+}
+
+bool only_type_counts(const Operator& op, size_t input) { return input < 32 && ((op.type_inputs >> input) & 1u) != 0; }
+
 /// The outputs when they are input 0 with other dimensions.
 std::optional<std::vector<Tensor>> outputs_as_views(const Operator& op, const PrepareContext& context,
                                                     std::span<const Tensor* const> inputs) {
+  if (inputs.empty() || !inputs[0]) return std::nullopt;
   const auto views = op.view ? op.view(context) : std::nullopt;
   if (!views || views->size() != context.outputs.size()) return std::nullopt;
   std::vector<Tensor> outputs;
@@ -142,15 +154,17 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   const ir::Node& node = graph.node(graph.nodes().front());
   if (const auto why = why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
   const Operator& op = *find_operator(graph, node);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (node.input(i) && !inputs[i] && !only_type_counts(op, i))
+      fail(ErrorCode::kUnsupported, "the value of input {} is not known", i);
   const int64_t opset = graph.opset("");
 
   const std::vector<ir::Type> types = infer(op, graph, node, limits);
   std::vector<Tensor> outputs;
   PrepareContext context{graph, node, limits, opset, {}, {}, {}, {}, 1};
-  for (const Tensor* input : inputs) {
-    context.constants.push_back(input);
-    context.inputs.push_back(input ? compute::plain(input->dtype(), Shape(input->shape().begin(), input->shape().end()))
-                                   : TensorDesc{});
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    context.constants.push_back(inputs[i]);
+    context.inputs.push_back(input_desc(graph, node.input(i)));
   }
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const bool wanted = static_cast<bool>(node.outputs[i]) && i < types.size();
@@ -171,23 +185,25 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   return outputs;
 }
 
-std::optional<std::vector<Tensor>> evaluate_constant(const ir::Graph& graph, const ir::Node& node,
-                                                     const Limits& limits) {
-  if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return std::nullopt;
-  if (auto value = value_of_shape(graph, node)) return std::vector{std::move(*value)};
-  std::vector<const Tensor*> inputs;
-  for (const ir::ValueId input : node.inputs) {
-    inputs.push_back(graph.constant_of(input));
-    if (input && !inputs.back()) return std::nullopt;
+bool has_constant_inputs(const ir::Graph& graph, const ir::Node& node) {
+  if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return false;
+  const Operator* op = find_operator(graph, node);
+  if (!op || !op->prepare || why_unsupported(graph, node)) return false;
+  if (value_of_shape(graph, node)) return true;
+  if (node.is("Shape") || node.is("Size")) return false;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ir::ValueId input = node.inputs[i];
+    if (!input || graph.constant_of(input)) continue;
+    if (!only_type_counts(*op, i) || graph.type(input).dtype == DataType::kUndefined) return false;
   }
-  return evaluate(graph, node, inputs, limits);
+  return true;
 }
 
 FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
   constexpr int64_t kSmallResults = 64;
-  constexpr int64_t kMostWork = int64_t{1} << 34;
-  FoldingBudget budget{kSmallResults * std::clamp<int64_t>(limits.folded_bytes, 0, INT64_MAX / (2 * kSmallResults)),
-                       kMostWork};
+  constexpr int64_t kWorkPerByte = int64_t{1} << 14;
+  const int64_t folded_bytes = std::clamp<int64_t>(limits.folded_bytes, 0, int64_t{1} << 40);
+  FoldingBudget budget{kSmallResults * folded_bytes, kWorkPerByte * folded_bytes};
   const auto count = [&](ir::ValueId id) {
     if (const Tensor* constant = graph.constant_of(id))
       budget.bytes += 2 * static_cast<int64_t>(constant->bytes().size());
@@ -200,14 +216,25 @@ FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
 }
 
 std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits,
-                                                 FoldingBudget& budget) {
+                                                 FoldingBudget& budget, bool* over_limit) {
+  if (!has_constant_inputs(graph, node)) return std::nullopt;
   const auto cost = cost_of(graph, node, limits);
-  if (!cost || cost->bytes > budget.bytes || cost->work > budget.work) return std::nullopt;
-  auto results = evaluate_constant(graph, node, limits);
-  if (results) {
-    budget.bytes -= cost->bytes;
-    budget.work -= cost->work;
+  if (!cost) return std::nullopt;
+  if (cost->bytes > std::max(cost->operand_bytes, limits.folded_bytes) || cost->bytes > budget.bytes ||
+      cost->work > budget.work) {
+    if (over_limit) *over_limit = true;
+    return std::nullopt;
   }
+  std::vector<Tensor> results;
+  if (auto value = value_of_shape(graph, node)) {
+    results.push_back(std::move(*value));
+  } else {
+    std::vector<const Tensor*> inputs;
+    for (const ir::ValueId input : node.inputs) inputs.push_back(graph.constant_of(input));
+    results = evaluate(graph, node, inputs, limits);
+  }
+  budget.bytes -= cost->bytes;
+  budget.work -= cost->work;
   return results;
 }
 

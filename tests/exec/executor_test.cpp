@@ -391,6 +391,92 @@ TEST(Executor, AnInputThatDecidesAShapeIsPartOfThePlan) {
             ErrorCode::kInvalidModel);
 }
 
+/// A branch of one node on a captured value.
+ir::Subgraph branch(Network& net, const std::string& op_type, ValueId captured, std::string domain = {}) {
+  ir::Graph body(net.graph.opsets());
+  const ValueId inner = body.add_capture(net.graph.name(captured), net.graph.type(captured));
+  const ir::NodeId node = body.add_node({op_type, std::move(domain), "", {inner}, {{"result", {}, {}}}, {}, {}});
+  body.add_output({"result", body.node(node).outputs[0], {}, {}});
+  return {std::make_shared<const ir::Graph>(std::move(body)), {captured}};
+}
+
+/// y = batch == 1 ? Neg(x) : Exp(x), both through a condition that follows from the shape.
+Network branching_network() {
+  Network net(13);
+  const auto x = net.input("x", {ir::Dim("batch"), 3});
+  const auto batch = net.node("Gather", {net.node("Shape", {x}), net.ints({0})});
+  const auto condition = net.node("Squeeze", {net.node("Equal", {batch, net.ints({1})})});
+  net.output("y", net.node("Relu", {net.node("If", {condition},
+                                             {{"then_branch", branch(net, "Neg", x), {}},
+                                              {"else_branch", branch(net, "Exp", x), {}}})}));
+  return net;
+}
+
+TEST(Executor, TakesTheBranchThatAShapeDecides) {
+  Network net = branching_network();
+  const Executor executor(net.graph, options(true));
+  for (const int64_t batch : {1, 2}) {
+    const Tensor x = net.tensor({batch, 3});
+    const NamedValues outputs = executor.run({{"x", x}});
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float value = x.data<float>()[i];
+      EXPECT_FLOAT_EQ(outputs.at("y").data<float>()[i], batch == 1 ? std::max(-value, 0.0f) : std::exp(value));
+    }
+  }
+}
+
+TEST(Executor, RefusesABranchThatDataDecides) {
+  Network net(13);
+  const auto x = net.input("x", {1, 3});
+  const auto condition = net.input("condition", {}, DataType::kBool);
+  net.output("y", net.node("If", {condition},
+                           {{"then_branch", branch(net, "Neg", x), {}}, {"else_branch", branch(net, "Exp", x), {}}}));
+  const Executor executor(net.graph, options(true));
+  std::string text;
+  const Tensor yes(DataType::kBool, {});
+  EXPECT_EQ(code_of(
+                [&] {
+                  executor.run({{"x", net.tensor({1, 3})}, {"condition", yes}});
+                },
+                &text),
+            ErrorCode::kUnsupported);
+  EXPECT_NE(text.find("which branch is taken depends on data"), std::string::npos) << text;
+}
+
+TEST(Executor, RefusesWhatABranchMayNotHold) {
+  const auto refusal = [](const std::string& op_type, std::string domain, std::string_view attribute) {
+    Network net(13);
+    const auto x = net.input("x", {1, 3});
+    const auto no = net.graph.add_constant(Tensor(DataType::kBool, {}), "no");
+    net.output("y", net.node("If", {no},
+                             {{"then_branch", branch(net, "Neg", x), {}},
+                              {std::string(attribute), branch(net, op_type, x, std::move(domain)), {}}}));
+    std::string text;
+    const ErrorCode code = code_of([&] { Executor(net.graph, options(true)).run({{"x", net.tensor({1, 3})}}); }, &text);
+    return std::pair(code, text);
+  };
+  EXPECT_EQ(refusal("NoSuchOperator", "", "else_branch").first, ErrorCode::kUnsupported);
+  EXPECT_EQ(refusal("Swish", std::string(ops::kInternalDomain), "else_branch").first, ErrorCode::kUnsupported);
+  const auto [code, text] = refusal("Neg", "", "other_branch");
+  EXPECT_EQ(code, ErrorCode::kInvalidModel);
+  EXPECT_NE(text.find("else_branch is missing"), std::string::npos) << text;
+}
+
+TEST(Executor, AnOperandOfWhichOnlyTheTypeCountsIsNoPartOfThePlan) {
+  Network net(15);
+  const auto x = net.input("x", {ir::Dim("batch"), 3});
+  const auto size = net.input("size", {1}, DataType::kInt64);  // only its type counts
+  const auto length = net.node("CastLike", {net.scalar(6), size});
+  net.output("y", net.node("Reshape", {x, net.node("Reshape", {length, net.ints({1})})}));
+  const Executor executor(net.graph, options(true));
+  const auto plan = [&](int64_t value) {
+    return executor.plan({{"x", net.tensor({2, 3})}, {"size", int64_tensor(std::vector<int64_t>{value})}});
+  };
+  EXPECT_EQ(plan(1), plan(2));
+  EXPECT_EQ(
+      executor.run({{"x", net.tensor({2, 3})}, {"size", int64_tensor(std::vector<int64_t>{9})}}).at("y").shape()[0], 6);
+}
+
 TEST(Executor, KeepsNothingOfItsCallers) {
   Network net;
   const auto x = net.input("x", {2, 6});

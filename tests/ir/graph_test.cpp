@@ -1,5 +1,4 @@
-#include "runtime/ir/graph.h"
-
+#include "runtime/ir/inline_subgraph.h"
 #include "tests/expect_error.h"
 
 #include <ctime>
@@ -317,6 +316,66 @@ double seconds(const std::function<void()>& body) {
   const std::clock_t start = std::clock();
   body();
   return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+TEST(NestedGraphs, AreInlined) {
+  SmallGraph small;
+  Graph& graph = small.graph;
+  auto innermost = std::make_shared<Graph>(graph.opsets());
+  const ValueId from_body = innermost->add_capture("w", kType);
+  innermost->add_output({"i", add(*innermost, "Neg", {from_body}, "i"), {}, {}});
+  Graph body(graph.opsets());
+  const ValueId captured = body.add_capture(graph.name(small.sum), kType);
+  const ValueId weight = body.add_initializer("w", Tensor(DataType::kFloat32, {2, 3}));  // as the graph around it has
+  const ValueId product = add(body, "Mul", {captured, weight}, "product");
+  const NodeId inner = body.add_node({.op_type = "If",
+                                      .inputs = {captured},
+                                      .outputs = {{.name = "chosen"}},
+                                      .attributes = {attribute("then_branch", Subgraph{innermost, {weight}})}});
+  body.add_output({"a", product, {}, {}});
+  body.add_output({"b", body.node(inner).outputs[0], {}, {}});
+  body.add_output({"c", captured, {}, {}});
+  const NodeId place = graph.producer(small.y);
+
+  const InlinedSubgraph inlined =
+      inline_subgraph(graph, {std::make_shared<const Graph>(std::move(body)), {small.sum}}, place);
+  graph.verify();
+  ASSERT_EQ(inlined.nodes.size(), 2u);
+  ASSERT_EQ(inlined.outputs.size(), 3u);
+  EXPECT_EQ(inlined.outputs[2], small.sum);
+  const Node& mul = graph.node(inlined.nodes[0]);
+  EXPECT_EQ(mul.inputs[0], small.sum);
+  EXPECT_NE(mul.inputs[1], small.w);
+  EXPECT_NE(graph.name(mul.inputs[1]), "w");
+  EXPECT_NE(graph.constant_of(mul.inputs[1]), nullptr);
+  EXPECT_EQ(std::get<Subgraph>(graph.node(inlined.nodes[1]).attribute("then_branch")->value).captures,
+            std::vector<ValueId>{mul.inputs[1]});
+  ASSERT_EQ(inlined.values.size(), 3u);
+  EXPECT_EQ(inlined.values[0].second, "w");
+  const auto order = graph.nodes();
+  EXPECT_LT(std::ranges::find(order, inlined.nodes[1]), std::ranges::find(order, place));
+
+  auto with_input = std::make_shared<Graph>(graph.opsets());
+  with_input->add_input("x", kType);
+  EXPECT_TRUE(fails_with(kInvalid, "1 inputs", [&] { inline_subgraph(graph, {with_input, {}}, place); }));
+}
+
+TEST(Graph, ErasesWhatNothingUses) {
+  SmallGraph small;
+  Graph& graph = small.graph;
+  EXPECT_FALSE(graph.erase_unused(small.sum));
+  EXPECT_FALSE(graph.erase_unused(small.y));
+  EXPECT_FALSE(graph.erase_unused(small.x));
+  const ValueId spare = graph.add_initializer("spare", Tensor(DataType::kFloat32, {1}));
+  graph.pin("spare");
+  EXPECT_FALSE(graph.erase_unused(spare));
+  const ValueId other = graph.add_initializer("other", Tensor(DataType::kFloat32, {1}));
+  const ValueId negated = add(graph, "Neg", {other}, "negated");
+  EXPECT_FALSE(graph.erase_unused(other));
+  EXPECT_TRUE(graph.erase_unused(negated));
+  EXPECT_TRUE(graph.erase_unused(other));
+  EXPECT_FALSE(graph.alive(other));
+  graph.verify();
 }
 
 TEST(NestedGraphs, ManyCapturesAreReplacedInLinearTime) {

@@ -80,5 +80,88 @@ TEST(FoldConstants, NotWhatTakesLong) {
   EXPECT_EQ(optimize(net.model()).count("Conv"), 1);
 }
 
+TEST(FoldConstants, WhatTypesAndShapesAloneDecide) {
+  Net net(20);
+  const ValueId x = net.input("x", {-1, 3, 8, 9});
+  const ValueId w = net.weight("w", {5, 3, 3, 2});
+  const ValueId zero = net.constant("zero", Tensor(DataType::kFloat64, {}));
+  const ValueId length = net.node("Shape", {w}, {attribute("start", 0), attribute("end", 1)});
+  const ValueId bias = net.node("Expand", {net.node("CastLike", {zero, x}), length}, {}, "bias");
+  const ValueId conv = net.node("Conv", {x, w, bias}, {}, "c");
+  const ValueId channels = net.node("Shape", {conv}, {attribute("start", 1), attribute("end", 2)});
+  std::vector<ValueId> inputs{conv, net.node("Expand", {net.node("CastLike", {zero, conv}), channels}, {}, "ones")};
+  for (const char* name : {"b", "m", "v"}) inputs.push_back(net.weight(name, {5}, 0.5, 1));
+  net.output(net.node("BatchNormalization", inputs, {}, "y"));
+  const Optimized result = optimize(net.model());
+  EXPECT_TRUE(result.fold("y").folded);
+  EXPECT_EQ(result.model.graph.node_count(), 1u);
+}
+
+TEST(FoldConstants, PartsOfAShapeThatAreKnown) {
+  Net net(13);
+  const ValueId x = net.input("x", {-1, 3, 8, 9});
+  const auto numbers = [&](const std::string& name, std::vector<int64_t> values) {
+    return net.constant(name, int64_tensor(values));
+  };
+  const ValueId shape = net.node("Shape", {x});
+  const ValueId last = net.node("Gather", {shape, numbers("last", {-1, 1})});
+  const ValueId image = net.node("Slice", {shape, numbers("two", {2}), numbers("end", {INT64_MAX})});
+  const ValueId batch = net.node("Gather", {shape, numbers("zero", {0})}, {}, "batch");
+  net.output(net.node("Concat", {last, image}, {attribute("axis", 0)}, "known"));
+  net.output(batch);
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(to_int64s(result.constant("known")), (std::vector<int64_t>{9, 3, 8, 9}));
+  EXPECT_EQ(result.count("Gather"), 1);
+}
+
+TEST(FoldConstants, ChainsAsLongAsTheirOperandsGo) {
+  // Weight standardization: six results as large as the weight on the way to the one that stays.
+  Net net;
+  ValueId x = net.input("x", {-1, 64, 9, 9});
+  for (int i = 0; i < 4; ++i) {
+    const std::string n = std::to_string(i);
+    ValueId w = net.weight("w" + n, {64, 64, 3, 3});
+    const std::vector<ir::Attribute> axes{ints("axes", {1, 2, 3})};
+    for (int step = 0; step < 2; ++step) {
+      w = net.node("Sub", {w, net.node("ReduceMean", {w}, axes)});
+      const ValueId variance = net.node("ReduceMean", {net.node("Mul", {w, w})}, axes);
+      w = net.node("Div", {w, net.node("Sqrt", {variance})});
+    }
+    x = net.batch_norm(net.node("Conv", {x, w}, {}, "c" + n), 64, "y" + n);
+  }
+  net.output(x);
+  OptimizeOptions options;
+  options.limits.folded_bytes = 1024;  // beside twice the weights there is next to nothing
+  const Optimized result = optimize(net.model(), options);
+  for (const Fold& fold : result.report.batch_norms) EXPECT_TRUE(fold.folded) << fold.output << ": " << fold.reason;
+  EXPECT_EQ(result.model.graph.node_count(), 4u);
+  EXPECT_TRUE(result.report.notes.empty());
+}
+
+TEST(FoldConstants, SaysWhatTheLimitsLeave) {
+  ConvNet c;
+  const ValueId row = c.net.weight("row", {5, 1, 3, 2});
+  const ValueId stretched = c.net.node(
+      "Expand", {row, c.net.constant("shape", int64_tensor(std::vector<int64_t>{5, 3, 3, 2}))}, {}, "stretched");
+  const ValueId weight = c.net.node("Neg", {stretched}, {}, "weight");
+  c.net.output(c.net.batch_norm(c.net.node("Conv", {c.x, weight}), 5, "y"));
+  OptimizeOptions options;
+  options.limits.folded_bytes = 300;
+  const Optimized left = optimize(c.net.model(), options);
+  EXPECT_EQ(left.fold("y").code, "not_constant");
+  EXPECT_NE(
+      left.fold("y").reason.find("computed by Neg \"n_weight\" from constants, of which Expand \"n_stretched\" was "
+                                 "not folded"),
+      std::string::npos)
+      << left.fold("y").reason;
+  ASSERT_EQ(left.report.notes.size(), 1u);
+  EXPECT_NE(left.report.notes[0].find("Expand \"n_stretched\" is computed in every run"), std::string::npos);
+  EXPECT_NE(left.report.notes[0].find("--folding-limit"), std::string::npos);
+  options.limits.folded_bytes = 360;
+  const Optimized folded = optimize(c.net.model(), options);
+  EXPECT_TRUE(folded.fold("y").folded);
+  EXPECT_TRUE(folded.report.notes.empty());
+}
+
 }  // namespace
 }  // namespace pli::test

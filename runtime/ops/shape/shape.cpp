@@ -3,8 +3,10 @@
 #include "runtime/compute/copy.h"
 #include "runtime/core/dispatch.h"
 #include "runtime/ops/dims.h"
+#include "runtime/ops/movement/movement.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace pli::ops {
@@ -206,17 +208,61 @@ std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {
   });
 }
 
+// --- what shapes alone decide ----------------------------------------------------------------------------------------
+
+/// The elements of a Shape node's result; nothing while not even the rank is known.
+std::optional<ir::Dims> shape_elements(const ir::Graph& graph, const ir::Node& node) {
+  if (!node.input(0)) return std::nullopt;
+  const ir::Type& type = graph.type(node.input(0));
+  if (!type.has_rank()) return std::nullopt;
+  const DimRange range = shape_range(node, graph.opset(""), type.rank());
+  return ir::Dims(type.dims->begin() + range.begin, type.dims->begin() + range.end);
+}
+
+/// Nothing when one is not known.
+std::optional<Tensor> known_elements(const ir::Dims& dims, const Shape& shape) {
+  std::vector<int64_t> elements;
+  for (const ir::Dim& dim : dims) {
+    if (!dim.known()) return std::nullopt;
+    elements.push_back(dim.value());
+  }
+  return int64_tensor(elements).reshaped(shape);
+}
+
+std::optional<Tensor> gathered(const ir::Graph& graph, const ir::Node& node, const ir::Dims& dims) {
+  const Tensor* indices = graph.constant_of(node.input(1));
+  const auto rank = static_cast<int64_t>(dims.size());
+  const int64_t axis = node.int_or("axis", 0);
+  if (!indices || !is_integer(indices->dtype()) || (axis != 0 && axis != -1)) return std::nullopt;
+  ir::Dims picked;
+  for (const int64_t index : to_int64s(*indices)) {
+    if (index < -rank || index >= rank) return std::nullopt;
+    picked.push_back(dims[static_cast<size_t>(index < 0 ? index + rank : index)]);
+  }
+  return known_elements(picked, Shape(indices->shape().begin(), indices->shape().end()));
+}
+
+std::optional<Tensor> sliced(const ir::Graph& graph, const ir::Node& node, const ir::Dims& dims) {
+  const auto view = SliceView::of(graph, node);
+  if (!view) return std::nullopt;
+  const SliceRange range = view->ranges(std::array{static_cast<int64_t>(dims.size())}).front();
+  ir::Dims picked;
+  for (int64_t i = 0; i < range.count; ++i) picked.push_back(dims[static_cast<size_t>(range.start + i * range.step)]);
+  return known_elements(picked, {range.count});
+}
+
 constexpr DataTypes kInt64Only = types({DataType::kInt64});
 constexpr DataTypes kRangeTypes = kF32 | kF64 | types({DataType::kInt16, DataType::kInt32, DataType::kInt64});
 
 constexpr Operator kOperators[] = {
-    {"Shape", 1, kNewestOpset, kMovable, infer_shape, prepare_shape, follow_layouts},
-    {"Size", 1, kNewestOpset, kMovable, infer_size, prepare_size, follow_layouts},
+    {"Shape", 1, kNewestOpset, kMovable, infer_shape, prepare_shape, follow_layouts, nullptr, 0, kNoEpilogue, 0b1},
+    {"Size", 1, kNewestOpset, kMovable, infer_size, prepare_size, follow_layouts, nullptr, 0, kNoEpilogue, 0b1},
     {"Constant", 1, kNewestOpset, kMovable, infer_constant, prepare_constant},
     {"ConstantOfShape", 9, kNewestOpset, kInt64Only, infer_constant_of_shape, prepare_constant_of_shape, nullptr,
      nullptr, 0b1},
     {"Range", 11, kNewestOpset, kRangeTypes, infer_range, prepare_range, nullptr, nullptr, 0b111},
-    {"EyeLike", 9, kNewestOpset, kMovable, infer_eye_like, prepare_eye_like, follow_layouts},
+    {"EyeLike", 9, kNewestOpset, kMovable, infer_eye_like, prepare_eye_like, follow_layouts, nullptr, 0, kNoEpilogue,
+     0b1},
 };
 
 }  // namespace
@@ -224,21 +270,21 @@ constexpr Operator kOperators[] = {
 Family shape_family() { return kOperators; }
 
 std::optional<Tensor> value_of_shape(const ir::Graph& graph, const ir::Node& node) {
-  const bool shape = node.is("Shape");
-  if ((!shape && !node.is("Size")) || !node.input(0)) return std::nullopt;
-  const ir::Type& type = graph.type(node.input(0));
-  if (!type.has_rank()) return std::nullopt;
-  const DimRange range = shape ? shape_range(node, graph.opset(""), type.rank()) : DimRange{0, type.rank()};
-  Shape dims;
-  for (int64_t i = range.begin; i < range.end; ++i) {
-    const ir::Dim& dim = (*type.dims)[static_cast<size_t>(i)];
-    if (!dim.known()) return std::nullopt;
-    dims.push_back(dim.value());
+  if (node.is("Shape")) {
+    const auto dims = shape_elements(graph, node);
+    return dims ? known_elements(*dims, {static_cast<int64_t>(dims->size())}) : std::nullopt;
   }
-  if (shape) return int64_tensor(dims);
-  const auto size = checked_size(dims);
-  if (!size) return std::nullopt;
-  return Tensor::copy<int64_t>({}, std::span(&*size, 1));
+  if (node.is("Size")) {
+    const auto shape = node.input(0) ? graph.type(node.input(0)).shape() : std::nullopt;
+    const auto size = shape ? checked_size(*shape) : std::nullopt;
+    return size ? std::optional(Tensor::copy<int64_t>({}, std::span(&*size, 1))) : std::nullopt;
+  }
+  const ir::NodeId producer = node.input(0) ? graph.producer(node.input(0)) : ir::NodeId{};
+  if (!producer || !graph.node(producer).is("Shape")) return std::nullopt;
+  const auto dims = shape_elements(graph, graph.node(producer));
+  if (!dims) return std::nullopt;
+  if (node.is("Gather")) return gathered(graph, node, *dims);
+  return node.is("Slice") ? sliced(graph, node, *dims) : std::nullopt;
 }
 
 }  // namespace pli::ops
