@@ -109,8 +109,8 @@ void add_flags(CommandLine& line, Options& options) {
                     "as before"});
   line.add({.names = "--folding-limit",
             .target = &options.optimize.limits.folded_bytes,
-            .help = "bytes that a result of constant folding may have beyond its operands (default 1048576);\n"
-                    "all of them together, and the work that they take, are limited in proportion",
+            .help = "bytes that folding may make of smaller constants in one node (default\n"
+                    "1048576); all results together and the work are limited in proportion",
             .value = "BYTES",
             .check = whole_between(0, int64_t{1} << 40)});
   line.add({.names = "--report",
