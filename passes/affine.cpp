@@ -51,18 +51,24 @@ bool is_overridable(const ir::Graph& graph, ir::ValueId id) {
   return record.kind == ir::ValueKind::kInput && record.payload && !record.constant;
 }
 
+std::string how_to_mend(const ir::Node& between) {
+  const bool quantizes = between.is("DequantizeLinear") || between.is("QuantizeLinear");
+  return quantizes ? "; fold before quantizing" : "";
+}
+
 std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
   const ir::ValueRecord& record = graph.value(id);
   if (is_overridable(graph, id)) return "is an input of the model whose default may be overridden";
   if (record.kind == ir::ValueKind::kInput) return "is an input of the model";
   if (record.kind == ir::ValueKind::kCapture) return "belongs to an enclosing graph";
   if (record.kind == ir::ValueKind::kInitializer) return "is stored in a form that can't be read";
-  std::string reason = "is computed by " + ir::describe(graph, graph.node(record.producer));
+  const ir::Node& producer = graph.node(record.producer);
+  std::string reason = "is computed by " + ir::describe(graph, producer);
   if (const ir::NodeId unfolded = unfolded_node(graph, id); unfolded && unfolded == record.producer)
     reason += " from constants, which was not folded";
   else if (unfolded)
     reason += fmt::format(" from constants, of which {} was not folded", ir::describe(graph, graph.node(unfolded)));
-  return reason;
+  return reason + how_to_mend(producer);
 }
 
 std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why) {
@@ -94,7 +100,9 @@ std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id,
   if (view.statistics_are_read)
     return why.because(code::kTrainingMode, "outputs beside the first give its statistics away");
   if (view.training)
-    return why.because(code::kTrainingMode, "it is in training mode: it normalizes by the statistics of its own input");
+    return why.because(code::kTrainingMode,
+                       "it is in training mode: it normalizes by the statistics of its own input; export the model in "
+                       "inference mode, as after eval() in PyTorch");
   if (view.lists_unread_statistics && context.options.strict)
     return why.because(code::kTrainingMode, "it lists statistics among its outputs, which before opset 14 is training");
 

@@ -39,6 +39,10 @@ std::optional<AffineNode> read_arithmetic(const Context& context, ir::NodeId id,
 /// It is an input with a default: constant as soon as the defaults are frozen.
 bool is_overridable(const ir::Graph& graph, ir::ValueId id);
 
+/// "; fold before quantizing" where a node that stands in the way says that whoever made the model could have done so;
+/// else nothing.
+std::string how_to_mend(const ir::Node& between);
+
 /// "is an input of the model", ...: what a value is when it is not constant.
 std::string why_not_constant(const ir::Graph& graph, ir::ValueId id);
 

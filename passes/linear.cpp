@@ -177,11 +177,13 @@ std::nullopt_t not_linear(const ir::Graph& graph, ir::ValueId value, const Affin
   const ir::NodeId producer = graph.producer(value);
   const LinearBefore before = producer ? linear_before(graph, graph.node(producer)) : LinearBefore{};
   if (before.linear)
-    return why.because(before.nonlinear ? code::kNonlinearBetween : code::kNodeBetween, "{} stands between {} and it",
-                       ir::describe(graph, graph.node(producer)), ir::describe(graph, graph.node(before.linear)));
+    return why.because(before.nonlinear ? code::kNonlinearBetween : code::kNodeBetween, "{} stands between {} and it{}",
+                       ir::describe(graph, graph.node(producer)), ir::describe(graph, graph.node(before.linear)),
+                       how_to_mend(graph.node(producer)));
   std::string origin = fmt::format("its input \"{}\" ", graph.name(value));
   if (producer)
-    origin += "comes from " + ir::describe(graph, graph.node(producer)) + ", which has no weights to fold into";
+    origin += "comes from " + ir::describe(graph, graph.node(producer)) + ", which has no weights to fold into" +
+              how_to_mend(graph.node(producer));
   else
     origin += graph.constant_of(value) ? std::string("is constant") : why_not_constant(graph, value);
   if (const ir::NodeId after = linear_after(graph, affine.y))

@@ -43,10 +43,10 @@ int explain(int argc, char** argv) {
   }
   CommandLine line(argc, argv, "pli",
                    "Optimizes and runs ONNX models. This one program is all of these commands, by the name that it is "
-                   "called by or by\nits first argument:" +
+                   "called by or by its first argument:" +
                        commands,
-                   "  onnx-optimize model.onnx -o model.opt.onnx      by its name\n"
-                   "  pli onnx-optimize model.onnx -o model.opt.onnx  by the first argument");
+                   {{"onnx-optimize model.onnx -o model.opt.onnx", "by its name"},
+                    {"pli onnx-optimize model.onnx -o model.opt.onnx", "by the first argument"}});
   std::vector<std::string> rest;
   line.add({.names = "COMMAND", .target = &rest, .help = "the command, with its own flags and arguments"});
   if (!line.parse()) return kDone;
@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
   const Command* command = find_command(path.substr(path.rfind('/') + 1));
   const bool is_argument = !command && argc > 1 && find_command(argv[1]);
   if (is_argument) command = find_command(argv[1]);
-  return run_command(argv, command ? std::string(command->name) : "pli", [&] {
+  return run_command(argc, argv, command ? std::string(command->name) : "pli", [&] {
     return command ? command->run(argc - is_argument, argv + is_argument) : explain(argc, argv);
   });
 }

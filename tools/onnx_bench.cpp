@@ -6,7 +6,9 @@
 #include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
 
-#include <optional>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
 
 namespace pli::tools {
 
@@ -45,6 +47,7 @@ void add_flags(CommandLine& line, Options& options) {
             .value = "N",
             .check = whole_between(1, 1000000000)});
   for (const Flag& flag : setting_flags(options.settings)) line.add(flag);
+  add_model_flags(line, options.settings.model);
   add_input_flags(line, options.settings.inputs, false);
   line.add({.names = "--worker", .target = &options.worker});  // internal: a worker process of this command
 }
@@ -63,7 +66,8 @@ std::vector<BenchEntry> entries_of(const Options& options) {
   for (const std::string& text : options.versus) settings.push_back(parse_versus(text, options.settings));
   std::vector<BenchEntry> entries;
   for (const std::string& model : options.models)
-    for (const BenchSettings& one : settings) entries.push_back({model, one});
+    for (const BenchSettings& one : settings) entries.push_back({model, one, static_cast<int>(entries.size()) + 1});
+  if (entries.size() == 1) entries.front().number = 0;
   return entries;
 }
 
@@ -72,24 +76,32 @@ std::vector<BenchEntry> entries_of(const Options& options) {
 int onnx_bench(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-bench",
-      "Measures how long ONNX models take to run. Each model, and each setting of --vs, runs in a process of\n"
-      "its own, round by round in turn while the others sleep; models after the first are compared with it.",
-      "  onnx-bench resnet50.onnx resnet50.opt.onnx     which is faster, and is the difference real?\n"
-      "  onnx-bench resnet50.onnx --vs \"--threads 1\"    what the second thread brings");
+      "Measures how long ONNX models take to run. Each model, and each setting of --vs, runs in a process of its own, "
+      "round by round in turn while the others sleep; models after the first are compared with it. Ctrl-C ends the "
+      "measurement and reports what there is.",
+      {{"onnx-bench resnet50.onnx resnet50.opt.onnx", "which is faster, and is the difference real?"},
+       {"onnx-bench resnet50.onnx --vs \"--threads 1\"", "what the second thread brings"}});
   Options options;
   add_flags(line, options);
   if (!line.parse()) return kDone;
   if (options.worker >= 0) return serve_bench(options.worker);
   if (options.models.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
+  if (std::ranges::find(options.models, kStandardStream) != options.models.end())
+    fail(ErrorCode::kInvalidArgument,
+         "each process reads its model itself, which standard input does not allow: name files");
   options.settings.threads = line.threads();
   options.bench.min_time_ms = 1000 * options.min_time;
 
   Progress progress(!line.quiet());
-  const BenchRun result =
-      run_bench(entries_of(options), options.bench, [&](const std::string& what) { progress.show(what); });
+  const BenchRun result = run_bench(entries_of(options), options.bench,
+                                    [&](const std::string& what, double done) { progress.show(what, done); });
   progress.clear();
   if (line.json()) line.print_json(bench_json(result));
   print_bench(line, result);
+  if (result.interrupted) {  // as a program ends that does not handle it, so that a shell's loop ends as well
+    std::fflush(stdout);
+    std::raise(SIGINT);
+  }
   return kDone;
 }
 

@@ -14,11 +14,15 @@ namespace pli::tools {
 
 namespace {
 
-/// --plan: what will be executed. Here a model that can't be run is an error.
+/// --plan is about models that can be run: another one is an error.
+void require_plans(const std::vector<Inspection>& inspections) {
+  for (const Inspection& inspection : inspections)
+    if (!inspection.memory) throw in_context(Place::kFile, inspection.facts.path, *inspection.no_memory);
+}
+
+/// --plan: what will be executed.
 void print_plans(const CommandLine& line, const std::vector<Inspection>& inspections) {
   for (const Inspection& inspection : inspections) {
-    if (!inspection.memory)
-      fail(inspection.no_memory->code(), "{}: {}", inspection.facts.path, inspection.no_memory->what());
     line.print("{}, optimized, for {}:\n", printable(inspection.facts.path), printable(inspection.shapes));
     std::string rest = inspection.memory->plan;
     while (!rest.empty()) {
@@ -31,8 +35,7 @@ void print_plans(const CommandLine& line, const std::vector<Inspection>& inspect
 
 Json plans_json(const std::vector<Inspection>& inspections) {
   Json document = inspections_json(inspections);
-  for (size_t i = 0; i < inspections.size(); ++i)
-    document["models"][i]["plan"] = inspections[i].memory ? Json(inspections[i].memory->plan) : Json();
+  for (size_t i = 0; i < inspections.size(); ++i) document["models"][i]["plan"] = inspections[i].memory->plan;
   return document;
 }
 
@@ -41,25 +44,27 @@ Json plans_json(const std::vector<Inspection>& inspections) {
 int onnx_inspect(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-inspect",
-      "Says what is in an ONNX model: inputs and outputs, operators, those that Pli can't run, parameters, "
-      "operations,\n"
-      "what would become of each BatchNormalization, and the memory that running it takes. Several models are shown\n"
-      "side by side.",
-      "  onnx-inspect resnet50.onnx                      what is in it\n"
-      "  onnx-inspect resnet50.onnx resnet50.opt.onnx    what onnx-optimize made of it\n"
-      "  onnx-inspect --plan resnet50.onnx               what will be executed, kernel by kernel");
+      "Says what is in an ONNX model: who made it, inputs and outputs, operators, those that Pli can't run, "
+      "parameters, "
+      "operations, where its bytes are, what would become of each BatchNormalization, and the memory that running it "
+      "takes. Several models are shown side by side.",
+      {{"onnx-inspect resnet50.onnx", "what is in it"},
+       {"onnx-inspect resnet50.onnx resnet50.opt.onnx", "what onnx-optimize made of it"},
+       {"onnx-inspect --plan resnet50.onnx", "what will be executed, kernel by kernel"}});
   std::vector<std::string> paths;
+  ModelOptions model_options;
   InputOptions inputs;
   bool plan = false;
   bool operators = false;
-  line.explain_verbose("list the operations and bytes of each node");
-  line.add({.names = "MODEL", .target = &paths, .help = "the models"});
+  line.explain_verbose("list the operations and bytes of each node, and whole names");
+  line.add({.names = "MODEL", .target = &paths, .help = "the models; - is standard input"});
   line.add({.names = "--plan",
             .target = &plan,
             .help = "print what will be executed: fused groups, implementations, shapes and layouts"});
   line.add({.names = "--operators",
             .target = &operators,
             .help = "list the operators that Pli runs, their operator sets and types, and stop"});
+  add_model_flags(line, model_options);
   add_input_flags(line, inputs, false);
   if (!line.parse()) return kDone;
   if (operators) {
@@ -72,10 +77,11 @@ int onnx_inspect(int argc, char** argv) {
   Progress progress(!line.quiet());
   std::vector<Inspection> inspections;
   for (const std::string& path : paths) {
-    progress.show(path);
-    inspections.push_back(inspect(Model::load(path), path, inputs, line.threads()));
+    progress.show(path, static_cast<double>(inspections.size()) / static_cast<double>(paths.size()));
+    inspections.push_back(inspect(path, model_options, inputs, line.threads()));
   }
   progress.clear();
+  if (plan) require_plans(inspections);
   if (line.json()) line.print_json(plan ? plans_json(inspections) : inspections_json(inspections));
   if (plan)
     print_plans(line, inspections);

@@ -6,6 +6,7 @@
 #include "tools/support/console/progress.h"
 #include "tools/support/console/table.h"
 #include "tools/support/data/fix_shapes.h"
+#include "tools/support/data/model_file.h"
 #include "tools/support/data/output_files.h"
 #include "tools/support/process/stopwatch.h"
 #include "tools/support/reports/optimize_report.h"
@@ -16,7 +17,7 @@
 #include <pli/model.h>
 #include <pli/optimize.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <map>
 
 namespace pli::tools {
@@ -32,6 +33,7 @@ struct Options {
   bool no_verify = false;
   bool require_verified = false;
   bool keep_going = false;
+  ModelOptions model_options;
   OptimizeOptions optimize;
   VerifyOptions verify;
 };
@@ -40,11 +42,11 @@ const std::map<std::string, ExternalData> kExternal{
     {"auto", ExternalData::kAuto}, {"always", ExternalData::kAlways}, {"never", ExternalData::kNever}};
 
 void add_flags(CommandLine& line, Options& options) {
-  line.add({.names = "MODEL", .target = &options.model, .help = "the model to optimize"});
+  line.add({.names = "MODEL", .target = &options.model, .help = "the model to optimize; - is standard input"});
   line.add({.names = "-o,--output,OUT",
             .target = &options.output,
-            .help = "where to write the result; MODEL itself is allowed; of a model that was there the .data file is\n"
-                    "removed as well; default: nothing is written",
+            .help = "where to write the result; MODEL itself is allowed, - is standard output; of a model that was "
+                    "there the .data file is removed as well; default: nothing is written",
             .value = "FILE"});
   line.add(
       {.names = "--no-verify", .target = &options.no_verify, .help = "do not compare the result with the original"});
@@ -101,18 +103,19 @@ void add_flags(CommandLine& line, Options& options) {
             .help = "take initializers that are also inputs as constant"});
   line.add({.names = "--strict",
             .target = &options.optimize.strict,
-            .help = "read nodes by the standard's words where other runtimes read them otherwise:\n"
+            .help = "read nodes by the standard's words where other runtimes read them otherwise: "
                     "BatchNormalization below opset 14 whose statistics are outputs that nobody reads"});
   line.add({.names = "--widen-weights",
             .target = &options.optimize.widen_weights,
-            .help = "store folded weights in the type that they are computed in, not as float16 behind a Cast\n"
+            .help = "store folded weights in the type that they are computed in, not as float16 behind a Cast "
                     "as before"});
   line.add({.names = "--folding-limit",
             .target = &options.optimize.limits.folded_bytes,
-            .help = "bytes that folding may make of smaller constants in one node (default\n"
+            .help = "bytes that folding may make of smaller constants in one node (default "
                     "1048576); all results together and the work are limited in proportion",
             .value = "BYTES",
             .check = whole_between(0, int64_t{1} << 40)});
+  add_model_flags(line, options.model_options);
   line.add({.names = "--report",
             .target = &options.report,
             .help = "write the JSON document of --json to a file, too",
@@ -124,36 +127,14 @@ void add_flags(CommandLine& line, Options& options) {
             .check = one_of({"auto", "always", "never"})});
 }
 
-/// What the command was asked to do, for the report.
-Json options_json(const CommandLine& line, const Options& options) {
-  return {{"verify", !options.no_verify},
-          {"samples", options.verify.samples},
-          {"rtol", options.verify.rtol ? Json(*options.verify.rtol) : Json()},
-          {"atol", options.verify.atol ? Json(*options.verify.atol) : Json()},
-          {"require_verified", options.require_verified},
-          {"keep_going", options.keep_going},
-          {"only", options.optimize.only},
-          {"disable", options.optimize.disable},
-          {"stop_after", options.optimize.stop_after},
-          {"freeze_initializers", options.optimize.freeze_initializers},
-          {"strict", options.optimize.strict},
-          {"widen_weights", options.optimize.widen_weights},
-          {"folding_limit", options.optimize.limits.folded_bytes},
-          {"external_data", options.external},
-          {"inputs", options.verify.inputs.files},
-          {"shapes", options.verify.inputs.shapes},
-          {"dims", options.verify.inputs.dims},
-          {"threads", line.threads()}};
-}
-
 int list_passes(const CommandLine& line) {
-  Json document = Json::array();
+  Json passes = Json::array();
   Table table({Table::Align::kLeft, Table::Align::kLeft});
   for (const PassInfo& pass : pli::list_passes()) {
-    document.push_back({{"name", pass.name}, {"summary", pass.summary}});
+    passes.push_back({{"name", pass.name}, {"summary", pass.summary}});
     table.add({pass.name, pass.summary});
   }
-  if (line.json()) line.print_json(document);
+  if (line.json()) line.print_json({{"passes", std::move(passes)}});
   line.print("{}", table.text(0));
   return kDone;
 }
@@ -161,17 +142,9 @@ int list_passes(const CommandLine& line) {
 /// The report must not take the place of a model.
 void check_report(const Options& options) {
   for (const std::string& model : {options.model, options.output})
-    if (!options.report.empty() && !model.empty() && is_part_of_model(options.report, model))
+    if (!options.report.empty() && !model.empty() && model != kStandardStream &&
+        is_part_of_model(options.report, model))
       fail(ErrorCode::kInvalidArgument, "--report {} would overwrite a file of the model {}", options.report, model);
-}
-
-/// A folder that is not there is found before the work, not after it.
-void check_target(const std::string& path) {
-  if (path.empty()) return;
-  const auto folder = std::filesystem::path(path).parent_path();
-  std::error_code error;
-  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
-    fail(ErrorCode::kIo, "{}: the folder {} does not exist", path, folder.string());
 }
 
 /// Optimizes `model` again with just those folds undone that break the comparison, however fusion does.
@@ -202,61 +175,98 @@ void write_report(const std::string& path, const Json& document) {
   file.commit();
 }
 
+/// Nothing was done to the model, so that it is equal to itself.
+bool is_unchanged(const OptimizeOutcome& outcome, const Options& options) {
+  const Report& report = outcome.report;
+  return std::ranges::all_of(report.passes, [](const PassRun& run) { return run.changes == 0; }) &&
+         report.nodes_before == report.nodes_after && !options.optimize.freeze_initializers &&
+         options.verify.inputs.shapes.empty() && options.verify.inputs.dims.empty();
+}
+
+/// Compares `model`, which `start` was optimized to, with the original, and undoes folds where that is asked for.
+void verify(const CommandLine& line, Options& options, Progress& progress, const Model& original, const Model& start,
+            Model& model, OptimizeOutcome& outcome) {
+  options.verify.threads = line.threads();
+  options.verify.weights = outcome.report.rounded_to;
+  options.verify.progress = [&](double done) { progress.show("verifying", done); };
+  options.verify.progress(0);
+  const Verifier verifier = in_file(options.model, [&] { return Verifier(original, options.verify); });
+  outcome.verification = verifier.check(model);
+  const bool failed = outcome.verification.status == Verification::Status::kFailed;
+  if (failed && !outcome.verification.folds_hold && options.keep_going) {
+    progress.show("undoing the folds that break the comparison");
+    outcome.verification =
+        undo_what_breaks(start, model, options.optimize, verifier, outcome.report, outcome.verification);
+  }
+}
+
+/// Says how the comparison ended where the report does not, or not loudly enough. The exit code.
+int conclude(const CommandLine& line, const Options& options, const OptimizeOutcome& outcome) {
+  const Verification& verification = outcome.verification;
+  if (verification.status == Verification::Status::kFailed) {
+    line.complain("{}: the results differ, nothing was written: {}", options.model, verification.reason);
+    return kDiffers;
+  }
+  if (verification.status == Verification::Status::kPassed) return kDone;
+  if (options.require_verified) {
+    line.complain("{}: not verified, nothing was written: {}", options.model, verification.reason);
+    return kDiffers;
+  }
+  if (line.quiet() && !options.no_verify) line.complain("{}: not verified: {}", options.model, verification.reason);
+  return kDone;
+}
+
 int optimize_file(const CommandLine& line, Options& options) {
   Progress progress(!line.quiet());
   Stopwatch total;
   OptimizeOutcome outcome;
-  check_target(options.output);
-  check_target(options.report);
+  for (const std::string& file : {options.output, options.report})  // before the work, not after it
+    if (!file.empty() && file != kStandardStream) check_replaceable(file);
   check_report(options);
 
   progress.show("loading " + options.model);
   Stopwatch watch;
-  const Model original = Model::load(options.model);
-  outcome.input = facts_of(original, options.model, original.ir()->has_external_data);
+  const Model original = read_model(options.model, options.model_options);
+  outcome.input = facts_of(original, options.model, original.ir()->has_external_data, options.model_options);
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
-  const Model start = with_context(options.model, [&] { return fix_shapes(original, options.verify.inputs); });
+  const Model start = in_file(options.model, [&] { return fix_shapes(original, options.verify.inputs); });
   Model model = start;
-  outcome.report = with_context(options.model, [&] { return pli::optimize(model, options.optimize); });
+  outcome.report = in_file(options.model, [&] { return pli::optimize(model, options.optimize); });
+  outcome.unchanged = is_unchanged(outcome, options);
   outcome.optimize_ms = watch.lap();
 
-  outcome.verification.reason = "--no-verify was given";
-  if (!options.no_verify) {
-    progress.show("verifying");
-    options.verify.threads = line.threads();
-    options.verify.weights = outcome.report.rounded_to;
-    const Verifier verifier = with_context(options.model, [&] { return Verifier(original, options.verify); });
-    outcome.verification = verifier.check(model);
-    const bool failed = outcome.verification.status == Verification::Status::kFailed;
-    if (failed && !outcome.verification.folds_hold && options.keep_going)
-      outcome.verification =
-          undo_what_breaks(start, model, options.optimize, verifier, outcome.report, outcome.verification);
+  if (options.no_verify) {
+    outcome.verification.reason = "--no-verify was given";
+  } else if (outcome.unchanged) {
+    outcome.verification.status = Verification::Status::kPassed;
+    outcome.verification.note = "nothing was changed, so there was nothing to compare";
+  } else {
+    verify(line, options, progress, original, start, model, outcome);
   }
+  outcome.nodes_after = count_nodes(model);
   outcome.verify_ms = watch.lap();
 
-  const bool failed = outcome.verification.status == Verification::Status::kFailed;
-  const bool unverified = outcome.verification.status == Verification::Status::kSkipped && options.require_verified;
-  if (!options.output.empty() && !failed && !unverified) {
+  using Status = Verification::Status;
+  const Status status = outcome.verification.status;
+  const bool holds = status == Status::kPassed || (status == Status::kSkipped && !options.require_verified);
+  if (!options.output.empty() && holds) {
     progress.show("writing " + options.output);
-    model.save(options.output, kExternal.at(options.external));
-    const bool two_files = original.ir()->has_external_data || options.external == "always";
-    outcome.output = facts_of(model, options.output, two_files);
+    outcome.files = write_model(model, options.output, kExternal.at(options.external));
+    outcome.output = facts_of(model, options.output, outcome.files.size() > 1);
   }
   outcome.save_ms = watch.lap();
   outcome.total_ms = total.lap();
-
   progress.clear();
-  const Json document = outcome_json(outcome, options_json(line, options));
-  if (!options.report.empty()) write_report(options.report, document);
-  if (line.json()) line.print_json(document);
+
+  if (!options.report.empty()) {
+    outcome.files.push_back(about_to_write(options.report));
+    write_report(options.report, line.document(outcome_json(outcome)));
+  }
+  if (line.json()) line.print_json(outcome_json(outcome));
   print_outcome(line, outcome);
-  if (failed)
-    line.complain("{}: the results differ, nothing was written: {}", options.model, outcome.verification.reason);
-  if (unverified)
-    line.complain("{}: not verified, nothing was written: {}", options.model, outcome.verification.reason);
-  return failed || unverified ? kDiffers : kDone;
+  return conclude(line, options, outcome);
 }
 
 }  // namespace
@@ -264,20 +274,26 @@ int optimize_file(const CommandLine& line, Options& options) {
 int onnx_optimize(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-optimize",
-      "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights of the Conv,\n"
-      "ConvTranspose, Gemm or MatMul before it, compares the result with the original on seeded inputs, and\n"
-      "writes it. Names, order and types of inputs and outputs stay. When the results differ, nothing is\n"
-      "written and the exit code is 1.",
-      "  onnx-optimize resnet50.onnx                      say what would be folded, and what would be kept and why\n"
-      "  onnx-optimize resnet50.onnx -o resnet50.opt.onnx write it, when the comparison passes");
+      "Folds BatchNormalization and other constant arithmetic of an ONNX model into the weights of the Conv, "
+      "ConvTranspose, Gemm or MatMul before it, compares the result with the original on seeded inputs, and writes it. "
+      "Names, order and types of inputs and outputs stay. When the results differ, nothing is written and the exit "
+      "code is 1.",
+      {{"onnx-optimize resnet50.onnx", "say what would be folded, and what would be kept and why"},
+       {"onnx-optimize resnet50.onnx -o resnet50.opt.onnx", "write it, when the comparison passes"}});
   Options options;
-  line.explain_verbose("list constant scales and shifts, too, and what became of each");
+  line.explain_verbose("list every BatchNormalization and constant scale or shift, with whole names");
   add_flags(line, options);
   if (!line.parse()) return kDone;
   if (options.list_passes) return list_passes(line);
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   for (const auto& [flag, path] : {std::pair("--output", options.output), std::pair("--report", options.report)})
     if (line.has(flag) && path.empty()) fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
+  if (options.output == kStandardStream) {
+    if (line.json())
+      fail(ErrorCode::kInvalidArgument, "--json and -o - both take standard output; --report FILE keeps it");
+    if (options.external == "always") fail(ErrorCode::kInvalidArgument, "standard output can't hold a second file");
+    line.leave_standard_output();
+  }
   return optimize_file(line, options);
 }
 

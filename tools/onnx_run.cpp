@@ -7,6 +7,7 @@
 #include "tools/support/console/text.h"
 #include "tools/support/data/elements.h"
 #include "tools/support/data/inputs.h"
+#include "tools/support/data/model_file.h"
 #include "tools/support/data/output_files.h"
 #include "tools/support/process/stopwatch.h"
 
@@ -24,6 +25,7 @@ struct Options {
   std::string output_dir;
   bool protobuf = false;
   bool no_optimize = false;
+  ModelOptions model_options;
   InputOptions inputs;
 };
 
@@ -33,23 +35,32 @@ struct Times {
   double run = 0;
 };
 
-void print_values(const CommandLine& line, std::string_view heading, const NamedValues& values) {
-  for (const auto& [name, value] : values) {
-    const std::string statistics = value.is_tensor() ? statistics_text(value.tensor()) : "";
-    line.print("{} {} {}{}{}\n", heading, printable(name), type_text(value), statistics.empty() ? "" : ": ",
-               statistics);
-    if (heading == "output" && value.is_tensor()) line.print("{}", top_text(value.tensor()));
-  }
+void print_value(const CommandLine& line, std::string_view heading, const std::string& name, const Value& value,
+                 const std::string& origin) {
+  const std::string statistics = value.is_tensor() ? statistics_text(value.tensor()) : "";
+  line.print("{} {} {}{}{}{}{}\n", heading, printable(name), type_text(value), origin.empty() ? "" : ", ",
+             printable(origin), statistics.empty() ? "" : ": ", statistics);
 }
 
-Json values_json(const NamedValues& values) {
+Json value_json(const std::string& name, const Value& value) {
+  Json one = value.is_tensor() ? tensor_json(value.tensor()) : Json::object();
+  one["name"] = name;
+  one["type"] = type_text(value);
+  return one;
+}
+
+Json inputs_json(const NamedValues& inputs, const InputMaker& maker) {
   Json list = Json::array();
-  for (const auto& [name, value] : values) {
-    Json one = value.is_tensor() ? tensor_json(value.tensor()) : Json::object();
-    one["name"] = name;
-    one["type"] = type_text(value);
-    list.push_back(std::move(one));
+  for (const auto& [name, value] : inputs) {
+    list.push_back(value_json(name, value));
+    list.back()["origin"] = maker.origin(name);
   }
+  return list;
+}
+
+Json outputs_json(const NamedValues& outputs) {
+  Json list = Json::array();
+  for (const auto& [name, value] : outputs) list.push_back(value_json(name, value));
   return list;
 }
 
@@ -58,9 +69,9 @@ int run_model(const CommandLine& line, const Options& options) {
   Times times;
   progress.show("loading " + options.model);
   Stopwatch watch;
-  const Model model = Model::load(options.model);
+  const Model model = read_model(options.model, options.model_options);
   times.load = watch.lap();
-  InputMaker maker = with_context(options.model, [&] { return InputMaker(model, options.inputs); });
+  InputMaker maker = in_file(options.model, [&] { return InputMaker(model, options.inputs); });
   const OutputFiles files(model, options.output_dir, options.protobuf);
 
   SessionOptions session_options;
@@ -77,7 +88,7 @@ int run_model(const CommandLine& line, const Options& options) {
   NamedValues inputs;
   NamedValues outputs;
   int threads = 0;
-  with_context(options.model, [&] {
+  in_file(options.model, [&] {
     const Session session(model, session_options);
     threads = session.threads();
     maker.settle([&](const NamedValues& values) { session.compile(values); });
@@ -94,12 +105,17 @@ int run_model(const CommandLine& line, const Options& options) {
   if (line.json())
     line.print_json(Json{{"model", options.model},
                          {"threads", threads},
-                         {"inputs", values_json(inputs)},
-                         {"outputs", values_json(outputs)},
+                         {"inputs", inputs_json(inputs, maker)},
+                         {"guessed", maker.guessed()},
+                         {"outputs", outputs_json(outputs)},
                          {"files", written},
                          {"time_ms", {{"load", times.load}, {"compile", times.compile}, {"run", times.run}}}});
-  print_values(line, "input", inputs);
-  print_values(line, "output", outputs);
+  for (const auto& [name, value] : inputs) print_value(line, "input", name, value, maker.origin(name));
+  if (const std::string guessed = maker.guessed(); !guessed.empty()) line.print("guessed: {}\n", printable(guessed));
+  for (const auto& [name, value] : outputs) {
+    print_value(line, "output", name, value, "");
+    if (value.is_tensor()) line.print("{}", top_text(value.tensor()));
+  }
   for (const std::string& file : written) line.print("wrote {}\n", printable(file));
   line.print("load {}, compile {}, run {} on {}\n", time_text(times.load), time_text(times.compile),
              time_text(times.run), plural(threads, "thread"));
@@ -112,10 +128,11 @@ int onnx_run(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-run",
       "Runs an ONNX model once and summarises its outputs. Inputs that are not given are seeded random numbers.",
-      "  onnx-run resnet50.onnx                                        on random numbers\n"
-      "  onnx-run resnet50.onnx --input input=cat.npy --output-dir out  on an image; writes out/<output>.npy");
+      {{"onnx-run resnet50.onnx", "on random numbers"},
+       {"onnx-run resnet50.onnx --input input=cat.npy --output-dir out", "on an image; writes out/<output>.npy"}});
   Options options;
-  line.add({.names = "MODEL", .target = &options.model, .help = "the model to run"});
+  line.add({.names = "MODEL", .target = &options.model, .help = "the model to run; - is standard input"});
+  add_model_flags(line, options.model_options);
   add_input_flags(line, options.inputs);
   line.explain_verbose("say on standard error what the library notes, such as sizes that contradict a symbol");
   line.add({.names = "--output-dir",

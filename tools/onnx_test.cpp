@@ -32,13 +32,13 @@ void print_result(const CommandLine& line, const std::string& name, const CaseRe
   const Colour colour = result.status == Status::kPass   ? Colour::kGreen
                         : result.status == Status::kFail ? Colour::kRed
                                                          : Colour::kYellow;
-  line.print("{} {}", paint(colour, std::string(name_of(result.status))), printable(name));
+  line.print_whole("{} {}", paint(colour, std::string(name_of(result.status))), printable(name));
   if (result.status != Status::kPass)
-    line.print(": {}", printable(result.what));
+    line.print_whole(": {}", printable(result.what));
   else if (line.verbose())
-    line.print(" ({}, largest difference {:.2g}, {:.2g} of the output's RMS)", plural(result.data_sets, "data set"),
-               result.max_abs, result.max_rel_rms);
-  line.print("\n");
+    line.print_whole(" ({}, largest difference {:.2g}, {:.2g} of the output's RMS)",
+                     plural(result.data_sets, "data set"), result.max_abs, result.max_rel_rms);
+  line.print_whole("\n");
 }
 
 int test_all(const CommandLine& line, const Options& options) {
@@ -53,7 +53,7 @@ int test_all(const CommandLine& line, const Options& options) {
   int64_t counts[3] = {};
   for (const std::string& folder : options.folders) {
     const std::string name = case_name(folder);
-    progress.show(name);
+    progress.show(name, static_cast<double>(cases.size()) / static_cast<double>(options.folders.size()));
     const CaseResult result = run_case(folder, options.cases);
     progress.clear();
     ++counts[static_cast<int>(result.status)];
@@ -81,11 +81,11 @@ int test_all(const CommandLine& line, const Options& options) {
 int onnx_test(int argc, char** argv) {
   CommandLine line(
       argc, argv, "onnx-test",
-      "Runs ONNX test cases: folders with model.onnx and test_data_set_*/input_K.pb and output_K.pb. Data types and\n"
-      "shapes have to be equal, floats within |a-b| <= atol + rtol*|b|, integers within atol. A line a case: pass,\n"
+      "Runs ONNX test cases: folders with model.onnx and test_data_set_*/input_K.pb and output_K.pb. Data types and "
+      "shapes have to be equal, floats within |a-b| <= atol + rtol*|b|, integers within atol. A line a case: pass, "
       "fail or unsupported. Exit code 1 when one failed, else 5 when one is unsupported.",
-      "  onnx-test /usr/share/libonnx-testdata/data/node/test_conv*\n"
-      "  onnx-test --model digits.opt.onnx --atol-rms 1e-3 models/digits   another model on the case's data");
+      {{"onnx-test /usr/share/libonnx-testdata/data/node/test_conv*", "many cases"},
+       {"onnx-test --model digits.opt.onnx --atol-rms 1e-3 models/digits", "another model on the case's data"}});
   Options options;
   line.explain_verbose("say how much each case that passes differs");
   line.add({.names = "DIR", .target = &options.folders, .help = "the test cases"});
@@ -93,6 +93,7 @@ int onnx_test(int argc, char** argv) {
             .target = &options.cases.model,
             .help = "run the cases' data on this model instead of their own",
             .value = "FILE"});
+  add_model_flags(line, options.cases.model_options);
   line.add({.names = "--rtol",
             .target = &options.cases.tolerance.rtol,
             .help = "allowed difference, a fraction of the value (default 1e-3)",

@@ -7,8 +7,8 @@
 
 namespace pli {
 
-Model Model::load(const std::filesystem::path& path, const Limits& limits) {
-  return Model(std::make_shared<const ir::Model>(load_model(path, limits)));
+Model Model::load(const std::filesystem::path& path, const LoadOptions& options) {
+  return Model(std::make_shared<const ir::Model>(load_model(path, options.limits, options.external_folders)));
 }
 
 Model Model::parse(std::span<const std::byte> bytes, const Limits& limits) {

@@ -101,8 +101,8 @@ struct Session::Impl {
 };
 
 Session Session::load(const std::filesystem::path& path, const SessionOptions& options) {
-  Model model = Model::load(path, options.limits);
-  return with_context(path.string(), [&] { return Session(std::move(model), options); });
+  Model model = Model::load(path, {options.limits, options.external_folders});
+  return in_file(path.string(), [&] { return Session(std::move(model), options); });
 }
 
 Session::Session(Model model, const SessionOptions& options)

@@ -8,7 +8,7 @@ namespace pli {
 
 Tensor load_tensor(const std::filesystem::path& path, const Limits& limits) {
   const std::vector<std::byte> bytes = InputFile(path).read_all(limits.model_bytes);
-  return with_context(path.string(), [&] { return parse_value(bytes, FileKind::kTensor, limits).second.tensor(); });
+  return in_file(path.string(), [&] { return parse_value(bytes, FileKind::kTensor, limits).second.tensor(); });
 }
 
 }  // namespace pli

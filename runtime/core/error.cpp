@@ -32,6 +32,14 @@ std::string one_line(std::string text) {
   return text;
 }
 
+Error in_context(Place place, const std::string& context, const Error& error) {
+  const auto innermost = [&](Place wanted, const std::string& known) {
+    return known.empty() && place == wanted ? one_line(context) : known;
+  };
+  return Error(error.code(), one_line(context + ": " + error.what()), innermost(Place::kFile, error.file()),
+               innermost(Place::kNode, error.node()));
+}
+
 namespace {
 
 size_t edit_distance(std::string_view a, std::string_view b) {

@@ -21,17 +21,40 @@ template <class... Args>
   throw Error(code, one_line(fmt::format(format, std::forward<Args>(args)...)));
 }
 
+/// What a context is to programs that read an Error.
+enum class Place { kFile, kNode, kOther };
+
+/// The error with "context: " in front, and the innermost file and node of it noted.
+Error in_context(Place place, const std::string& context, const Error& error);
+
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front, and memory that it does not get
-/// becomes kResourceLimit. Used at borders such as file, node and pass.
+/// becomes kResourceLimit. Used at borders such as a pass.
 template <class Body>
-decltype(auto) with_context(const std::string& context, Body&& body) {
+decltype(auto) with_context(Place place, const std::string& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
-    throw Error(e.code(), one_line(context + ": " + e.what()));
+    throw in_context(place, context, e);
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::kResourceLimit, one_line(context + ": there is not enough memory"));
+    throw in_context(place, context, Error(ErrorCode::kResourceLimit, "there is not enough memory"));
   }
+}
+
+template <class Body>
+decltype(auto) with_context(const std::string& context, Body&& body) {
+  return with_context(Place::kOther, context, std::forward<Body>(body));
+}
+
+/// The border of a file.
+template <class Body>
+decltype(auto) in_file(const std::string& path, Body&& body) {
+  return with_context(Place::kFile, path, std::forward<Body>(body));
+}
+
+/// The border of a node, as ir::describe names it.
+template <class Body>
+decltype(auto) in_node(const std::string& node, Body&& body) {
+  return with_context(Place::kNode, node, std::forward<Body>(body));
 }
 
 /// The candidates as words, the likeliest marked: `"a", "b"; did you mean "b"?`. For messages about a wrong name.

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <random>
 
@@ -15,8 +16,14 @@ namespace {
 
 std::string system_message(int error) { return std::error_code(error, std::generic_category()).message(); }
 
+/// Throws an Error about the file `name`.
+template <class... Args>
+[[noreturn]] void fail_at(const std::string& name, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+  throw in_context(Place::kFile, name, Error(code, fmt::format(format, std::forward<Args>(args)...)));
+}
+
 [[noreturn]] void fail_io(const std::string& name, std::string_view what, int error) {
-  fail(ErrorCode::kIo, "{}: {}: {}", name, what, system_message(error));
+  fail_at(name, ErrorCode::kIo, "{}: {}", what, system_message(error));
 }
 
 int open_retrying(int folder, const char* name, int flags, mode_t mode = 0) {
@@ -44,9 +51,14 @@ void sync_folder(const std::filesystem::path& folder) {
   if (descriptor.value >= 0) ::fsync(descriptor.value);
 }
 
-std::filesystem::path folder_of(const std::filesystem::path& path) {
-  const auto folder = path.parent_path();
-  return folder.empty() ? std::filesystem::path(".") : folder;
+/// Where an open file or folder lies, as the kernel knows it: absolute, without links. Empty where there is no /proc.
+std::filesystem::path path_of(int descriptor) {
+  std::error_code error;
+  return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", descriptor), error);
+}
+
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  return !folder.empty() && std::ranges::mismatch(folder, path).in1 == folder.end();
 }
 
 /// A name beside `path` that is not likely to be taken.
@@ -67,7 +79,7 @@ InputFile::InputFile(int descriptor, std::string name) : descriptor_(descriptor)
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(descriptor_);
-    fail(ErrorCode::kIo, "{}: not a regular file", name_);
+    fail_at(name_, ErrorCode::kIo, "not a regular file");
   }
   size_ = status.st_size;
 }
@@ -82,7 +94,7 @@ InputFile::InputFile(const std::filesystem::path& path)
           }(),
           path.string()) {}
 
-InputFile InputFile::inside(const std::filesystem::path& folder, const std::string& location) {
+InputFile InputFile::inside(std::span<const std::filesystem::path> folders, const std::string& location) {
   const auto refuse = [&](std::string_view why) {
     fail(ErrorCode::kInvalidModel, "external data location \"{}\" {}", location, why);
   };
@@ -92,30 +104,41 @@ InputFile InputFile::inside(const std::filesystem::path& folder, const std::stri
   if (relative.is_absolute()) refuse("is absolute; it must lie in the model's folder");
   for (const auto& part : relative)
     if (part == "..") refuse("leaves the model's folder");
+  if (!relative.has_filename() || relative.filename() == ".") refuse("is a folder");
 
-  // Each part is opened relative to the one before without following links, so that nothing can change under a check.
-  Descriptor current(open_retrying(AT_FDCWD, folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
-  if (current.value < 0) fail_io(folder.string(), "can't be opened", errno);
-  const std::filesystem::path parent = relative.parent_path();
-  for (const auto& part : parent) {
-    if (part.empty() || part == ".") continue;
-    const int next = open_retrying(current.value, part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (next < 0 && (errno == ELOOP || errno == ENOTDIR)) refuse("goes through a symbolic link or a file");
-    if (next < 0) fail_io(location, "external data can't be opened", errno);
-    ::close(current.release());
-    current.value = next;
+  // O_PATH opens nothing yet: what lies outside is neither read nor, if it is a device or a pipe, disturbed.
+  Descriptor found(-1);
+  int error = ENOENT;
+  std::vector<std::filesystem::path> roots;
+  for (const std::filesystem::path& folder : folders) {
+    const Descriptor root(open_retrying(AT_FDCWD, folder.empty() ? "." : folder.c_str(), O_PATH | O_DIRECTORY));
+    if (root.value < 0) fail_io(folder.string(), "can't be opened", errno);
+    roots.push_back(path_of(root.value));
+    if (found.value >= 0 || error != ENOENT) continue;
+    found.value = open_retrying(root.value, relative.c_str(), O_PATH);
+    error = found.value < 0 ? errno : 0;
   }
-  const std::string file = relative.filename().string();
-  if (file.empty() || file == ".") refuse("is a folder");
-  const int descriptor = open_retrying(current.value, file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-  if (descriptor < 0 && errno == ELOOP) refuse("is a symbolic link");
-  if (descriptor < 0) fail_io((folder / relative).string(), "external data can't be opened", errno);
-  InputFile opened(descriptor, (folder / relative).string());
+  if (error == ENOTDIR) refuse("goes through a file");
+  if (error != 0) fail_io((folders.front() / relative).string(), "external data can't be opened", error);
+  const std::filesystem::path target = path_of(found.value);
+  if (target.empty()) fail(ErrorCode::kIo, "external data can't be located: there is no /proc");
+  if (std::ranges::none_of(roots, [&](const auto& root) { return lies_in(target, root); }))
+    refuse(
+        fmt::format("leads to {}, out of the model's folder; --allow-external DIR (LoadOptions::external_folders) lets "
+                    "data lie in DIR, too",
+                    target.string()));
+
+  const std::string name = fmt::format("/proc/self/fd/{}", found.value);
+  const int descriptor = open_retrying(AT_FDCWD, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (descriptor < 0) fail_io(target.string(), "external data can't be opened", errno);
+  InputFile opened(descriptor, target.string());
   struct stat status {};
   if (::fstat(opened.descriptor_, &status) != 0) fail_io(opened.name_, "can't be read", errno);
   if (status.st_nlink > 1) refuse("has more than one hard link");
   return opened;
 }
+
+std::filesystem::path InputFile::resolved() const { return path_of(descriptor_); }
 
 InputFile::InputFile(InputFile&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), name_(std::move(other.name_)) {}
@@ -129,28 +152,46 @@ void InputFile::read(int64_t offset, std::span<std::byte> bytes) const {
     const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail_io(name_, "can't be read", errno);
-    if (count == 0) fail(ErrorCode::kIo, "{}: became shorter while it was read", name_);
+    if (count == 0) fail_at(name_, ErrorCode::kIo, "became shorter while it was read");
     offset += count;
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
 }
 
 std::vector<std::byte> InputFile::read_all(int64_t most) const {
-  if (size_ > most) fail(ErrorCode::kResourceLimit, "{}: {} bytes are more than the limit of {}", name_, size_, most);
+  if (size_ > most) fail_at(name_, ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", size_, most);
   std::vector<std::byte> bytes(static_cast<size_t>(size_));
   read(0, bytes);
   return bytes;
 }
 
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  const auto folder = path.parent_path();
+  return folder.empty() ? std::filesystem::path(".") : folder;
+}
+
+void check_replaceable(const std::filesystem::path& path) {
+  if (path.filename().empty()) fail_at(path.string(), ErrorCode::kIo, "names a folder, not a file");
+  std::error_code error;
+  const std::filesystem::path folder = folder_of(path);
+  if (!std::filesystem::is_directory(folder, error))
+    fail_at(path.string(), ErrorCode::kIo, "there is no folder {}", folder.string());
+  struct stat old {};
+  if (::lstat(path.c_str(), &old) != 0) {
+    if (errno != ENOENT) fail_io(path.string(), "can't be written", errno);
+    return;
+  }
+  if (S_ISLNK(old.st_mode))
+    fail_at(path.string(), ErrorCode::kIo,
+            "is a symbolic link, which is not written through; write to a new name, or to {} itself",
+            std::filesystem::weakly_canonical(path, error).string());
+  if (!S_ISREG(old.st_mode)) fail_at(path.string(), ErrorCode::kIo, "is not a regular file");
+}
+
 AtomicFile::AtomicFile(const std::filesystem::path& path, bool named) : path_(path) {
-  if (path.filename().empty()) fail(ErrorCode::kIo, "{}: names a folder, not a file", path.string());
+  check_replaceable(path);
   struct stat old {};
   const bool exists = ::lstat(path.c_str(), &old) == 0;
-  if (!exists && errno != ENOENT) fail_writing(errno);
-  if (exists && S_ISLNK(old.st_mode))
-    fail(ErrorCode::kIo, "{}: is a symbolic link; name the file itself", path.string());
-  if (exists && !S_ISREG(old.st_mode)) fail(ErrorCode::kIo, "{}: is not a regular file", path.string());
-
   // A file without a name vanishes with the process that is killed; it is named through /proc.
   if (!named && ::access("/proc/self/fd", X_OK) == 0)
     descriptor_ = open_retrying(AT_FDCWD, folder_of(path).c_str(), O_TMPFILE | O_WRONLY, 0666);
@@ -212,7 +253,7 @@ void AtomicFile::commit() {
 
 void AtomicFile::commit_new() {
   if (::fsync(descriptor_) != 0) fail_writing(errno);
-  if (!link_as(path_)) fail(ErrorCode::kIo, "{}: has come to exist while it was written", path_.string());
+  if (!link_as(path_)) fail_at(path_.string(), ErrorCode::kIo, "has come to exist while it was written");
   close_written();
   discard();
   sync_folder(folder_of(path_));

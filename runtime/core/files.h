@@ -17,9 +17,11 @@ class InputFile {
   /// kIo when it can't be opened or is no regular file.
   explicit InputFile(const std::filesystem::path& path);
 
-  /// Opens `location`, a path from an untrusted model, inside `folder`: relative, no "..", no symbolic link on the way,
-  /// no hard link. kInvalidModel when it is not so, kIo when it can't be opened.
-  static InputFile inside(const std::filesystem::path& folder, const std::string& location);
+  /// Opens `location`, a path from an untrusted model: relative to the first of `folders` where there is such a file.
+  /// It holds no "..", and what it leads to lies in one of the folders, wherever symbolic links go, and has no other
+  /// hard link: the file is checked after it was opened, so that nothing can change under the check. kInvalidModel when
+  /// it is not so, kIo when it can't be opened.
+  static InputFile inside(std::span<const std::filesystem::path> folders, const std::string& location);
 
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;
@@ -27,6 +29,9 @@ class InputFile {
 
   int64_t size() const { return size_; }
   int descriptor() const { return descriptor_; }
+
+  /// Where the open file lies, symbolic links followed. Empty where the system has no /proc to say so.
+  std::filesystem::path resolved() const;
 
   /// Reads exactly `bytes.size()` bytes from `offset`. kIo when the file has become shorter.
   void read(int64_t offset, std::span<std::byte> bytes) const;
@@ -41,6 +46,13 @@ class InputFile {
   int64_t size_ = 0;
   std::string name_;
 };
+
+/// The folder that holds `path`, which is "." for a mere name.
+std::filesystem::path folder_of(const std::filesystem::path& path);
+
+/// Throws kIo where no AtomicFile can be made: `path` is a symbolic link or no regular file, or there is no such
+/// folder.
+void check_replaceable(const std::filesystem::path& path);
 
 /// A file that appears at `path` whole or not at all: written without a name, or under a temporary one in the same
 /// folder where the file system needs a name, synced, then given its own. Destroyed before `commit`, it leaves nothing

@@ -29,7 +29,7 @@ class Compiler {
     for (size_t i = 0; i < graph_.inputs().size(); ++i) place_input(i);
     for (const Group& group : groups) {
       const ir::Node& root = graph_.node(group.root);
-      with_context(ir::describe(graph_, root), [&] { add_group(group); });
+      in_node(ir::describe(graph_, root), [&] { add_group(group); });
     }
     if (!unsupported_.empty()) fail(ErrorCode::kUnsupported, "not supported: {}", unsupported_);
     finish_outputs();

@@ -110,7 +110,7 @@ std::vector<Tensor> Execution::run(std::span<const void* const> inputs, std::spa
     next += step.outputs.size();
     const compute::RunArgs args{in, out, scratch_.get(), states_[i].get()};
     const auto start = step_ms.empty() ? Clock::time_point() : Clock::now();
-    with_context(step.node, [&] { step.kernel->run(args); });
+    in_node(step.node, [&] { step.kernel->run(args); });
     if (!step_ms.empty()) step_ms[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
   return outputs;

@@ -52,7 +52,7 @@ void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::F
 void make_each_concrete(ir::Graph& graph, std::span<const ir::NodeId> nodes, const Limits& limits,
                         ops::FoldingBudget& budget) {
   for (const ir::NodeId id : nodes)
-    with_context(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
+    in_node(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
 }
 
 }  // namespace
@@ -118,12 +118,19 @@ void check_supported(const ir::Graph& graph, std::span<const ir::NodeId> nodes) 
     std::string first;
   };
   std::map<std::string, Place> reasons;
-  for (const ir::NodeId id : nodes) {
-    const ir::Node& node = graph.node(id);
-    if (const auto why = ops::why_unsupported(graph, node)) {
+  const auto look_at = [&](const ir::Graph& owner, const ir::Node& node) {
+    if (const auto why = ops::why_unsupported(owner, node)) {
       Place& place = reasons[*why];
-      if (place.count++ == 0) place.first = ir::describe(graph, node);
+      if (place.count++ == 0) place.first = ir::describe(owner, node);
     }
+  };
+  for (const ir::NodeId id : nodes) {
+    look_at(graph, graph.node(id));
+    ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph& nested) {
+      ir::for_each_graph(*nested.graph, [&](const ir::Graph& inner) {
+        for (const ir::NodeId inside : inner.nodes()) look_at(inner, inner.node(inside));
+      });
+    });
   }
   if (reasons.empty()) return;
   std::string text;

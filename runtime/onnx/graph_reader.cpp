@@ -35,7 +35,7 @@ class GraphReader {
     auto nodes = extract(*proto.mutable_node());
     for (const int index : order) {
       const auto node = std::move(nodes[static_cast<size_t>(index)]);
-      with_context(describe(*node), [&] { add_node(*node); });
+      in_node(describe(*node), [&] { add_node(*node); });
     }
     for (const auto& output : outputs) add_output(*output);
     // What is left declares nothing that is there, or an input a second time.

@@ -1,6 +1,7 @@
 #include "runtime/onnx/load.h"
 
 #include "runtime/core/files.h"
+#include "runtime/onnx/foreign_file.h"
 #include "runtime/onnx/functions.h"
 #include "runtime/onnx/graph_reader.h"
 #include "runtime/onnx/records.h"
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 namespace pli {
 
@@ -59,8 +61,7 @@ void pin_trained(const onnx::ModelProto& proto, ir::Graph& graph) {
   }
 }
 
-ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesystem::path>& folder,
-                     const Limits& limits) {
+ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::path> folders, const Limits& limits) {
   if (!proto.has_graph() && !proto.has_ir_version()) fail(ErrorCode::kInvalidModel, kNoModel);
   if (proto.ir_version() < 1) fail(ErrorCode::kInvalidModel, "IR version {} is not valid", proto.ir_version());
   if (!proto.has_graph()) fail(ErrorCode::kInvalidModel, "the model holds no graph");
@@ -68,7 +69,7 @@ ir::Model read_model(onnx::ModelProto& proto, const std::optional<std::filesyste
   ir::Model model;
   model.ir_version = proto.ir_version();
   model.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto));
-  const Screened screened = screen(proto, folder, limits);
+  const Screened screened = screen(proto, folders, limits);
   model.has_external_data = screened.has_external_data;
   const std::set<FunctionKey> functions = check_functions(proto, limits);
   for (const auto& function : extract(*proto.mutable_functions()))
@@ -106,34 +107,91 @@ onnx::ModelProto parse_file(const InputFile& file, const Limits& limits) {
   return proto;
 }
 
+/// What `read` gives. Where it finds no valid model, and the file that starts so is of another format, that is said
+/// instead.
+template <class Read>
+ir::Model read_or_name(const std::function<std::vector<std::byte>()>& start, Read&& read) {
+  try {
+    return read();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kInvalidModel) throw;
+    if (const auto meaning = describe_foreign_file(start()))
+      fail(ErrorCode::kInvalidModel, "not an ONNX model: {}", *meaning);
+    throw;
+  }
+}
+
+std::filesystem::path home_folder() {
+  const char* home = std::getenv("HOME");
+  std::error_code error;
+  return home ? std::filesystem::weakly_canonical(home, error) : std::filesystem::path();
+}
+
+/// Where external data of the model `file`, which was opened as `path`, may lie. A link to the model makes the folder
+/// that it leads to one of these, but not one that holds nearly everything: the home folder, and those above it.
+std::vector<std::filesystem::path> data_folders(const std::filesystem::path& path, const InputFile& file,
+                                                std::span<const std::filesystem::path> external_folders) {
+  std::vector<std::filesystem::path> folders{folder_of(path)};
+  const std::filesystem::path target = file.resolved().parent_path();
+  const std::filesystem::path home = home_folder();
+  const bool holds_home = !home.empty() && std::ranges::mismatch(target, home).in1 == target.end();
+  if (!target.empty() && target != target.root_path() && !holds_home) folders.push_back(target);
+  folders.insert(folders.end(), external_folders.begin(), external_folders.end());
+  return folders;
+}
+
 }  // namespace
 
-ir::Model load_model(const std::filesystem::path& path, const Limits& limits) {
+ir::Model load_model(const std::filesystem::path& path, const Limits& limits,
+                     std::span<const std::filesystem::path> external_folders) {
   const InputFile file(path);
-  return with_context(path.string(), [&] {
-    onnx::ModelProto proto = parse_file(file, limits);
-    return read_model(proto, path.parent_path(), limits);
+  return in_file(path.string(), [&] {
+    const auto start = [&] {
+      std::vector<std::byte> bytes(std::min(static_cast<size_t>(file.size()), kTellingBytes));
+      file.read(0, bytes);
+      return bytes;
+    };
+    return read_or_name(start, [&] {
+      onnx::ModelProto proto = parse_file(file, limits);
+      return read_model(proto, data_folders(path, file, external_folders), limits);
+    });
   });
 }
 
 ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
   check_size(static_cast<int64_t>(bytes.size()), limits);
-  const int size = static_cast<int>(bytes.size());
-  google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
-  check_records(stream, *onnx::ModelProto::descriptor(), size, limits);
-  onnx::ModelProto proto;
-  if (!proto.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, kNoModel);
-  return read_model(proto, std::nullopt, limits);
+  const auto start = [&] {
+    const auto telling = bytes.first(std::min(bytes.size(), kTellingBytes));
+    return std::vector<std::byte>(telling.begin(), telling.end());
+  };
+  return read_or_name(start, [&] {
+    const int size = static_cast<int>(bytes.size());
+    google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
+    check_records(stream, *onnx::ModelProto::descriptor(), size, limits);
+    onnx::ModelProto proto;
+    if (!proto.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, kNoModel);
+    return read_model(proto, {}, limits);
+  });
 }
 
-std::set<std::string> external_files(const std::filesystem::path& path) {
+std::set<std::filesystem::path> external_files(const std::filesystem::path& path,
+                                               std::span<const std::filesystem::path> external_folders) {
+  std::set<std::filesystem::path> files;
   try {
     const Limits limits;
-    onnx::ModelProto proto = parse_file(InputFile(path), limits);
-    return external_locations(proto, limits);
+    const InputFile file(path);
+    onnx::ModelProto proto = parse_file(file, limits);
+    const std::vector<std::filesystem::path> folders = data_folders(path, file, external_folders);
+    for (const std::string& location : external_locations(proto, limits)) {
+      std::error_code error;
+      const auto holds = [&](const auto& folder) { return std::filesystem::exists(folder / location, error); };
+      const auto folder = std::ranges::find_if(folders, holds);
+      files.insert(((folder == folders.end() ? folders.front() : *folder) / location).lexically_normal());
+    }
   } catch (const Error&) {
-    return {};
+    files.clear();
   }
+  return files;
 }
 
 }  // namespace pli

@@ -72,14 +72,13 @@ bool something_at(const std::filesystem::path& path) {
 std::vector<std::filesystem::path> find_superseded(const std::filesystem::path& path) {
   std::vector<std::filesystem::path> candidates;
   std::error_code error;
-  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
-  for (auto entry = std::filesystem::directory_iterator(folder, error);
+  for (auto entry = std::filesystem::directory_iterator(folder_of(path), error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
     if (is_data_file(path, path.parent_path() / entry->path().filename()))
       candidates.push_back(path.parent_path() / entry->path().filename());
   if (candidates.empty() || !something_at(path)) return {};
-  const std::set<std::string> used = external_files(path);
-  std::erase_if(candidates, [&](const auto& candidate) { return !used.contains(candidate.filename().string()); });
+  const std::set<std::filesystem::path> used = external_files(path);
+  std::erase_if(candidates, [&](const auto& candidate) { return !used.contains(candidate.lexically_normal()); });
   return candidates;
 }
 
@@ -123,7 +122,7 @@ bool is_data_file(const std::filesystem::path& path, const std::filesystem::path
                      name.end() - static_cast<ptrdiff_t>(kEnd.size()), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-void save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
+std::vector<SavedFile> save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
   AtomicFile file(path);
   const bool two = external == ExternalData::kAlways || (external == ExternalData::kAuto && model.has_external_data);
   ExternalFile data;
@@ -146,13 +145,17 @@ void save_model(const ir::Model& model, const std::filesystem::path& path, Exter
 
   const std::vector<std::filesystem::path> superseded = find_superseded(path);
   const auto data_path = path.parent_path() / data.location;
+  std::vector<SavedFile> files{{path, something_at(path) ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten}};
+  if (!data.parts.empty()) files.push_back({data_path, SavedFile::Action::kWritten});
   if (!data.parts.empty()) write_data(data, data_path);
   NewFile written(data.parts.empty() ? std::filesystem::path() : data_path);
   wire.write_to(file);
   file.commit();
   written.keep();
   std::error_code ignored;
-  for (const auto& old : superseded) std::filesystem::remove(old, ignored);
+  for (const auto& old : superseded)
+    if (std::filesystem::remove(old, ignored)) files.push_back({old, SavedFile::Action::kRemoved});
+  return files;
 }
 
 std::string serialize_model(const ir::Model& model) {

@@ -96,7 +96,7 @@ class Walk {
   void nodes(google::protobuf::RepeatedPtrField<onnx::NodeProto>& protos, int depth) {
     for (onnx::NodeProto& node : protos) {
       if (node.attribute_size() == 0) continue;
-      with_context(describe(node), [&] {
+      in_node(describe(node), [&] {
         for (onnx::AttributeProto& each : *node.mutable_attribute()) attribute(each, depth);
       });
     }
@@ -136,12 +136,12 @@ class Walk {
 /// Reads the payloads of external tensors of one model.
 class ExternalReader {
  public:
-  ExternalReader(const std::optional<std::filesystem::path>& folder, const Limits& limits)
-      : folder_(folder), limits_(limits) {}
+  ExternalReader(std::span<const std::filesystem::path> folders, const Limits& limits)
+      : folders_(folders), limits_(limits) {}
 
   /// `may_share`: what becomes of the tensor can share its payload.
   void bring_in(onnx::TensorProto& proto, bool may_share) {
-    if (!folder_) fail(ErrorCode::kInvalidModel, "a model that is read from memory can't have external data");
+    if (folders_.empty()) fail(ErrorCode::kInvalidModel, "a model that is read from memory can't have external data");
     if (has_inline_data(proto))
       fail(ErrorCode::kInvalidModel, "the payload is given twice, inline and as external data");
     const int64_t elements = checked_elements(proto, limits_);
@@ -198,7 +198,7 @@ class ExternalReader {
   const InputFile& open(const std::string& location) {
     if (!file_ || location_ != location) {
       file_.reset();
-      file_.emplace(InputFile::inside(*folder_, location));
+      file_.emplace(InputFile::inside(folders_, location));
       location_ = location;
       file_name_ = normal_form(location);
       if (files_.insert(file_name_).second)
@@ -207,7 +207,7 @@ class ExternalReader {
     return *file_;
   }
 
-  const std::optional<std::filesystem::path>& folder_;
+  std::span<const std::filesystem::path> folders_;
   const Limits& limits_;
   int64_t bytes_ = 0;       // that have been read
   int64_t file_bytes_ = 0;  // of all files together
@@ -221,8 +221,8 @@ class ExternalReader {
 
 }  // namespace
 
-Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits) {
-  ExternalReader reader(folder, limits);
+Screened screen(onnx::ModelProto& model, std::span<const std::filesystem::path> folders, const Limits& limits) {
+  ExternalReader reader(folders, limits);
   Screened screened;
   Walk(limits, [&](onnx::TensorProto& tensor, bool in_graph) {
     screened.has_external_data = true;

@@ -6,8 +6,8 @@
 #include <pli/limits.h>
 
 #include <filesystem>
-#include <optional>
 #include <set>
+#include <span>
 #include <string>
 
 namespace pli {
@@ -21,9 +21,10 @@ struct Screened {
 /// and training graphs included. Counts levels, and brings the bytes of every external tensor in, so that none is left:
 /// once where several tensors of the graph have the same.
 ///
-/// `folder` is where external data may lie; nothing when the model came from memory, which then may have none.
+/// `folders`: where external data may lie, the model's own first; none when the model came from memory, which then may
+/// have no external data.
 /// kInvalidModel, kIo, kResourceLimit.
-Screened screen(onnx::ModelProto& model, const std::optional<std::filesystem::path>& folder, const Limits& limits);
+Screened screen(onnx::ModelProto& model, std::span<const std::filesystem::path> folders, const Limits& limits);
 
 /// The files that the external tensors of a model lie in, relative to its folder and without detours ("./").
 /// kInvalidModel, kResourceLimit.

@@ -248,7 +248,7 @@ BrokenNodes infer_types(ir::Graph& graph, const Limits& limits) {
     try {
       types = infer(*op, graph, node, limits);
     } catch (const Error& e) {
-      if (e.code() != ErrorCode::kInvalidModel) throw Error(e.code(), ir::describe(graph, node) + ": " + e.what());
+      if (e.code() != ErrorCode::kInvalidModel) throw in_context(Place::kNode, ir::describe(graph, node), e);
       broken.emplace(id, e.what());
     }
     for (size_t i = 0; i < std::min(types.size(), node.outputs.size()); ++i) {

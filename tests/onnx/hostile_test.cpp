@@ -483,7 +483,36 @@ TEST(HostileBytes, EmptyAndForeignFiles) {
                                   "ELF",
                                   "all kinds of words"})
     EXPECT_TRUE(fails_with(kInvalid, "not an ONNX model", [&] { load(bytes); })) << bytes;
-  EXPECT_TRUE(fails_with(kInvalid, "not an ONNX model", [] { parse_model({}, {}); }));
+  EXPECT_TRUE(fails_with(kInvalid, "not an ONNX model: the file is empty", [] { parse_model({}, {}); }));
+}
+
+TEST(HostileBytes, ForeignFilesSayWhatTheyAre) {
+  const TemporaryFolder folder;
+  const std::string zip = "PK\x03\x04" + std::string(26, '\0');
+  const std::pair<std::string, const char*> cases[] = {
+      {"", "the file is empty"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "git lfs pull"},
+      {"\n<!DOCTYPE HTML><html>", "a web page"},
+      {"<html>", "a web page"},
+      {zip + "archive/data.pkl", "torch.onnx.export"},
+      {zip + "resnet/version", "torch.onnx.export"},
+      {zip + "config.json", "a Keras model"},
+      {zip + "arr_0.npy", "NumPy"},
+      {zip + "model.onnx", "a ZIP archive; unpack it"},
+      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", "torch.onnx.export"},
+      {"\x80\x04\x95 a pickle", "a pickle of Python"},
+      {"\x1f\x8b\x08 packed", "gunzip"},
+      {"\x28\xb5\x2f\xfd packed", "unzstd"},
+      {"\x89HDF\r\n\x1a\n", "Keras or HDF5"},
+      {std::string("\x1c\0\0\0TFL3", 8), "TensorFlow Lite"},
+      {std::string("\x40\0\0\0\0\0\0\0{\"w\":", 13), "safetensors"},
+      {std::string(257, '\0') + "ustar", "a tar archive"},
+  };
+  for (const auto& [bytes, words] : cases) {
+    write_file(folder / "m.onnx", bytes);
+    EXPECT_TRUE(fails_with(kInvalid, words, [&] { load_model(folder / "m.onnx", {}); }));
+    EXPECT_TRUE(fails_with(kInvalid, "m.onnx: not an ONNX model: ", [&] { load_model(folder / "m.onnx", {}); }));
+  }
 }
 
 TEST(HostileFiles, WhatIsNoRegularFile) {

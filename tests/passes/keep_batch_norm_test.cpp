@@ -140,10 +140,26 @@ TEST(KeepBatchNorm, WeightThatIsComputed) {
   expect_kept(net, "y", "not_constant", "is computed by Relu \"n_computed\"");
 }
 
+TEST(KeepBatchNorm, WhatWasQuantizedTooEarly) {
+  ConvNet weight;
+  const ValueId bytes = weight.net.graph().add_input("q", ir::Type::tensor(DataType::kInt8, ir::Dims{5, 3, 3, 3}));
+  const ValueId numbers = weight.net.node("DequantizeLinear", {bytes, weight.net.weight("scale", {})}, {}, "numbers");
+  const ValueId conv = weight.net.node("Conv", {weight.x, numbers}, {}, "quantized_conv");
+  weight.net.output(weight.net.batch_norm(conv, 5, "y"));
+  expect_kept(weight.net, "y", "not_constant", "is computed by DequantizeLinear \"n_numbers\"; fold before quantizing");
+
+  ConvNet between;
+  const ValueId scale = between.net.weight("scale", {});
+  const ValueId quantized = between.net.node("QuantizeLinear", {between.conv, scale}, {}, "quantized");
+  between.net.output(
+      between.net.batch_norm(between.net.node("DequantizeLinear", {quantized, scale}, {}, "again"), 5, "y"));
+  expect_kept(between.net, "y", "no_linear_neighbour", "; fold before quantizing");
+}
+
 TEST(KeepBatchNorm, TrainingMode) {
   ConvNet newer(15);
   newer.net.output(newer.net.batch_norm(newer.conv, 5, "y", {attribute("training_mode", 1)}));
-  expect_kept(newer.net, "y", "training_mode", "training mode");
+  expect_kept(newer.net, "y", "training_mode", "export the model in inference mode, as after eval() in PyTorch");
 
   ConvNet older(9);  // opset 7 to 13: more than one output
   const std::vector<ValueId> inputs{older.conv, older.net.weight("s", {5}), older.net.weight("bias", {5}),

@@ -68,6 +68,34 @@ TEST_F(Bench, ComparesSettings) {
   refused({"onnx-bench", kDigits, "--vs", "other.onnx"}, 2);
 }
 
+TEST_F(Bench, EqualPathsAreToldApart) {
+  const auto bench = run_json({"onnx-bench", kDigits, kDigits, "--min-time", "0.02"});
+  EXPECT_EQ(bench["models"][0]["label"], "[1] " + kDigits);
+  EXPECT_EQ(bench["models"][1]["label"], "[2] " + kDigits);
+  EXPECT_EQ(bench["comparison"]["of"], "[2] " + kDigits);
+  EXPECT_EQ(bench["models"][0]["guessed"], "--dim batch=1");
+  const Finished finished = run({"onnx-bench", kDigits, kDigits, "--min-time", "0.02"});
+  EXPECT_TRUE(contains(finished.out, "\n[1]  ") && contains(finished.out, "\n[2]  ")) << finished.out;
+  for (const std::string& line : lines_of(finished.out)) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST_F(Bench, ReportsWhatItHasWhenInterrupted) {
+  const std::string program = PLI_BINARY_DIR "/bin/onnx-bench";
+  const auto interrupted = [&](std::vector<std::string> flags) {
+    std::vector<std::string> command{"/usr/bin/timeout", "--signal=INT", "--preserve-status", "8", program, kDigits,
+                                     "--min-time",       "3000"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return run_program(command, folder_.path());
+  };
+  const Finished text = interrupted({});
+  EXPECT_EQ(text.code, 130) << "as ended by SIGINT: " << text.err;
+  EXPECT_TRUE(contains(text.out, "stopped by Ctrl-C after ") && contains(text.out, "median")) << text.out;
+  const auto document = nlohmann::json::parse(interrupted({"--json"}).out, nullptr, false);
+  ASSERT_FALSE(document.is_discarded());
+  EXPECT_EQ(document["interrupted"], true);
+  EXPECT_GT(document["models"][0]["runs"], 0);
+}
+
 TEST_F(Bench, TellsWhatAWorkerCouldNotDo) {
   save(unknown_operator(), "model.onnx");
   write_file(folder_ / "garbage.onnx", "garbage");
@@ -76,6 +104,7 @@ TEST_F(Bench, TellsWhatAWorkerCouldNotDo) {
   refused({"onnx-bench", "garbage.onnx"}, 4);
   refused({"onnx-bench", kDigits, "--dim", "batch=0x"}, 2);
   refused({"onnx-bench", kDigits, "--min-time", "0"}, 2);
+  EXPECT_TRUE(contains(refused({"onnx-bench", "-"}, 2), "name files"));
   refused({"onnx-bench", kDigits, "--runs", "-3"}, 2);
   for (const char* later : {"--per-op", "--trace", "--precision"}) refused({"onnx-bench", kDigits, later}, 2);
 }

@@ -2,6 +2,8 @@
 
 #include "tests/tools/command.h"
 
+#include <regex>
+
 namespace pli::test {
 namespace {
 
@@ -23,7 +25,7 @@ TEST_P(EveryCommand, HelpTeaches) {
     ASSERT_NE(examples, std::string::npos);
     const std::string shown = help.out.substr(examples);
     EXPECT_NE(shown.find(GetParam()), shown.rfind(GetParam())) << "two examples at least";
-    for (const std::string& line : lines_of(help.out)) EXPECT_LE(line.size(), 130u) << line;
+    for (const std::string& line : lines_of(help.out)) EXPECT_LE(line.size(), 80u) << line;
   }
 }
 
@@ -83,6 +85,32 @@ TEST_P(EveryCommand, QuietIsQuietAndJsonIsAlone) {
   EXPECT_TRUE(run_json(command).is_object());
 }
 
+TEST_P(EveryCommand, ErrorsAreDocumentsWithJson) {
+  const auto document = run_json({GetParam(), "nowhere"}, 3);
+  EXPECT_EQ(document["schema"], 1);
+  EXPECT_EQ(document["pli"], "0.1.0");
+  EXPECT_EQ(document["command"], GetParam());
+  EXPECT_TRUE(document["options"].is_object());
+  EXPECT_EQ(document["error"]["code"], "io");
+  EXPECT_TRUE(contains(document["error"]["message"], "nowhere"));
+  if (GetParam() != "onnx-test") EXPECT_EQ(document["error"]["file"], "nowhere");
+  EXPECT_TRUE(document["error"]["node"].is_null());
+  EXPECT_EQ(run_json({GetParam(), "--no-such-flag"}, 2)["error"]["code"], "invalid_argument");
+  EXPECT_TRUE(contains(run({GetParam(), "nowhere", "--json"}).err, GetParam() + ": "));
+}
+
+TEST_P(EveryCommand, DocumentsSayWhatWasAskedFor) {
+  const std::string subject = GetParam() == "onnx-test" ? kDigitsCase : kDigits;
+  std::vector<std::string> command{GetParam(), subject, "--threads", "1"};
+  if (GetParam() == "onnx-bench") command.insert(command.end(), {"--min-time", "0.01"});
+  const auto document = run_json(command);
+  EXPECT_EQ(document["schema"], 1);
+  EXPECT_EQ(document["pli"], "0.1.0");
+  EXPECT_EQ(document["command"], GetParam());
+  EXPECT_EQ(document["options"]["threads"], 1);
+  EXPECT_EQ(document["options"]["allow_external"], nlohmann::json::array());
+}
+
 TEST_P(EveryCommand, FailsWhenItsOutputCanNotBeWritten) {
   const std::string program = PLI_BINARY_DIR "/bin/" + GetParam();
   const Finished full = run_program({"/bin/sh", "-c", "'" + program + "' --help > /dev/full"}, folder_.path());
@@ -102,6 +130,71 @@ TEST_P(EveryCommand, UsesNoColourAndNoProgressInAFile) {
   EXPECT_EQ(finished.code, 0) << finished.err;
   EXPECT_FALSE(contains(finished.out + finished.err, "\x1b")) << finished.out;
   EXPECT_EQ(finished.err, "");
+}
+
+class OneCommand : public CommandTest {};
+
+TEST_F(OneCommand, ErrorsNameTheNode) {
+  ModelBuilder b;
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {2, 6, 5, 5});
+  b.output(b.node("Conv", {x, b.weights("w", {4, 5, 3, 3})}, "y"));
+  const std::string model = save(b, "model.onnx");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"onnx-run", model}, {"onnx-bench", model, "--min-time", "0.01"}}) {
+    const auto error = run_json(command, 4)["error"];
+    EXPECT_EQ(error["code"], "invalid_model");
+    EXPECT_EQ(error["file"], model);
+    EXPECT_EQ(error["node"], "Conv \"y_node\"");
+  }
+}
+
+TEST_F(OneCommand, FlagsOfOtherToolsAreExplained) {
+  const auto hint = [&](const std::string& command, const std::string& flag) {
+    return refused({command, "m", flag}, 2);
+  };
+  EXPECT_TRUE(contains(hint("onnx-optimize", "--overwrite-input-shape"),
+                       "onnxsim's --overwrite-input-shape is --shape NAME:DIMS here"));
+  EXPECT_TRUE(
+      contains(hint("onnx-optimize", "--model-check-inputs=x:1"), "onnxslim's --model-check-inputs is --input"));
+  EXPECT_TRUE(contains(hint("onnx-bench", "--iterations"), "trtexec's --iterations is --runs N here"));
+  EXPECT_TRUE(contains(refused({"onnx-optimize", "m", "o", "3"}, 2), "onnxsim's number of checks is --samples N here"));
+}
+
+TEST_F(OneCommand, HintsNameFlagsThatExist) {
+  const std::string source = read_file(PLI_SOURCE_DIR "/tools/support/console/foreign_flags.cpp");
+  std::string known;
+  for (const std::string& command : kCommands) known += run({command, "--help"}).out;
+  const std::regex meaning(R"re("((?:is|does)[^"]*)")re");
+  const std::regex flag(R"((?:^|[ ,])(--[a-z-]+))");
+  size_t checked = 0;
+  for (std::sregex_iterator hint(source.begin(), source.end(), meaning), end; hint != end; ++hint) {
+    const std::string words = (*hint)[1];
+    for (std::sregex_iterator name(words.begin(), words.end(), flag); name != end; ++name, ++checked)
+      EXPECT_TRUE(contains(known, (*name)[1])) << words;
+  }
+  EXPECT_GE(checked, 20u);
+}
+
+TEST_F(OneCommand, EveryUnsupportedOperatorIsListedAtOnce) {
+  ModelBuilder b;
+  auto body = std::make_shared<ir::Graph>(b.graph().opsets());
+  const ir::NodeId inner = body->add_node({.op_type = "Inner", .domain = "com.example", .outputs = {{"r", {}, {}}}});
+  body->add_output({"r", body->node(inner).outputs[0], {}, {}});
+  const ir::ValueId condition = b.input("condition", DataType::kBool, {});
+  const ir::Subgraph branch{body, {}};
+  const ir::ValueId chosen =
+      b.node("If", {condition}, "chosen", {{"then_branch", branch, {}}, {"else_branch", branch, {}}});
+  b.output(b.node("Outer", {chosen}, "y", {}, "com.example"));
+  const std::string line = refused({"onnx-run", save(b, "model.onnx")}, 5);
+  EXPECT_TRUE(contains(line, "com.example.Inner") && contains(line, "com.example.Outer")) << line;
+}
+
+TEST_F(OneCommand, ProgressIsShownOnATerminal) {
+  const std::string program = PLI_BINARY_DIR "/bin/onnx-optimize '" + kDigits + "' --samples 20";
+  const Finished typed = run_program({"/usr/bin/script", "-qec", program, "typescript"}, folder_.path());
+  EXPECT_EQ(typed.code, 0) << typed.out;
+  EXPECT_TRUE(contains(typed.out, "verifying 50 %, about ")) << typed.out;
+  EXPECT_TRUE(contains(typed.out, " left...")) << typed.out;
 }
 
 }  // namespace

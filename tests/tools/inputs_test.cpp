@@ -43,19 +43,19 @@ TEST(Inputs, StaticShapesAreTaken) {
   EXPECT_EQ(settled(one_input(DataType::kFloat32, {1, 3, 8, 9}).build()), "x float32[1, 3, 8, 9]");
 }
 
-TEST(Inputs, SymbolicFirstDimensionIsABatchOfTwo) {
+TEST(Inputs, SymbolicFirstDimensionIsABatchOfOne) {
   EXPECT_EQ(settled(one_input(DataType::kFloat32, {std::string("N"), 3, std::string("h"), ir::Dim()}).build()),
-            "x float32[2, 3, 32, 32]");
+            "x float32[1, 3, 32, 32]");
 }
 
 TEST(Inputs, GuessesOfManyDimensionsAreSmall) {
   ir::Dims dims{std::string("N")};
   for (int i = 0; i < 5; ++i) dims.emplace_back(std::string("d") + std::to_string(i));
-  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build()), "x float32[2, 4, 4, 4, 4, 4]");
+  EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build()), "x float32[1, 4, 4, 4, 4, 4]");
   EXPECT_EQ(settled(one_input(DataType::kFloat32, dims).build(), {.dims = {"d0=3", "d1=2", "d4=2"}}),
-            "x float32[2, 3, 2, 32, 32, 2]");
+            "x float32[1, 3, 2, 32, 32, 2]");
   ir::Dims large{std::string("N"), std::string("d"), 1 << 22};  // what the model itself says is no guess
-  EXPECT_EQ(settled(one_input(DataType::kInt8, large).build()), "x int8[2, 32, 4194304]");
+  EXPECT_EQ(settled(one_input(DataType::kInt8, large).build()), "x int8[1, 32, 4194304]");
 }
 
 TEST(Inputs, NumbersThatDecideShapesAreAskedFor) {
@@ -65,7 +65,7 @@ TEST(Inputs, NumbersThatDecideShapesAreAskedFor) {
   b.output(b.node("OneHot", {indices, depth, b.constant<float>("values", {2}, {0, 1})}, "y"));
   InputMaker maker(b.build(), {});
   const auto refuse = [](const NamedValues&) { fail(ErrorCode::kInvalidModel, "depth is -0.03"); };
-  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "a guess; give what fits with --input depth=FILE",
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "a guess; give what fits, such as --input depth=FILE",
                          [&] { maker.settle(refuse); }));
 }
 
@@ -74,7 +74,7 @@ TEST(Inputs, BatchSymbolIsTheSameEverywhere) {
   const ir::ValueId x = b.input("x", DataType::kFloat32, {std::string("N"), 7});
   const ir::ValueId y = b.input("y", DataType::kFloat32, {7, std::string("N")});
   b.output(b.node("MatMul", {x, y}, "z"));
-  EXPECT_EQ(settled(b.build()), "x float32[2, 7], y float32[7, 2]");
+  EXPECT_EQ(settled(b.build()), "x float32[1, 7], y float32[7, 1]");
 }
 
 TEST(Inputs, SymbolicChannelsFollowTheWeights) {
@@ -82,7 +82,7 @@ TEST(Inputs, SymbolicChannelsFollowTheWeights) {
   const ir::ValueId x =
       b.input("x", DataType::kFloat32, {std::string("N"), std::string("C"), std::string("H"), std::string("W")});
   b.output(b.node("Conv", {x, b.weights("w", {4, 3, 3, 3})}, "y", {{"group", int64_t{2}, {}}}));
-  EXPECT_EQ(settled(b.build()), "x float32[2, 6, 32, 32]");
+  EXPECT_EQ(settled(b.build()), "x float32[1, 6, 32, 32]");
 }
 
 TEST(Inputs, SizesGrowUntilTheModelAccepts) {
@@ -91,11 +91,14 @@ TEST(Inputs, SizesGrowUntilTheModelAccepts) {
   maker.settle([&](const NamedValues& values) {
     const auto shape = values.at("x").shape();
     tried.push_back(to_string(shape));
-    if (shape[0] != 1 || shape[1] != 64) fail(ErrorCode::kInvalidModel, "not {}", to_string(shape));
+    if (shape[0] != 2 || shape[1] != 64) fail(ErrorCode::kInvalidModel, "not {}", to_string(shape));
   });
   EXPECT_EQ(tried.size(), 9u);
-  EXPECT_EQ(tried.front(), "[2, 32]");
-  EXPECT_EQ(maker.describe(), "x float32[1, 64]");
+  EXPECT_EQ(tried.front(), "[1, 32]");
+  EXPECT_EQ(maker.describe(), "x float32[2, 64]");
+  EXPECT_EQ(maker.guessed(), "--dim N=2 --dim h=64");
+  EXPECT_TRUE(maker.change_batch(3));
+  EXPECT_EQ(maker.describe(), "x float32[3, 64]");
 }
 
 TEST(Inputs, TheFirstRefusalIsTold) {
@@ -103,9 +106,10 @@ TEST(Inputs, TheFirstRefusalIsTold) {
   const auto refuse = [&](const NamedValues& values) {
     fail(ErrorCode::kInvalidModel, "not {}", to_string(values.at("x").shape()));
   };
-  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument,
-                         "not [2, 32]: for x float32[2, 32], which is a guess; give what fits with --dim N=N --dim h=N",
-                         [&] { maker.settle(refuse); }));
+  EXPECT_TRUE(
+      fails_with(ErrorCode::kInvalidArgument,
+                 "not [1, 32]: for x float32[1, 32], which is a guess; give what fits, such as --dim N=1 --dim h=224",
+                 [&] { maker.settle(refuse); }));
   int calls = 0;
   const auto unsupported = [&](const NamedValues&) {
     ++calls;
@@ -122,11 +126,11 @@ TEST(Inputs, ARefusedShapeIsTheModelsTheUsersOrAGuess) {
                       [&] { maker.settle([](const NamedValues&) { fail(ErrorCode::kInvalidModel, "no"); }); });
   };
   const Model symbolic = one_input(DataType::kFloat32, {std::string("N"), 3}).build();
-  EXPECT_TRUE(refused(symbolic, {}, ErrorCode::kInvalidArgument, "no: for x float32[2, 3], which is a guess"));
+  EXPECT_TRUE(refused(symbolic, {}, ErrorCode::kInvalidArgument, "no: for x float32[1, 3], which is a guess"));
   EXPECT_TRUE(refused(symbolic, {{}, {}, {"N=7"}}, ErrorCode::kInvalidArgument, "no: for x float32[7, 3]"));
   EXPECT_TRUE(refused(symbolic, {{}, {"x:6,3"}, {}}, ErrorCode::kInvalidArgument, "no: for x float32[6, 3]"));
   const Model unnamed = one_input(DataType::kFloat32, {ir::Dim(), 3}).build();
-  EXPECT_TRUE(refused(unnamed, {}, ErrorCode::kInvalidArgument, "give what fits with --shape x:DIMS"));
+  EXPECT_TRUE(refused(unnamed, {}, ErrorCode::kInvalidArgument, "give what fits, such as --shape x:1,3"));
   const Model fixed = one_input(DataType::kFloat32, {4, 3}).build();
   EXPECT_TRUE(refused(fixed, {}, ErrorCode::kInvalidModel, "no"));
 }
@@ -210,7 +214,8 @@ TEST(Inputs, UsersSayShapesAndDimensions) {
   EXPECT_TRUE(refused({{}, {}, {"N=1", "N=2"}}, "at once"));
   EXPECT_TRUE(refused({{}, {"y:1,3,9"}, {}}, "has no input \"y\""));
   EXPECT_TRUE(refused({{}, {"x"}, {}}, "NAME:DIMS"));
-  EXPECT_TRUE(refused({{}, {"x:1,4,9"}, {}}, "does not fit"));
+  EXPECT_TRUE(refused({{}, {"x:1,4,9"}, {}}, "does not fit; such as --shape x:1,3,224 does"));
+  EXPECT_TRUE(refused({{}, {"x:1,4,9"}, {"N=5"}}, "such as --shape x:1,3,224 does"));
   EXPECT_TRUE(refused({{}, {"x:1,3"}, {}}, "does not fit"));
   EXPECT_TRUE(refused({{}, {"x:1,3,9", "x:1,3,9"}, {}}, "twice"));
   EXPECT_TRUE(refused({{}, {"x:2,3,9"}, {"N=1"}}, "at once"));
@@ -232,6 +237,10 @@ TEST(Inputs, FilesGiveValuesAndBindSymbols) {
   InputMaker maker(model, {{"a=b=" + file}, {}, {}});
   maker.settle(accept_all);
   EXPECT_EQ(maker.describe(), "a=b float32[3, 2], y float32[3, 3]");
+  EXPECT_EQ(maker.guessed(), "");
+  EXPECT_FALSE(maker.change_batch(2)) << "the file says it";
+  EXPECT_EQ(maker.origin("a=b"), file);
+  EXPECT_EQ(maker.origin("y"), "random numbers");
   EXPECT_EQ(maker.make(1).at("a=b").data<float>()[5], 6);
 
   const auto refused = [&](const std::vector<std::string>& files, std::string_view words) {
@@ -253,7 +262,8 @@ TEST(Inputs, WhatCanNotBeMadeUpHasToBeGiven) {
   ModelBuilder shapeless;
   const ir::ValueId x = shapeless.graph().add_input("x", ir::Type::tensor(DataType::kFloat32), {});
   shapeless.output(shapeless.node("Identity", {x}, "y"));
-  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "--shape x:DIMS", [&] { settled(shapeless.build()); }));
+  EXPECT_TRUE(
+      fails_with(ErrorCode::kInvalidArgument, "such as --shape x:1,3,224,224", [&] { settled(shapeless.build()); }));
   EXPECT_EQ(settled(shapeless.build(), {{}, {"x:2,2"}, {}}), "x float32[2, 2]");
 }
 

@@ -12,7 +12,7 @@ TEST_F(Optimize, FoldsDigitsAndSaysWhatIntoWhat) {
   EXPECT_EQ(finished.code, 0) << finished.err;
   EXPECT_TRUE(contains(finished.out, "10 of 10 BatchNormalizations folded")) << finished.out;
   EXPECT_TRUE(contains(finished.out, "/stem/stem.0/Conv"));
-  EXPECT_TRUE(contains(finished.out, "verified: 3 input sets, image float32[2, 1, 8, 8]")) << finished.out;
+  EXPECT_TRUE(contains(finished.out, "verified: 3 random input sets, image float32[1, 1, 8, 8]")) << finished.out;
   EXPECT_EQ(folder_.names(), std::vector<std::string>{"out.onnx"});
 }
 
@@ -42,6 +42,11 @@ TEST_F(Optimize, ReportHoldsTheStableKeys) {
   EXPECT_TRUE(report["passes"].is_array());
   EXPECT_TRUE(report["affines"].contains("found"));
   EXPECT_EQ(nlohmann::json::parse(read_file(folder_ / "report.json")), report);
+  EXPECT_EQ(report["command"], "onnx-optimize");
+  EXPECT_EQ(report["unchanged"], false);
+  EXPECT_GT(report["verification"]["max_of_allowed"], 0);
+  EXPECT_LT(report["verification"]["max_of_allowed"], 0.1);
+  EXPECT_EQ(report["verification"]["guessed"], "--dim batch=1");
 }
 
 TEST_F(Optimize, CountsScalesAndShifts) {
@@ -124,11 +129,116 @@ TEST_F(Optimize, SaysWhatItCouldNotVerify) {
   EXPECT_TRUE(contains(line, "not verified")) << line;
 }
 
+TEST_F(Optimize, QuietStillSaysWhatItCouldNotVerify) {
+  save(unknown_operator(), "model.onnx");
+  const Finished quiet = run({"onnx-optimize", "model.onnx", "-q"});
+  EXPECT_EQ(quiet.code, 0);
+  EXPECT_EQ(quiet.out, "");
+  EXPECT_TRUE(quiet.err.starts_with("onnx-optimize: model.onnx: not verified: ")) << quiet.err;
+  EXPECT_EQ(run({"onnx-optimize", "model.onnx", "-q", "--no-verify"}).err, "") << "nobody asked for it";
+}
+
+TEST_F(Optimize, NothingToChangeIsSaidAndNotVerified) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-q", "-o", "once.onnx"}).code, 0);
+  const Finished again = run({"onnx-optimize", "once.onnx", "--require-verified"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(contains(again.out, "\nnothing to change: ")) << again.out;
+  EXPECT_FALSE(contains(again.out, "verified:")) << again.out;
+  const auto report = run_json({"onnx-optimize", "once.onnx"});
+  EXPECT_EQ(report["unchanged"], true);
+  EXPECT_EQ(report["verification"]["status"], "passed");
+  EXPECT_EQ(report["verification"]["samples"], 0);
+  EXPECT_EQ(run_json({"onnx-optimize", "once.onnx", "--dim", "batch=2"})["unchanged"], false);
+}
+
+TEST_F(Optimize, NamesEachFileThatItWritesReplacesOrRemoves) {
+  using Files = nlohmann::json;
+  const auto files = [&](std::vector<std::string> command) -> Files { return run_json(std::move(command))["files"]; };
+  const auto entry = [](const char* path, const char* action) { return Files{{"path", path}, {"action", action}}; };
+  EXPECT_EQ(files({"onnx-optimize", kDigits, "-o", "m.onnx", "--external-data", "always"}),
+            (Files{entry("m.onnx", "written"), entry("m.onnx.data", "written")}));
+  EXPECT_EQ(files({"onnx-optimize", "m.onnx", "-o", "m.onnx", "--report", "r.json"}),
+            (Files{entry("m.onnx", "replaced"), entry("m.onnx.1.data", "written"), entry("m.onnx.data", "removed"),
+                   entry("r.json", "written")}));
+  const std::string in_place = run({"onnx-optimize", "m.onnx", "-o", "m.onnx"}).out;
+  EXPECT_TRUE(contains(in_place, "\nreplaced m.onnx: ")) << in_place;
+  EXPECT_TRUE(contains(in_place, "\nwrote m.onnx.data: ")) << in_place;
+  EXPECT_TRUE(contains(in_place, "\nremoved m.onnx.1.data\n")) << in_place;
+  const std::string over_another = run({"onnx-optimize", kDigits, "-o", "m.onnx", "--report", "r.json"}).out;
+  EXPECT_TRUE(contains(over_another, "\nreplaced m.onnx, another file than the input: ")) << over_another;
+  EXPECT_TRUE(contains(over_another, "\nremoved m.onnx.data\n")) << over_another;
+  EXPECT_TRUE(contains(over_another, "\nreplaced r.json")) << over_another;
+}
+
+TEST_F(Optimize, ModelsGoThroughStandardStreams) {
+  const std::string program = PLI_BINARY_DIR "/bin/onnx-optimize";
+  const auto shell = [&](const std::string& text) { return run_program({"/bin/sh", "-c", text}, folder_.path()); };
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-q", "-o", "file.onnx"}).code, 0);
+  const Finished piped = shell("'" + program + "' - -o - < '" + kDigits + "' > piped.onnx");
+  EXPECT_EQ(piped.code, 0) << piped.err;
+  EXPECT_TRUE(contains(piped.err, "10 of 10 BatchNormalizations folded")) << piped.err;
+  EXPECT_EQ(read_file(folder_ / "piped.onnx"), read_file(folder_ / "file.onnx"));
+  EXPECT_EQ(shell("'" + program + "' - -q < /dev/null").code, 4);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-o", "-", "--json"}, 2), "--report FILE"));
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-o", "-", "--external-data", "always"}, 2), "second file"));
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-q", "-o", "two.onnx", "--external-data", "always"}).code, 0);
+  EXPECT_TRUE(contains(shell("'" + program + "' - < two.onnx").err, "standard input: ")) << "external data is refused";
+}
+
+TEST_F(Optimize, SaysWhatWasFoundInThePlaceOfBatchNormalization) {
+  ModelBuilder b;
+  const ir::ValueId image = b.input("image", DataType::kFloat32, {2, 4, 6, 7});
+  const ir::ValueId scaled = b.node("Mul", {b.node("Relu", {image}, "relu"), b.weights("k", {4, 1, 1})}, "scaled");
+  b.output(b.node("Add", {scaled, b.weights("s", {4, 1, 1})}, "y"));
+  save(b, "decomposed.onnx");
+  const std::string text = run({"onnx-optimize", "decomposed.onnx"}).out;
+  EXPECT_FALSE(contains(text, "many exporters")) << text;
+  EXPECT_TRUE(contains(text, "no BatchNormalization in it, but scales or shifts by a constant")) << text;
+  EXPECT_TRUE(contains(text, "0 of 2 scales or shifts by a constant folded")) << text;
+  EXPECT_TRUE(contains(text, "\n  kept scaled_node\n      no linear neighbour: ")) << text;
+  ModelBuilder plain;
+  plain.output(plain.node("Relu", {plain.input("x", DataType::kFloat32, {2})}, "y"));
+  save(plain, "plain.onnx");
+  EXPECT_TRUE(contains(run({"onnx-optimize", "plain.onnx"}).out, "many exporters fold them themselves"));
+}
+
+/// A model of 15 BatchNormalizations with long names: 8 behind a Conv each, 7 behind a Relu.
+ModelBuilder many_norms() {
+  ModelBuilder b;
+  ir::ValueId x = b.input("image", DataType::kFloat32, {1, 4, 6, 7});
+  for (int i = 0; i < 15; ++i) {
+    const std::string name =
+        fmt::format("/features/denseblock{}/a_very_long_name_of_a_layer/of_which_there_are/many", i);
+    if (i % 2 == 0)
+      x = b.node("Conv", {x, b.weights(fmt::format("w{}", i), {4, 4, 1, 1})}, name + "/conv");
+    else
+      x = b.node("Relu", {x}, name + "/relu");
+    x = b.batch_norm(x, name + "/norm", 4);
+  }
+  b.output(x);
+  return b;
+}
+
+TEST_F(Optimize, ManyBatchNormalizationsAreGroupedWithinAHundredColumns) {
+  save(many_norms(), "model.onnx");
+  for (const char* command : {"onnx-optimize", "onnx-inspect"}) {
+    const std::string text = run({command, "model.onnx"}).out;
+    EXPECT_TRUE(contains(text, "     8 x folded, conv absorbs following: /features/denseblock0/")) << text;
+    EXPECT_TRUE(contains(text, "/norm_node, ...\n")) << text;
+    EXPECT_TRUE(contains(text, "     7 x kept, nonlinear between: /features/denseblock1/")) << text;
+    for (const std::string& line : lines_of(text)) EXPECT_LE(line.size(), 100u) << line;
+    const std::string whole = run({command, "model.onnx", "-v"}).out;
+    EXPECT_TRUE(
+        contains(whole, "/features/denseblock14/a_very_long_name_of_a_layer/of_which_there_are/many/norm_node"));
+  }
+  EXPECT_EQ(run_json({"onnx-optimize", "model.onnx"})["batch_norms"]["items"].size(), 15u);
+}
+
 TEST_F(Optimize, OutputsThatAreAllNanVerifyNothing) {
   ModelBuilder b;
   const ir::ValueId x = b.input("x", DataType::kFloat32, {2, 3});
   const ir::ValueId negative = b.node("Sub", {x, b.constant<float>("c", {}, {1000.0f})}, "negative");
-  b.output(b.node("Sqrt", {negative}, "y"));
+  b.output(b.node("Sqrt", {b.node("Identity", {negative}, "same")}, "y"));
   save(b, "model.onnx");
   const auto report = run_json({"onnx-optimize", "model.onnx"});
   EXPECT_EQ(report["verification"]["status"], "skipped");
@@ -140,6 +250,10 @@ TEST_F(Optimize, ComparesOnTheUsersInputs) {
   const auto report = run_json({"onnx-optimize", kDigits, "--input", "image=" + image});
   EXPECT_EQ(report["verification"]["samples"], 1);
   EXPECT_EQ(report["verification"]["inputs"], "image float32[450, 1, 8, 8]");
+  EXPECT_EQ(report["verification"]["random"], false);
+  EXPECT_EQ(report["verification"]["guessed"], "");
+  EXPECT_TRUE(
+      contains(run({"onnx-optimize", kDigits, "--input", "image=" + image}).out, "verified: 1 given input set"));
   EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "--input", "imgae=" + image}, 2), "it has \"image\""));
 }
 
@@ -199,6 +313,35 @@ TEST_F(Optimize, WeightsMayLieInAFileOfAnyName) {
   EXPECT_TRUE(contains(refused({"onnx-optimize", "two.onnx", "-q", "--report", other}, 2), "would overwrite"));
 }
 
+TEST_F(Optimize, ExternalDataMayLieWhereTheUserSays) {
+  EXPECT_EQ(run({"onnx-optimize", kDigits, "-o", "two.onnx", "--external-data", "always"}).code, 0);
+  for (const char* folder : {"a", "b", "links"}) std::filesystem::create_directory(folder_ / folder);
+  for (const auto& [name, place] : {std::pair("two.onnx", "a"), std::pair("two.onnx.data", "b")}) {
+    std::filesystem::rename(folder_ / name, folder_.path() / place / name);
+    std::filesystem::create_symlink(folder_.path() / place / name, folder_.path() / "links" / name);
+  }
+  std::filesystem::create_symlink(kDigitsCase + "/test_data_set_0", folder_ / "links/test_data_set_0");
+  std::filesystem::create_symlink("two.onnx", folder_ / "links/model.onnx");
+  const std::string model = "links/two.onnx";
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"onnx-optimize", model},
+                                                  {"onnx-inspect", model},
+                                                  {"onnx-run", model},
+                                                  {"onnx-bench", model, "--min-time", "0.02"},
+                                                  {"onnx-test", "links"}}) {
+    const bool tests = command[0] == "onnx-test";
+    const Finished refusal = run(command);
+    EXPECT_EQ(refusal.code, tests ? 1 : 4) << command[0];
+    EXPECT_TRUE(contains(refusal.out + refusal.err, "--allow-external DIR")) << refusal.err;
+    std::vector<std::string> allowed = command;
+    allowed.insert(allowed.end(), {"--allow-external", "b"});
+    EXPECT_EQ(run(allowed).code, 0) << command[0];
+  }
+  const auto report = run_json({"onnx-optimize", model, "--allow-external", "b"});
+  EXPECT_EQ(report["input"]["bytes"], std::filesystem::file_size(folder_ / "a/two.onnx") +
+                                          std::filesystem::file_size(folder_ / "b/two.onnx.data"));
+  EXPECT_EQ(report["options"]["allow_external"], nlohmann::json::array({"b"}));
+}
+
 TEST_F(Optimize, RefusesToWriteWhereItCanNotOrMustNot) {
   refused({"onnx-optimize", kDigits, "-o", "no/such/folder/out.onnx"}, 3);
   refused({"onnx-optimize", kDigits, "--report", "no/such/folder/report.json"}, 3);
@@ -206,7 +349,8 @@ TEST_F(Optimize, RefusesToWriteWhereItCanNotOrMustNot) {
   refused({"onnx-optimize", kDigits, "-q", "-o", "folder"}, 3);
   write_file(folder_ / "real.onnx", "precious");
   std::filesystem::create_symlink("real.onnx", folder_ / "link.onnx");
-  refused({"onnx-optimize", kDigits, "-q", "-o", "link.onnx"}, 3);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-q", "-o", "link.onnx"}, 3),
+                       "write to a new name, or to " + (folder_ / "real.onnx").string()));
   EXPECT_EQ(read_file(folder_ / "real.onnx"), "precious");
 }
 

@@ -1,6 +1,7 @@
 #include "tools/support/console/text.h"
 
 #include "tools/support/console/json.h"
+#include "tools/support/console/progress.h"
 #include "tools/support/console/table.h"
 
 #include <gtest/gtest.h>
@@ -46,6 +47,30 @@ TEST(Text, ScalesToThreeDigits) {
   EXPECT_EQ(time_text(61234), "61.2 s");
 }
 
+TEST(Text, ShortensInTheMiddle) {
+  EXPECT_EQ(shortened("features.denseblock1.norm", 25), "features.denseblock1.norm");
+  EXPECT_EQ(shortened("features.denseblock1.norm", 15), "featur...1.norm");
+  EXPECT_EQ(shortened("größe.größe", 8), "gr...öße");
+  EXPECT_EQ(shortened("abcdef", 3), "abc");
+  EXPECT_EQ(shortened("abcdef", 0), "");
+}
+
+TEST(Text, WrapsBetweenWords) {
+  EXPECT_EQ(wrapped("one two three\nfour", 10), "one two\n    three\nfour");
+  EXPECT_EQ(wrapped("one two three\n", 9, 0), "one two\nthree\n");
+  EXPECT_EQ(wrapped("  one two three", 9, 2), "  one two\n    three");
+  EXPECT_EQ(wrapped("as  it  is", 10), "as  it  is");
+  EXPECT_EQ(wrapped("name: features.denseblock1.norm", 20, 0), "name:\nfeatures...ock1.norm");
+  EXPECT_EQ(wrapped("\x1b[32mgreen\x1b[0m one", 9), "\x1b[32mgreen\x1b[0m one") << "colours take no room";
+}
+
+TEST(Text, EstimatesWhatIsLeft) {
+  EXPECT_EQ(progress_text(0, 0), "0 %");
+  EXPECT_EQ(progress_text(0.05, 100), "5 %");
+  EXPECT_EQ(progress_text(0.25, 2000), "25 %, about 6.00 s left");
+  EXPECT_EQ(progress_text(0.05, 2000), "5 %, about 38.0 s left");
+}
+
 TEST(Text, Plurals) {
   EXPECT_EQ(plural(1, "node"), "1 node");
   EXPECT_EQ(plural(0, "node"), "0 nodes");
@@ -63,6 +88,13 @@ TEST(Table, FillsMissingCellsAndEndsLinesWithoutSpaces) {
   table.add({"long name"});
   table.add({"x", "y"});
   EXPECT_EQ(table.text(0), "long name\nx          y\n");
+}
+
+TEST(Table, ShortensTheWidestCellsToFit) {
+  Table table({Table::Align::kLeft, Table::Align::kLeft}, {"name", "count"});
+  table.add({"features.denseblock1.norm", "12"});
+  EXPECT_EQ(table.text(2, 22), "  name           count\n  featu....norm  12\n");
+  EXPECT_EQ(table.text(2, 100), table.text(2));
 }
 
 TEST(Table, KeepsEachRowOnItsLine) {

@@ -64,8 +64,32 @@ TEST(Verifier, PassesWhatIsEqual) {
   const Verification result = verifier.check(optimized);
   EXPECT_EQ(result.status, Status::kPassed) << result.reason;
   EXPECT_EQ(result.samples, 3);
-  EXPECT_EQ(result.inputs, "image float32[2, 3, 32, 32]");
+  EXPECT_EQ(result.inputs, "image float32[1, 3, 32, 32], the last image float32[2, 3, 32, 32]");
+  EXPECT_EQ(result.guessed, "--dim batch=1 --dim h=32 --dim w=32");
   EXPECT_LT(result.max_rel_rms, 1e-5);
+  EXPECT_GT(result.max_of_allowed, 0);
+  EXPECT_LT(result.max_of_allowed, 0.01);
+}
+
+TEST(Verifier, TellsHowFarItIs) {
+  std::vector<double> told;
+  VerifyOptions options;
+  options.samples = 2;
+  options.progress = [&](double done) { told.push_back(done); };
+  const Model model = test::two_folds().build();
+  (void)Verifier(model, options).check(model);
+  EXPECT_EQ(told, (std::vector<double>{0.25, 0.5, 0.75, 1}));
+}
+
+TEST(Verifier, AModelOfOneBatchIsComparedOnThat) {
+  test::ModelBuilder b;  // the Reshape takes 12 elements
+  const ir::ValueId x = b.input("x", DataType::kFloat32, {std::string("N"), 12});
+  const ir::ValueId grid = b.node("Reshape", {x, b.constant<int64_t>("s", {2}, {3, 4})}, "grid");
+  b.output(b.node("Relu", {grid}, "y"));
+  const Verification result = Verifier(b.build(), {}).check(b.build());
+  EXPECT_EQ(result.status, Status::kPassed) << result.reason;
+  EXPECT_EQ(result.inputs, "x float32[1, 12]");
+  EXPECT_EQ(result.samples, 3);
 }
 
 TEST(Verifier, FailsWhatIsDifferent) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace pli {
 
@@ -24,12 +25,20 @@ PLI_API std::string_view to_string(ErrorCode code);
 /// what() says where, what, what was expected and what was found, on one line.
 class PLI_API Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  explicit Error(ErrorCode code, const std::string& message, std::string file = {}, std::string node = {})
+      : std::runtime_error(message), code_(code), file_(std::move(file)), node_(std::move(node)) {}
 
   ErrorCode code() const noexcept { return code_; }
 
+  /// The file that it is about, and the node as messages name it, such as `Conv "layer1.0.conv1"`; both are in what()
+  /// as well. Empty when it is about none.
+  const std::string& file() const noexcept { return file_; }
+  const std::string& node() const noexcept { return node_; }
+
  private:
   ErrorCode code_;
+  std::string file_;
+  std::string node_;
 };
 
 }  // namespace pli

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace pli {
 
@@ -23,13 +24,22 @@ enum class ExternalData {
   kNever,   // one file; kResourceLimit when it would pass 2 GiB
 };
 
+struct LoadOptions {
+  Limits limits;
+  /// Folders that external data may lie in, beside the model's own.
+  std::vector<std::filesystem::path> external_folders;
+};
+
 /// An ONNX model in memory. A value type: a copy is cheap and shares the weights. Everything in a model that Pli does
 /// not understand is kept and written back by `save`.
 class PLI_API Model {
  public:
-  /// Reads `path`, and external data from the folder of `path` only.
-  /// kIo: can't be read, or not a regular file. kInvalidModel: not a valid ONNX model. kResourceLimit: beyond `limits`.
-  static Model load(const std::filesystem::path& path, const Limits& limits = {});
+  /// Reads `path`, and external data from the folder of `path`; where `path` is a symbolic link also from the folder
+  /// that it leads to, unless that is the home folder or one above; and from options.external_folders. Symbolic links
+  /// of the data are followed within these.
+  /// kIo: can't be read, or not a regular file. kInvalidModel: not a valid ONNX model. kResourceLimit: beyond
+  /// the limits.
+  static Model load(const std::filesystem::path& path, const LoadOptions& options = {});
 
   /// The same from memory. External data is refused: there is no folder that it could lie in.
   static Model parse(std::span<const std::byte> bytes, const Limits& limits = {});

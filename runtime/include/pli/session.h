@@ -43,6 +43,8 @@ struct SessionOptions {
   /// by several at once where they do. What it throws passes to that thread's caller.
   LogFunction log;
   Limits limits;
+  /// For `Session::load`: see LoadOptions.
+  std::vector<std::filesystem::path> external_folders;
 };
 
 /// One input or output as the model declares it.

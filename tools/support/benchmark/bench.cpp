@@ -36,13 +36,15 @@ class Worker {
       const ErrorCode code = child_.signal() == SIGKILL ? ErrorCode::kResourceLimit : ErrorCode::kInternal;
       fail(code, "{}: the worker process ended: {}", label_, how);
     }
-    if (answer->contains("error")) throw Error(ErrorCode{int{answer->at("code")}}, answer->at("error"));
+    if (answer->contains("error"))
+      throw Error(ErrorCode{int{answer->at("code")}}, answer->at("error"), answer->at("file"), answer->at("node"));
     return *answer;
   }
 
  private:
   static int become_worker(Channel& channel) {
     ::fcntl(channel.descriptor(), F_SETFD, 0);  // stays open in the program that follows
+    std::signal(SIGINT, SIG_IGN);               // the parent decides when it ends
     const std::string descriptor = std::to_string(channel.descriptor());
     ::execl("/proc/self/exe", "onnx-bench", "--worker", descriptor.c_str(), nullptr);
     return 127;
@@ -56,6 +58,7 @@ Json load_request(const BenchEntry& entry) {
   const BenchSettings& settings = entry.settings;
   return {{"do", "load"},
           {"path", entry.path},
+          {"external_folders", settings.model.external_folders},
           {"threads", settings.threads},
           {"optimize", !settings.no_optimize},
           {"fuse", !settings.no_fuse},
@@ -72,11 +75,42 @@ void run_round(Worker& worker, BenchResult& result, double ms) {
   result.waited_ms += double{answer.at("waited_ms")};
 }
 
-bool done(const BenchResult& result, const BenchOptions& options) {
+/// Which fraction of what is asked for has been measured.
+double done(const BenchResult& result, const BenchOptions& options) {
+  const auto part = [](double is, double wanted) { return wanted > 0 ? is / wanted : 1.0; };
   const double total = std::accumulate(result.samples.begin(), result.samples.end(), 0.0);
-  return total >= options.min_time_ms && static_cast<int64_t>(result.samples.size()) >= options.runs &&
-         result.rounds.size() >= kLeastRounds;
+  return std::min({part(total, options.min_time_ms),
+                   part(static_cast<double>(result.samples.size()), static_cast<double>(options.runs)),
+                   part(static_cast<double>(result.rounds.size()), static_cast<double>(kLeastRounds)), 1.0});
 }
+
+double done(const BenchRun& run, const BenchOptions& options) {
+  double least = 1;
+  for (const BenchResult& result : run.results) least = std::min(least, done(result, options));
+  return least;
+}
+
+volatile std::sig_atomic_t interrupts = 0;
+
+/// While it exists the first SIGINT is only noted, unless it is ignored anyway.
+class Interruptible {
+ public:
+  Interruptible() {
+    interrupts = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupts = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    ::sigaction(SIGINT, nullptr, &before_);
+    if (before_.sa_handler != SIG_IGN) ::sigaction(SIGINT, &action, nullptr);
+  }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+  ~Interruptible() { ::sigaction(SIGINT, &before_, nullptr); }
+  bool interrupted() const { return interrupts != 0; }
+
+ private:
+  struct sigaction before_ {};
+};
 
 /// Processor time that was stolen by the hypervisor, and all of it, since the machine started.
 struct ProcessorTime {
@@ -99,23 +133,25 @@ ProcessorTime processor_time() {
 }  // namespace
 
 std::string BenchEntry::label() const {
-  return settings.text.empty() ? path : fmt::format("{} ({})", path, settings.text);
+  return fmt::format("{}{}{}", number ? fmt::format("[{}] ", number) : "", path,
+                     settings.text.empty() ? "" : fmt::format(" ({})", settings.text));
 }
 
 double BenchResult::median_ms() const { return median(samples); }
 
 BenchRun run_bench(const std::vector<BenchEntry>& entries, const BenchOptions& options,
-                   const std::function<void(const std::string&)>& progress) {
+                   const std::function<void(const std::string& what, double done)>& progress) {
   BenchRun run;
   std::vector<Worker> workers;
   for (const BenchEntry& entry : entries) workers.emplace_back(entry);
   for (size_t i = 0; i < entries.size(); ++i) {
-    progress("loading " + entries[i].label());
+    progress("loading " + entries[i].label(), 0);
     const Json loaded = workers[i].ask(load_request(entries[i]));
     BenchResult& result = run.results.emplace_back();
     result.entry = entries[i];
     result.threads = loaded.at("threads");
     result.inputs = loaded.at("inputs");
+    result.guessed = loaded.at("guessed");
     result.load_ms = loaded.at("load_ms");
     result.compile_ms = loaded.at("compile_ms");
     result.first_run_ms = loaded.at("first_run_ms");
@@ -123,9 +159,11 @@ BenchRun run_bench(const std::vector<BenchEntry>& entries, const BenchOptions& o
   }
 
   const ProcessorTime before = processor_time();
-  for (size_t round = 0; !std::ranges::all_of(run.results, [&](const BenchResult& r) { return done(r, options); });
-       ++round) {
-    progress(fmt::format("round {}", round + 1));
+  const Interruptible signals;
+  for (size_t round = 0; done(run, options) < 1; ++round) {
+    run.interrupted = round > 0 && signals.interrupted();
+    if (run.interrupted) break;
+    progress("measuring", done(run, options));
     // Every second round goes backwards, so that none always follows the same other one.
     for (size_t i = 0; i < entries.size(); ++i) {
       const size_t at = round % 2 ? entries.size() - 1 - i : i;

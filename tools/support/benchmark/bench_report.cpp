@@ -71,7 +71,9 @@ Json result_json(const BenchResult& result, double stolen) {
   const std::string noise = noise_of(result, stolen);
   return {{"path", result.entry.path},
           {"settings", result.entry.settings.text},
+          {"label", result.entry.label()},
           {"inputs", result.inputs},
+          {"guessed", result.guessed},
           {"threads", result.threads},
           {"load_ms", result.load_ms},
           {"compile_ms", result.compile_ms},
@@ -111,20 +113,32 @@ std::string percentile_text(const BenchResult& result, double fraction) {
   return value ? time_text(*value) : "-";
 }
 
+/// "1.31x faster, 95 % interval 1.27-1.35".
+std::string ratio_text(const Estimate& estimate) {
+  const auto& [ratio, low, high] = estimate;
+  return ratio >= 1 ? fmt::format("{:.2f}x faster, 95 % interval {:.2f}-{:.2f}", ratio, low, high)
+                    : fmt::format("{:.2f}x slower, 95 % interval {:.2f}-{:.2f}", 1 / ratio, 1 / high, 1 / low);
+}
+
+/// What the result's row is called in a table.
+std::string row_name(const BenchResult& result) {
+  return result.entry.number ? fmt::format("[{}]", result.entry.number) : "";
+}
+
 }  // namespace
 
 BenchComparison compare_results(const BenchResult& first, const BenchResult& other, double stolen) {
   const auto estimate = median_ratio(first.rounds, other.rounds);
   for (const BenchResult* result : {&first, &other})
     if (const std::string noise = noise_of(*result, stolen); !noise.empty())
-      return {estimate, false, fmt::format("too noisy to conclude: {}: {}", result->entry.label(), noise)};
+      return {estimate, false,
+              fmt::format("too noisy to conclude: {}: {}{}", result->entry.label(), noise,
+                          estimate ? "; measured " + ratio_text(*estimate) : "")};
   if (!estimate) return {estimate, false, "too noisy to conclude: too few rounds that do not depend on one another"};
 
-  const auto& [ratio, low, high] = *estimate;
-  if (low >= 1 + kLeastDifference)
-    return {estimate, true, fmt::format("{:.2f}x faster, 95 % interval {:.2f}-{:.2f}", ratio, low, high)};
-  if (high <= 1 / (1 + kLeastDifference))
-    return {estimate, true, fmt::format("{:.2f}x slower, 95 % interval {:.2f}-{:.2f}", 1 / ratio, 1 / high, 1 / low)};
+  const double low = estimate->low;
+  const double high = estimate->high;
+  if (low >= 1 + kLeastDifference || high <= 1 / (1 + kLeastDifference)) return {estimate, true, ratio_text(*estimate)};
   const double visible = std::max({high - 1, 1 - low, kLeastDifference});
   std::string verdict =
       fmt::format("no difference shown; differences under {:.2g} % are invisible here", 100 * visible);
@@ -158,6 +172,7 @@ Json bench_json(const BenchRun& run) {
   for (size_t i = 1; i < run.results.size(); ++i)
     comparisons.push_back(comparison_json(run.results.front(), run.results[i], run.stolen));
   return {{"environment", environment_json(run)},
+          {"interrupted", run.interrupted},
           {"models", std::move(models)},
           {"comparison", comparisons.empty() ? Json() : comparisons.front()},
           {"comparisons", comparisons}};
@@ -169,7 +184,8 @@ void print_bench(const CommandLine& line, const BenchRun& run) {
   line.print("{}, {}, oneDNN {}\n", printable(compute::cpu_name()), compute::onednn_isa(), compute::onednn_version());
   for (const BenchResult& result : run.results) {
     const bool chosen = result.entry.settings.threads == 0;
-    line.print("{}: {}, {} ({})\n", printable(result.entry.label()), printable(result.inputs),
+    const std::string guessed = result.guessed.empty() ? "" : fmt::format(" (guessed: {})", result.guessed);
+    line.print("{}: {}{}, {} ({})\n", printable(result.entry.label()), printable(result.inputs), printable(guessed),
                plural(result.threads, "thread"), chosen ? choice.reason : "--threads");
   }
   std::vector<Align> columns(11, Align::kRight);
@@ -177,12 +193,14 @@ void print_bench(const CommandLine& line, const BenchRun& run) {
   Table table(columns,
               {"", "load", "compile", "first run", "min", "median", "p90", "p99", "runs", "runs/s", "peak memory"});
   for (const BenchResult& result : run.results)
-    table.add({result.entry.label(), time_text(result.load_ms), time_text(result.compile_ms),
+    table.add({row_name(result), time_text(result.load_ms), time_text(result.compile_ms),
                time_text(result.first_run_ms), time_text(smallest(result.samples)), time_text(result.median_ms()),
                percentile_text(result, 0.90), percentile_text(result, 0.99), std::to_string(result.samples.size()),
                fmt::format("{:.4g}", 1000 * static_cast<double>(result.samples.size()) / total_ms(result)),
                bytes_text(static_cast<double>(result.peak_memory_bytes))});
-  line.print("\n{}", table.text(0));
+  line.print("\n{}", table.text(0, line.width()));
+  if (run.interrupted)
+    line.print("stopped by Ctrl-C after {}\n", plural(static_cast<int64_t>(run.results[0].rounds.size()), "round"));
   if (std::ranges::any_of(run.results, [](const BenchResult& r) { return !percentile(r.samples, 0.99); }))
     line.print("p90 needs 44 runs and p99 459 to be bounded with 99 % confidence; --runs N asks for more\n");
   line.print("\n");

@@ -61,9 +61,9 @@ class Worker {
   Json load(const Json& request) {
     const std::string path = request.at("path");
     Stopwatch watch;
-    const Model model = Model::load(path);
+    const Model model = read_model(path, {request.at("external_folders")});
     const double load_ms = watch.lap();
-    return with_context(path, [&] {
+    return in_file(path, [&] {
       Json answer = compile(model, request);
       answer["load_ms"] = load_ms;
       return answer;
@@ -71,7 +71,7 @@ class Worker {
   }
 
   Json compile(const Model& model, const Json& request) {
-    InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims"), {1}});
+    InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims"), false});
     SessionOptions options;
     options.threads = request.at("threads");
     options.optimize = request.at("optimize");
@@ -93,6 +93,7 @@ class Worker {
     return {{"compile_ms", construct_ms + plan_ms},
             {"first_run_ms", first_run_ms},
             {"inputs", inputs.describe()},
+            {"guessed", inputs.guessed()},
             {"threads", session_->threads()}};
   }
 
@@ -116,8 +117,11 @@ class Worker {
   NamedValues inputs_;
 };
 
-Json error_answer(std::string_view message, ErrorCode code) {
-  return {{"error", message}, {"code", static_cast<int>(code)}};
+Json error_answer(const Error& error) {
+  return {{"error", error.what()},
+          {"code", static_cast<int>(error.code())},
+          {"file", error.file()},
+          {"node", error.node()}};
 }
 
 }  // namespace
@@ -130,11 +134,11 @@ int serve_bench(int descriptor) {
     try {
       answer = worker.answer(*request);
     } catch (const Error& e) {
-      answer = error_answer(e.what(), e.code());
+      answer = error_answer(e);
     } catch (const std::bad_alloc&) {
-      answer = error_answer("out of memory", ErrorCode::kResourceLimit);
+      answer = error_answer(Error(ErrorCode::kResourceLimit, "out of memory"));
     } catch (const std::exception& e) {
-      answer = error_answer(e.what(), ErrorCode::kInternal);
+      answer = error_answer(Error(ErrorCode::kInternal, e.what()));
     }
     if (!channel.send(answer)) break;
   }

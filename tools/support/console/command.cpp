@@ -1,12 +1,19 @@
 #include "tools/support/console/command.h"
 
 #include "runtime/core/error.h"
+#include "tools/support/console/json.h"
 #include "tools/support/console/text.h"
 
+#include <pli/version.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include <poll.h>
 #include <unistd.h>
@@ -34,31 +41,49 @@ bool reader_is_gone() {
   return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
-/// What `body` gives, or the exit code of what it throws, which becomes one line on standard error.
-int guarded(const std::string& name, const std::function<int()>& body) {
-  std::string message;
-  int code = kInternalDefect;
+/// Whether programs read what the command says, even where its flags can't be read.
+bool wants_json(std::span<const std::string> arguments) {
+  return std::ranges::find(arguments, "--json") != arguments.end();
+}
+
+Json error_document(const std::string& name, std::span<const std::string> arguments, const Error& error) {
+  const auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+  return {{"schema", 1},
+          {"pli", pli::version()},
+          {"command", name},
+          {"options", {{"arguments", arguments}}},
+          {"error",
+           {{"code", to_string(error.code())},
+            {"message", error.what()},
+            {"file", text_or_null(error.file())},
+            {"node", text_or_null(error.node())}}}};
+}
+
+/// What `body` gives, or the exit code of what it throws, which becomes one line on standard error, and a document on
+/// standard output where --json asks for one.
+int guarded(const std::string& name, std::span<const std::string> arguments, const std::function<int()>& body) {
+  std::optional<Error> error;
   try {
     const int result = body();
     if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return result;
     if (reader_is_gone()) return exit_code(ErrorCode::kIo);  // it needs no message
-    message = "standard output can't be written";
-    code = exit_code(ErrorCode::kIo);
+    error.emplace(ErrorCode::kIo, "standard output can't be written");
   } catch (const Error& e) {
-    message = e.what();
-    code = exit_code(e.code());
+    error = e;
   } catch (const std::bad_alloc&) {
-    message = "out of memory";
-    code = exit_code(ErrorCode::kResourceLimit);
+    error.emplace(ErrorCode::kResourceLimit, "out of memory");
   } catch (const std::exception& e) {
-    message = fmt::format("a defect in Pli: {}", e.what());
+    error.emplace(ErrorCode::kInternal, fmt::format("a defect in Pli: {}", e.what()));
   } catch (...) {
-    message = "a defect in Pli: an unknown exception";
+    error.emplace(ErrorCode::kInternal, "a defect in Pli: an unknown exception");
   }
+  // What can't be written here changes nothing.
+  const std::string line = fmt::format("{}: {}\n", name, printable(error->what()));
+  const std::string document = wants_json(arguments) ? json_text(error_document(name, arguments, *error)) : "";
+  std::fwrite(document.data(), 1, document.size(), stdout);
   std::fflush(stdout);
-  const std::string line = fmt::format("{}: {}\n", name, printable(message));
-  std::fwrite(line.data(), 1, line.size(), stderr);  // a message that can't be written changes nothing
-  return code;
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return exit_code(error->code());
 }
 
 }  // namespace
@@ -81,12 +106,12 @@ int exit_code(ErrorCode code) {
   return kInternalDefect;
 }
 
-int run_command(char** argv, const std::string& name, const std::function<int()>& body) {
+int run_command(int argc, char** argv, const std::string& name, const std::function<int()>& body) {
   bound_spinning(argv);
   // A reader that went away and a file size limit become errors of the write.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  return guarded(name, body);
+  return guarded(name, std::vector<std::string>(argv + std::min(argc, 1), argv + argc), body);
 }
 
 }  // namespace pli::tools

@@ -3,8 +3,8 @@
 #include "runtime/compute/cpu_info.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/ops/operator.h"
+#include "tools/support/console/foreign_flags.h"
 #include "tools/support/console/json.h"
-#include "tools/support/console/text.h"
 
 #include <pli/version.h>
 
@@ -31,13 +31,16 @@ std::optional<T> number_in(std::string text) {
   return value;
 }
 
+constexpr size_t kFlagColumns = 28;  // of --help, before what the flags mean
+
 void add_to(CLI::App& app, const Flag& flag, const std::string& group) {
+  const std::string help = wrapped(flag.help, kHelpWidth - kFlagColumns, 0);
   CLI::Option* option = std::visit(
       [&]<class T>(T* target) {
         if constexpr (std::is_same_v<T, bool>)
-          return app.add_flag(flag.names, *target, flag.help);
+          return app.add_flag(flag.names, *target, help);
         else
-          return app.add_option(flag.names, *target, flag.help);
+          return app.add_option(flag.names, *target, help);
       },
       flag.target);
   option->group(flag.help.empty() ? "" : group);
@@ -48,6 +51,32 @@ void add_to(CLI::App& app, const Flag& flag, const std::string& group) {
   if (flag.commas) option->delimiter(',');
   if (flag.check) option->check(CLI::Validator([check = flag.check](std::string& text) { return check(text); }, ""));
   if (!flag.excludes.empty()) option->excludes(app.get_option(flag.excludes));
+}
+
+/// "external_data" for "--external-data", "output" for "-o,--output,OUT", "model" for "MODEL".
+std::string key_of(const Flag& flag) {
+  const size_t dashes = flag.names.find("--");
+  std::string key = flag.names.substr(dashes == std::string::npos ? 0 : dashes + 2);
+  key.resize(std::min(key.find(','), key.size()));
+  for (char& c : key) c = c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return key;
+}
+
+Json value_of(const Flag& flag) {
+  return std::visit(
+      []<class T>(T* target) {
+        if constexpr (std::is_same_v<T, std::optional<double>>)
+          return *target ? Json(**target) : Json();
+        else
+          return Json(*target);
+      },
+      flag.target);
+}
+
+std::string examples_text(const std::vector<Example>& examples) {
+  std::string text = "Examples:";
+  for (const auto& [command, meaning] : examples) text += fmt::format("\n  {}\n        {}", command, meaning);
+  return text;
 }
 
 }  // namespace
@@ -98,16 +127,23 @@ struct CommandLine::Parser {
 };
 
 CommandLine::CommandLine(int argc, char** argv, std::string name, const std::string& summary,
-                         const std::string& examples)
-    : argc_(argc), argv_(argv), name_(std::move(name)), parser_(new Parser{CLI::App(summary, name_)}) {
+                         const std::vector<Example>& examples)
+    : argc_(argc),
+      argv_(argv),
+      name_(std::move(name)),
+      parser_(new Parser{CLI::App(wrapped(summary, kHelpWidth, 0), name_)}) {
   parser_->app.set_help_flag();
   parser_->app.allow_extras();
-  parser_->app.footer("Examples:\n" + examples);
+  parser_->app.get_formatter()->column_width(kFlagColumns);
+  parser_->app.footer(examples_text(examples));
 }
 
 CommandLine::~CommandLine() = default;
 
-void CommandLine::add(const Flag& flag) { add_to(parser_->app, flag, "Options"); }
+void CommandLine::add(const Flag& flag) {
+  add_to(parser_->app, flag, "Options");
+  if (!flag.help.empty()) flags_.push_back(flag);
+}
 
 void CommandLine::explain_verbose(const std::string& help) { verbose_help_ = help; }
 
@@ -153,7 +189,14 @@ void CommandLine::check_rest() const {
   const std::vector<std::string> rest = app.remaining();
   if (rest.empty()) return;
   const std::string& first = rest.front();
-  if (!first.starts_with('-')) fail(ErrorCode::kInvalidArgument, "unexpected argument \"{}\"; see --help", first);
+  if (!first.starts_with('-')) {
+    const bool counts_checks = name_ == "onnx-optimize" && number_in<int64_t>(first);
+    fail(ErrorCode::kInvalidArgument, "unexpected argument \"{}\"{}; see --help", first,
+         counts_checks ? ": onnxsim's number of checks is --samples N here" : "");
+  }
+  const std::string known_elsewhere = explain_foreign_flag(name_, first.substr(0, first.find('=')));
+  if (!known_elsewhere.empty())
+    fail(ErrorCode::kInvalidArgument, "unknown flag \"{}\": {}; see --help", first, known_elsewhere);
   std::vector<std::string> flags;
   for (const CLI::Option* option : app.get_options())
     for (const std::string& flag : option->get_lnames()) flags.push_back("--" + flag);
@@ -167,9 +210,7 @@ void CommandLine::print_version() const {
   compute::ThreadChoice threads = compute::available_threads();
   if (threads_ > 0) threads = {threads_, "--threads"};
   if (json_) {
-    print_json(Json{{"command", name_},
-                    {"pli", pli::version()},
-                    {"onednn", compute::onednn_version()},
+    print_json(Json{{"onednn", compute::onednn_version()},
                     {"opset", ops::kNewestOpset},
                     {"isa", compute::onednn_isa()},
                     {"threads", threads.threads},
@@ -180,6 +221,21 @@ void CommandLine::print_version() const {
                             name_, pli::version(), compute::onednn_version(), ops::kNewestOpset, compute::onednn_isa(),
                             plural(threads.threads, "thread"), threads.reason));
 }
+
+Json CommandLine::options_json() const {
+  Json options = Json::object();
+  for (const Flag& flag : flags_) options[key_of(flag)] = value_of(flag);
+  options["threads"] = threads_ > 0 ? Json(threads_) : Json();
+  return options;
+}
+
+Json CommandLine::document(const Json& content) const {
+  Json document{{"schema", 1}, {"pli", pli::version()}, {"command", name_}, {"options", options_json()}};
+  document.update(content);
+  return document;
+}
+
+void CommandLine::print_json(const Json& content) const { write(stdout, json_text(document(content))); }
 
 void CommandLine::write(std::FILE* stream, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stream);

@@ -2,6 +2,7 @@
 
 #include "runtime/core/error.h"
 #include "tools/support/console/json_fwd.h"
+#include "tools/support/console/text.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -37,11 +38,18 @@ struct Flag {
 /// Reads flags that stand in a text; `what` goes in front of a complaint. kInvalidArgument for wrong usage.
 void parse_flags(const std::string& what, const std::string& text, const std::vector<Flag>& flags);
 
+/// A command line that --help shows, and what it does.
+struct Example {
+  std::string command;
+  std::string meaning;
+};
+
 /// The command line of one command: its own flags are added, the common ones are there.
 class CommandLine {
  public:
-  /// `summary` says in a few lines what the command does; `examples` are shown below the flags.
-  CommandLine(int argc, char** argv, std::string name, const std::string& summary, const std::string& examples);
+  /// `summary` says in a few sentences what the command does; `examples` are shown below the flags.
+  CommandLine(int argc, char** argv, std::string name, const std::string& summary,
+              const std::vector<Example>& examples);
   ~CommandLine();
   CommandLine(const CommandLine&) = delete;
   CommandLine& operator=(const CommandLine&) = delete;
@@ -64,13 +72,26 @@ class CommandLine {
   int threads() const { return threads_; }
   const std::string& name() const { return name_; }
 
-  /// Text for people on standard output; nothing under --quiet or --json.
+  /// Columns of the reports for people: any number under --verbose, which shows everything whole.
+  size_t width() const { return verbose_ ? SIZE_MAX : kReportWidth; }
+
+  /// Text for people on standard output, wrapped at width(); nothing under --quiet or --json.
   template <class... Args>
   void print(fmt::format_string<Args...> format, Args&&... args) const {
-    if (!quiet_ && !json_) write(stdout, fmt::format(format, std::forward<Args>(args)...));
+    print_whole("{}", wrapped(fmt::format(format, std::forward<Args>(args)...), width()));
   }
+  /// The same for lines that programs read, too: they stay as they are.
+  template <class... Args>
+  void print_whole(fmt::format_string<Args...> format, Args&&... args) const {
+    if (!quiet_ && !json_) write(text_, fmt::format(format, std::forward<Args>(args)...));
+  }
+  /// From now on text for people goes to standard error: standard output holds something else.
+  void leave_standard_output() { text_ = stderr; }
+
+  /// `content` as a document of this command: behind the schema, Pli's version and what the command was asked for.
+  Json document(const Json& content) const;
   /// The one document of --json.
-  void print_json(const Json& document) const { write(stdout, json_text(document)); }
+  void print_json(const Json& content) const;
 
   /// One line on standard error that starts with the command's name; printed under --quiet too.
   template <class... Args>
@@ -85,12 +106,15 @@ class CommandLine {
   void complain_line(const std::string& text) const;
   void add_common_flags();
   void check_rest() const;
+  Json options_json() const;
   void print_version() const;
 
   int argc_;
   char** argv_;
   std::string name_;
   std::unique_ptr<Parser> parser_;
+  std::vector<Flag> flags_;  // of the command itself
+  std::FILE* text_ = stdout;
   std::string verbose_help_;
   bool help_ = false;
   bool version_ = false;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -26,6 +27,21 @@ void Progress::show(std::string_view what) {
   if (!active_) return;
   write(fmt::format("{}{}...", kEraseLine, printable(what)));
   shown_ = true;
+}
+
+void Progress::show(std::string_view what, double done) {
+  const auto now = std::chrono::steady_clock::now();
+  if (done <= 0) start_ = now;
+  show(
+      fmt::format("{} {}", what, progress_text(done, std::chrono::duration<double, std::milli>(now - start_).count())));
+}
+
+std::string progress_text(double done, double elapsed_ms) {
+  done = std::clamp(done, 0.0, 1.0);
+  std::string text = fmt::format("{:.0f} %", 100 * done);
+  if (done > 0 && (done >= 0.1 || elapsed_ms >= 1000))
+    text += fmt::format(", about {} left", time_text(elapsed_ms * (1 - done) / done));
+  return text;
 }
 
 void Progress::clear() {

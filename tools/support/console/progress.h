@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -15,12 +16,18 @@ class Progress {
   ~Progress() { clear(); }
 
   void show(std::string_view what);
+  /// The same of work of which the fraction `done` is done, with how long the rest may take; 0 starts the clock.
+  void show(std::string_view what, double done);
   void clear();
 
  private:
   bool active_;
+  std::chrono::steady_clock::time_point start_;
   bool shown_ = false;
 };
+
+/// "40 %, about 12.0 s left": nothing is said of the rest before a tenth, or a second, has passed.
+std::string progress_text(double done, double elapsed_ms);
 
 enum class Colour { kGreen = 32, kRed = 31, kYellow = 33 };
 

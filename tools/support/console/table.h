@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@ namespace pli::tools {
 class Table {
  public:
   enum class Align { kLeft, kRight };
+  static constexpr size_t kAnyWidth = SIZE_MAX;
 
   /// One column for each alignment; a heading of empty strings prints no heading.
   explicit Table(std::vector<Align> columns, std::vector<std::string> heading = {});
@@ -18,8 +20,9 @@ class Table {
 
   bool empty() const { return rows_.empty(); }
 
-  /// Every line indented by `indent` spaces and ended by a newline.
-  std::string text(int indent = 2) const;
+  /// Every line indented by `indent` spaces and ended by a newline. Where a line would take more than `width` columns
+  /// the widest cells are shortened.
+  std::string text(int indent = 2, size_t width = kAnyWidth) const;
 
  private:
   std::string line(const std::vector<std::string>& cells, const std::vector<size_t>& widths, int indent) const;

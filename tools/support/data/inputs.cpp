@@ -23,6 +23,11 @@ namespace {
 
 /// Tried in turn for a dimension that is not known. The last is for inputs of many dimensions.
 constexpr int64_t kSizes[] = {32, 64, 96, 128, 224, 299, 4};
+/// Tried in turn for a first dimension that is not known.
+constexpr int64_t kBatches[] = {1, 2};
+/// What flags in messages show in the place of such dimensions.
+constexpr int64_t kExampleBatch = 1;
+constexpr int64_t kExampleSize = 224;
 /// What all guessed dimensions together make of one element; with more only the last size is tried, since what a model
 /// makes of its inputs can be many times as large.
 constexpr int64_t kMostGuessedBytes = int64_t{64} << 20;
@@ -120,12 +125,11 @@ Shape parse_shape(const std::string& text) {
   }
 }
 
-InputMaker::InputMaker(const Model& model, const InputOptions& options)
-    : batches_(options.batches), takes_files_(options.takes_files) {
+InputMaker::InputMaker(const Model& model, const InputOptions& options) : takes_files_(options.takes_files) {
   const ir::Graph& graph = model.ir()->graph;
   const std::set<ir::ValueId> deciding = exec::find_value_inputs(graph);
   for (const ir::ValueId id : graph.inputs()) {
-    Input input{graph.name(id), graph.type(id), graph.value(id).extra, {}, {}, channels_of(graph, id)};
+    Input input{graph.name(id), graph.type(id), graph.value(id).extra, {}, {}, {}, channels_of(graph, id)};
     input.has_default = graph.value(id).has_default();
     input.constant = graph.constant_of(id) != nullptr;
     input.decides_shapes = deciding.contains(id);
@@ -166,6 +170,7 @@ void InputMaker::take_file(const std::string& argument) {
          input.name);
   if (input.given) fail(ErrorCode::kInvalidArgument, "input \"{}\" is given twice", input.name);
   const std::string file = argument.substr(split + 1);
+  input.file = file;
   input.given = load_value(file, input.declaration);
   if (!input.given->is_tensor()) return;
   if (input.given->dtype() != input.type.dtype)
@@ -176,19 +181,22 @@ void InputMaker::take_file(const std::string& argument) {
 
 void InputMaker::take_shape(const std::string& argument) {
   const size_t colon = argument.rfind(':');
-  if (colon == std::string::npos) fail(ErrorCode::kInvalidArgument, "--shape \"{}\" is not NAME:DIMS", argument);
+  if (colon == std::string::npos)
+    fail(ErrorCode::kInvalidArgument, "--shape \"{}\" is not NAME:DIMS, such as --shape image:1,3,224,224", argument);
   Input& input = named(argument.substr(0, colon));
   if (input.has_default)
     fail(ErrorCode::kInvalidArgument, "input \"{}\" has a default, and the shape of that", input.name);
   if (input.given || input.fixed)
     fail(ErrorCode::kInvalidArgument, "the shape of input \"{}\" is given twice", input.name);
-  input.fixed = parse_shape(argument.substr(colon + 1));
-  bind(input, *input.fixed);
+  const Shape shape = parse_shape(argument.substr(colon + 1));
+  bind(input, shape);
+  input.fixed = shape;
 }
 
 void InputMaker::take_dim(const std::string& argument) {
   const size_t equals = argument.rfind('=');
-  if (equals == std::string::npos) fail(ErrorCode::kInvalidArgument, "--dim \"{}\" is not NAME=N", argument);
+  if (equals == std::string::npos)
+    fail(ErrorCode::kInvalidArgument, "--dim \"{}\" is not NAME=N, such as --dim batch=4", argument);
   const std::string name = argument.substr(0, equals);
   std::set<std::string> symbols;
   for (const Input& input : inputs_)
@@ -212,8 +220,9 @@ void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
   if (!input.type.dims) return;
   const ir::Dims& declared = *input.type.dims;
   const auto misfit = [&] {
-    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, which shape {} does not fit", input.name,
-         ir::to_string(input.type), to_string(shape));
+    fail(ErrorCode::kInvalidArgument, "input \"{}\" is {}, which shape {} does not fit{}", input.name,
+         ir::to_string(input.type), to_string(shape),
+         input.given ? "" : "; such as " + shape_flag(input, kExampleBatch, kExampleSize) + " does");
   };
   if (declared.size() != shape.size()) misfit();
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -242,21 +251,62 @@ bool InputMaker::shapes_are_the_users() const {
          std::ranges::any_of(inputs_, [](const Input& input) { return input.given || input.fixed; });
 }
 
-/// "--dim n=N", "--shape x:DIMS", "--input x=FILE": the flags by which the user can set what is made up and decides a
-/// shape.
+/// "--shape x:1,3,224,224".
+std::string InputMaker::shape_flag(const Input& input, int64_t batch, int64_t size) const {
+  return fmt::format("--shape {}:{}", input.name, fmt::join(shape_of(input, batch, size), ","));
+}
+
+/// "--dim n=224", "--shape x:1,3,224,224", "--input x=FILE": examples of the flags by which the user can set what is
+/// made up and decides a shape.
 std::string InputMaker::how_to_give_shapes() const {
   std::set<std::string> flags;
   for (const Input& input : inputs_) {
     if (!input.given && !input.left_out() && input.decides_shapes)
       flags.insert(fmt::format("{}--input {}=FILE", takes_files_ ? "" : "onnx-run's ", input.name));
     if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
-    for (const ir::Dim& dim : *input.type.dims) {
+    for (size_t i = 0; i < input.type.dims->size(); ++i) {
+      const ir::Dim& dim = (*input.type.dims)[i];
       if (!is_free(dim)) continue;
-      flags.insert(dim.symbolic() ? fmt::format("--dim {}=N", dim.symbol())
-                                  : fmt::format("--shape {}:DIMS", input.name));
+      flags.insert(dim.symbolic()
+                       ? fmt::format("--dim {}={}", dim.symbol(), is_batch(input, i) ? kExampleBatch : kExampleSize)
+                       : shape_flag(input, kExampleBatch, kExampleSize));
     }
   }
   return fmt::format("{}", fmt::join(flags, " "));
+}
+
+std::string InputMaker::guessed() const {
+  std::set<std::string> flags;
+  for (size_t n = 0; n < inputs_.size(); ++n) {
+    const Input& input = inputs_[n];
+    if (input.given || input.fixed || input.left_out() || !input.type.dims) continue;
+    for (size_t i = 0; i < input.type.dims->size(); ++i) {
+      const ir::Dim& dim = (*input.type.dims)[i];
+      if (!is_free(dim)) continue;
+      flags.insert(dim.symbolic() ? fmt::format("--dim {}={}", dim.symbol(), shapes_[n][i])
+                                  : fmt::format("--shape {}:{}", input.name, fmt::join(shapes_[n], ",")));
+    }
+  }
+  return fmt::format("{}", fmt::join(flags, " "));
+}
+
+std::string InputMaker::origin(const std::string& name) const {
+  const auto input = std::ranges::find(inputs_, name, &Input::name);
+  return input == inputs_.end() || !input->given ? "random numbers" : input->file;
+}
+
+/// The first dimension of an input, and a symbol that is the first dimension of any input, wherever else it stands.
+bool InputMaker::is_batch(const Input& input, size_t dimension) const {
+  const ir::Dim& dim = (*input.type.dims)[dimension];
+  return dimension == 0 || (dim.symbolic() && std::ranges::any_of(inputs_, [&](const Input& other) {
+                              return other.type.dims && !other.type.dims->empty() && other.type.dims->front() == dim;
+                            }));
+}
+
+bool InputMaker::change_batch(int64_t batch) {
+  const std::vector<Shape> before = shapes_;
+  choose(batch, size_);
+  return shapes_ != before;
 }
 
 Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) const {
@@ -267,15 +317,9 @@ Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) cons
     fail(ErrorCode::kUnsupported, "input \"{}\" is no tensor; give it with --input", input.name);
   if (input.fixed) return *input.fixed;
   if (!input.type.dims)
-    fail(ErrorCode::kInvalidArgument, "the model does not say the shape of input \"{}\"; give it with --shape {}:DIMS",
-         input.name, input.name);
-
-  // A symbol that is the first dimension of any input is the batch, wherever else it stands.
-  const auto is_batch = [&](const ir::Dim& dim) {
-    return dim.symbolic() && std::ranges::any_of(inputs_, [&](const Input& other) {
-             return other.type.dims && !other.type.dims->empty() && other.type.dims->front() == dim;
-           });
-  };
+    fail(ErrorCode::kInvalidArgument,
+         "the model does not say the shape of input \"{}\"; give it, such as --shape {}:1,3,224,224", input.name,
+         input.name);
   Shape shape;
   for (size_t i = 0; i < input.type.dims->size(); ++i) {
     const ir::Dim& dim = (*input.type.dims)[i];
@@ -284,7 +328,7 @@ Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) cons
       shape.push_back(dim.value());
     else if (known != symbols_.end())
       shape.push_back(known->second);
-    else if (i == 0 || is_batch(dim))
+    else if (is_batch(input, i))
       shape.push_back(batch);
     else if (i == 1 && input.channels)
       shape.push_back(*input.channels);
@@ -296,6 +340,7 @@ Shape InputMaker::shape_of(const Input& input, int64_t batch, int64_t size) cons
 
 void InputMaker::choose(int64_t batch, int64_t size) {
   shapes_.clear();
+  size_ = size;
   for (const Input& input : inputs_) shapes_.push_back(shape_of(input, batch, size));
 }
 
@@ -319,7 +364,7 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
     return e.code() == ErrorCode::kInvalidModel || e.code() == ErrorCode::kInvalidArgument;
   };
   std::optional<Error> first;
-  for (const int64_t batch : batches_) {
+  for (const int64_t batch : kBatches) {
     for (const int64_t size : kSizes) {
       choose(batch, size);
       if (size != std::end(kSizes)[-1] && is_too_large_a_guess()) continue;
@@ -331,8 +376,10 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
         if (flags.empty() && !shapes_are_the_users()) throw;
         if (flags.empty()) fail(ErrorCode::kInvalidArgument, "{}: for {}", e.what(), describe());
         if (!first)
-          first = Error(ErrorCode::kInvalidArgument, fmt::format("{}: for {}, which is a guess; give what fits with {}",
-                                                                 e.what(), describe(), flags));
+          first = Error(
+              ErrorCode::kInvalidArgument,
+              fmt::format("{}: for {}, which is a guess; give what fits, such as {}", e.what(), describe(), flags),
+              e.file(), e.node());
         if (!has_free_dims()) throw *first;
       }
     }

@@ -18,11 +18,10 @@ class CommandLine;
 
 /// What the user says about a model's inputs, as it stands on the command line.
 struct InputOptions {
-  std::vector<std::string> files;         // NAME=FILE
-  std::vector<std::string> shapes;        // NAME:1,3,224,224
-  std::vector<std::string> dims;          // batch=4
-  std::vector<int64_t> batches = {2, 1};  // tried in turn for a first dimension that is symbolic
-  bool takes_files = true;                // the command has --input
+  std::vector<std::string> files;   // NAME=FILE
+  std::vector<std::string> shapes;  // NAME:1,3,224,224
+  std::vector<std::string> dims;    // batch=4
+  bool takes_files = true;          // the command has --input
 };
 
 /// --input, --shape and --dim; the first only with `files`.
@@ -38,9 +37,9 @@ void check_input_size(const std::string& name, DataType dtype, const Shape& shap
 /// has a default is left to it unless a file is given.
 ///
 /// Floats are normal with mean 0 and variance 1; integers are 0 or 1, or within the range of what they index. A
-/// symbolic first dimension is a batch of 2, every other one an image size that grows from small until the model
-/// accepts it, and 4 at last; then the same with the next of InputOptions::batches. Where the guessed dimensions alone
-/// make more than 64 MiB only the 4 is tried.
+/// symbolic first dimension is a batch of 1, every other one an image size that grows from small until the model
+/// accepts it, and 4 at last; then the same with a batch of 2. Where the guessed dimensions alone make more than 64 MiB
+/// only the 4 is tried.
 class InputMaker {
  public:
   /// Reads the files. kInvalidArgument, with a suggestion, for a name that the model does not have, and for a shape
@@ -56,6 +55,9 @@ class InputMaker {
   /// Inputs of the settled shapes. Another seed gives other random numbers.
   NamedValues make(uint64_t seed) const;
 
+  /// Makes the batch this large where it was guessed, the rest as settled. False, and nothing done, where it was not.
+  bool change_batch(int64_t batch);
+
   /// Some input is random: another seed makes a difference.
   bool has_random() const;
 
@@ -63,15 +65,22 @@ class InputMaker {
   const std::map<std::string, int64_t>& symbols() const { return symbols_; }
   std::map<std::string, Shape> shapes_given() const;
 
-  /// "image float32[2, 1, 8, 8], mask bool[2]".
+  /// "image float32[1, 1, 8, 8], mask bool[1]".
   std::string describe() const;
+
+  /// The flags that would give the shapes that were guessed, as settled: "--dim batch=1". Empty when none was.
+  std::string guessed() const;
+
+  /// Where the values of an input come from: the file, or "random numbers".
+  std::string origin(const std::string& name) const;
 
  private:
   struct Input {
     std::string name;
     ir::Type type;
     std::string declaration;          // what decides how a file is read
-    std::optional<Value> given;       // from a file
+    std::string file;                 // that it was given by
+    std::optional<Value> given;       // from that file
     std::optional<Shape> fixed;       // from --shape
     std::optional<int64_t> channels;  // what dimension 1 must be when it is symbolic
     bool has_default = false;
@@ -93,13 +102,15 @@ class InputMaker {
   bool has_free_dims() const;
   bool is_too_large_a_guess() const;
   bool shapes_are_the_users() const;
+  bool is_batch(const Input& input, size_t dimension) const;
   std::string how_to_give_shapes() const;
+  std::string shape_flag(const Input& input, int64_t batch, int64_t size) const;
   Shape shape_of(const Input& input, int64_t batch, int64_t size) const;
   void choose(int64_t batch, int64_t size);
 
   std::vector<Input> inputs_;
-  std::vector<int64_t> batches_;
   bool takes_files_;
+  int64_t size_ = 0;           // settled, of what is no batch
   Symbols symbols_;            // set by the user, or by the shape of what the user gave
   std::vector<Shape> shapes_;  // settled, parallel to inputs_
 };

@@ -201,7 +201,7 @@ Tensor parse_npy(std::span<const std::byte> bytes) {
 
 Tensor read_npy(const std::filesystem::path& path) {
   const std::vector<std::byte> bytes = InputFile(path).read_all(Limits().tensor_bytes);
-  return with_context(path.string(), [&] { return parse_npy(bytes); });
+  return in_file(path.string(), [&] { return parse_npy(bytes); });
 }
 
 std::string npy_bytes(const Tensor& tensor) {

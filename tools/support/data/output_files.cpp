@@ -55,9 +55,7 @@ std::vector<std::string> OutputFiles::write(const NamedValues& outputs) const {
 
 bool is_part_of_model(const std::filesystem::path& file, const std::filesystem::path& path) {
   return same_file(file, path) || is_data_file(resolved(path), resolved(file)) ||
-         std::ranges::any_of(external_files(path), [&](const std::string& location) {
-           return same_file(file, path.parent_path() / location);
-         });
+         std::ranges::any_of(external_files(path), [&](const auto& data) { return same_file(file, data); });
 }
 
 }  // namespace pli::tools

@@ -20,8 +20,7 @@ Value load_value(const std::filesystem::path& path, const std::string& declarati
   if (path.extension() != ".pb") refuse_name(path);
   const Limits limits;
   const std::vector<std::byte> bytes = InputFile(path).read_all(limits.model_bytes);
-  return with_context(path.string(),
-                      [&] { return parse_value(bytes, declared_file_kind(declaration), limits).second; });
+  return in_file(path.string(), [&] { return parse_value(bytes, declared_file_kind(declaration), limits).second; });
 }
 
 void save_value(const std::filesystem::path& path, const Value& value, const std::string& name) {

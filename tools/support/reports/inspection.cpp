@@ -6,7 +6,9 @@
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <set>
 
 namespace pli::tools {
 
@@ -29,22 +31,37 @@ std::vector<OperatorCount> count_operators(const ir::Graph& main) {
   return counts;
 }
 
-void count_parameters(const ir::Graph& main, Inspection& inspection) {
+/// The tensors of initializers and Constant nodes, nested graphs included.
+template <class Visit>
+void for_each_weight(const ir::Graph& main, const Visit& visit) {
   ir::for_each_graph(main, [&](const ir::Graph& graph) {
-    const auto add = [&](const Tensor& tensor) {
-      inspection.parameters += static_cast<int64_t>(tensor.size());
-      inspection.parameter_bytes += static_cast<int64_t>(tensor.bytes().size());
-    };
     for (size_t i = 0; i < graph.value_limit(); ++i) {
       const ir::ValueId id{static_cast<int32_t>(i)};
       if (!graph.alive(id)) continue;
       const ir::ValueRecord& value = graph.value(id);
       if (value.payload)
-        add(*value.payload);
+        visit(*value.payload);
       else if (value.constant && value.producer && graph.node(value.producer).is("Constant"))
-        add(*value.constant);
+        visit(*value.constant);
     }
   });
+}
+
+ByteCounts count_bytes(const ir::Graph& graph, const ModelFacts& facts) {
+  ByteCounts counts;
+  std::set<const void*> known;
+  int64_t weights = 0;
+  for_each_weight(graph, [&](const Tensor& tensor) {
+    const auto bytes = static_cast<int64_t>(tensor.bytes().size());
+    if (bytes == 0 || !known.insert(tensor.bytes().data()).second) return;
+    counts.weights[tensor.dtype()] += bytes;
+    weights += bytes;
+  });
+  std::error_code error;
+  const auto own = std::filesystem::file_size(facts.path, error);
+  if (!error) counts.external = facts.bytes - static_cast<int64_t>(own);
+  counts.rest = std::max<int64_t>(facts.bytes - weights, 0);
+  return counts;
 }
 
 /// The graph with the types that follow from these inputs.
@@ -63,7 +80,7 @@ void measure_nodes(const ir::Graph& graph, Inspection& inspection) {
   };
   for (const ir::NodeId id : exec::needed_nodes(graph)) {
     const ir::Node& node = graph.node(id);
-    const NodeCost cost = with_context(ir::describe(graph, node), [&] { return cost_of(graph, node); });
+    const NodeCost cost = in_node(ir::describe(graph, node), [&] { return cost_of(graph, node); });
     add(inspection.flops, cost.flops);
     add(inspection.bytes, cost.bytes);
     inspection.nodes.push_back(
@@ -92,10 +109,12 @@ std::optional<Error> reason_why_not(Body&& body) {
 
 }  // namespace
 
-Inspection inspect(const Model& model, const std::string& path, const InputOptions& options, int threads) {
+Inspection inspect(const std::string& path, const ModelOptions& options, const InputOptions& input_options,
+                   int threads) {
+  const Model model = read_model(path, options);
   const ir::Model& ir = *model.ir();
   Inspection inspection;
-  inspection.facts = facts_of(model, path, model.ir()->has_external_data);
+  inspection.facts = facts_of(model, path, ir.has_external_data, options);
   inspection.ir_version = ir.ir_version;
   inspection.opsets = *ir.opsets;
   for (const ir::ValueId id : ir.graph.inputs())
@@ -104,11 +123,18 @@ Inspection inspect(const Model& model, const std::string& path, const InputOptio
   for (const ir::Output& output : ir.graph.outputs())
     inspection.outputs.emplace_back(output.name, ir::to_string(output.type));
   inspection.operators = count_operators(ir.graph);
-  count_parameters(ir.graph, inspection);
+  for_each_weight(ir.graph, [&](const Tensor& tensor) {
+    inspection.parameters += static_cast<int64_t>(tensor.size());
+    inspection.parameter_bytes += static_cast<int64_t>(tensor.bytes().size());
+  });
+  inspection.bytes_of_file = count_bytes(ir.graph, inspection.facts);
+  inspection.metadata = metadata_of(ir);
+  for (const ir::Function& function : ir.functions)
+    inspection.functions.push_back({function.domain + "." + function.name, node_count(function)});
 
   Model optimized = model;
-  inspection.report = with_context(path, [&] { return pli::optimize(optimized); });
-  InputMaker inputs = with_context(path, [&] { return InputMaker(model, options); });
+  inspection.report = in_file(path, [&] { return pli::optimize(optimized); });
+  InputMaker inputs = in_file(path, [&] { return InputMaker(model, input_options); });
   inspection.no_memory = reason_why_not([&] {
     SessionOptions session;
     session.threads = threads;
@@ -123,6 +149,7 @@ Inspection inspect(const Model& model, const std::string& path, const InputOptio
     else
       inputs.settle(infer);
     inspection.shapes = inputs.describe();
+    inspection.guessed = inputs.guessed();
     measure_nodes(concrete, inspection);
   });
   return inspection;

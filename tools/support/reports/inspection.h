@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/onnx/metadata.h"
 #include "tools/support/console/json_fwd.h"
 #include "tools/support/data/inputs.h"
 #include "tools/support/reports/cost.h"
@@ -9,6 +10,7 @@
 #include <pli/optimize.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,9 +41,25 @@ struct MemoryNeed {
   std::string plan;                 // as text
 };
 
+/// Where the bytes of a model's files are.
+struct ByteCounts {
+  std::map<DataType, int64_t> weights;  // what tensors share counts once
+  int64_t external = 0;                 // of all of it, in files beside the model's own
+  int64_t rest = 0;                     // the graph itself
+};
+
+/// A function that the model brings along.
+struct InspectedFunction {
+  std::string name;  // with its domain
+  int64_t nodes = 0;
+};
+
 /// What is in a model.
 struct Inspection {
   ModelFacts facts;
+  ByteCounts bytes_of_file;
+  Metadata metadata;
+  std::vector<InspectedFunction> functions;
   int64_t ir_version = 0;
   ir::OpsetImports opsets;
   std::vector<std::pair<std::string, std::string>> inputs;  // name, type; those with a default are left out
@@ -51,6 +69,7 @@ struct Inspection {
   int64_t parameter_bytes = 0;
   Report report;                   // what pli::optimize would do
   std::string shapes;              // that costs and memory are for; empty when no shapes fit
+  std::string guessed;             // of them: see InputMaker
   std::optional<Error> no_shapes;  // why not
   std::vector<InspectedNode> nodes;
   std::optional<int64_t> flops;  // of all nodes; absent when one is not known
@@ -60,6 +79,6 @@ struct Inspection {
 };
 
 /// `threads` 0: as many as there are.
-Inspection inspect(const Model& model, const std::string& path, const InputOptions& inputs, int threads);
+Inspection inspect(const std::string& path, const ModelOptions& options, const InputOptions& inputs, int threads);
 
 }  // namespace pli::tools

@@ -7,8 +7,6 @@
 
 #include "runtime/onnx/load.h"
 
-#include <pli/version.h>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -22,7 +20,11 @@ std::string label(const Fold& fold) {
 }
 
 Json facts_json(const ModelFacts& facts) {
-  return {{"path", facts.path}, {"bytes", facts.bytes}, {"nodes", facts.nodes}, {"opset", facts.opset}};
+  return {{"path", facts.path},
+          {"bytes", facts.bytes},
+          {"nodes", facts.nodes},
+          {"nested_nodes", facts.nested_nodes},
+          {"opset", facts.opset}};
 }
 
 std::string_view status_name(Verification::Status status) {
@@ -42,9 +44,12 @@ Json verification_json(const Verification& verification) {
           {"reason", verification.reason},
           {"note", verification.note},
           {"inputs", verification.inputs},
+          {"random", verification.random},
+          {"guessed", verification.guessed},
           {"samples", verification.samples},
           {"max_abs", verification.max_abs},
           {"max_rel_rms", verification.max_rel_rms},
+          {"max_of_allowed", verification.max_of_allowed},
           {"undone", verification.undone}};
 }
 
@@ -68,18 +73,25 @@ std::string passes_text(const Report& report) {
   return text.empty() ? "nothing" : text;
 }
 
+/// "3 random input sets, image float32[1, 1, 8, 8] (guessed: --dim batch=1)".
+std::string inputs_text(const Verification& verification) {
+  const std::string sets = plural(verification.samples, verification.random ? "random input set" : "given input set");
+  const std::string guessed = verification.guessed.empty() ? "" : fmt::format(" (guessed: {})", verification.guessed);
+  return printable(fmt::format("{}, {}{}", sets, verification.inputs, guessed));
+}
+
 void print_verification(const CommandLine& line, const Verification& verification) {
   for (const std::string& output : verification.undone)
     line.print("undone, because the result differed with it: the fold of \"{}\"\n", printable(output));
   switch (verification.status) {
     case Verification::Status::kPassed:
-      line.print("{}: {}, {}: largest difference {:.2g}, {:.2g} of the output's RMS\n",
-                 paint(Colour::kGreen, "verified"), plural(verification.samples, "input set"),
-                 printable(verification.inputs), verification.max_abs, verification.max_rel_rms);
+      line.print("{}: {}: largest difference {:.2g}, {:.2g} of the output's RMS, {:.2g} % of what is allowed\n",
+                 paint(Colour::kGreen, "verified"), inputs_text(verification), verification.max_abs,
+                 verification.max_rel_rms, 100 * verification.max_of_allowed);
       if (!verification.note.empty()) line.print("note: {}\n", printable(verification.note));
       break;
     case Verification::Status::kFailed:
-      line.print("{}: {}: {}\n", paint(Colour::kRed, "the results differ"), printable(verification.inputs),
+      line.print("{}: {}: {}\n", paint(Colour::kRed, "the results differ"), inputs_text(verification),
                  printable(verification.reason));
       break;
     case Verification::Status::kSkipped:
@@ -88,22 +100,119 @@ void print_verification(const CommandLine& line, const Verification& verificatio
   }
 }
 
+std::string_view action_name(SavedFile::Action action) {
+  switch (action) {
+    case SavedFile::Action::kWritten:
+      return "written";
+    case SavedFile::Action::kReplaced:
+      return "replaced";
+    case SavedFile::Action::kRemoved:
+      return "removed";
+  }
+  return "written";
+}
+
+int64_t bytes_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<int64_t>(bytes);
+}
+
+Json files_json(const std::vector<SavedFile>& files) {
+  Json list = Json::array();
+  for (const SavedFile& file : files)
+    list.push_back({{"path", file.path.string()}, {"action", action_name(file.action)}});
+  return list;
+}
+
+void print_files(const CommandLine& line, const OptimizeOutcome& outcome) {
+  for (const auto& [path, action] : outcome.files) {
+    const std::string name = printable(path.string());
+    const std::string size = bytes_text(static_cast<double>(bytes_of(path)));
+    std::error_code error;
+    if (action == SavedFile::Action::kRemoved)
+      line.print("removed {}\n", name);
+    else if (action == SavedFile::Action::kWritten)
+      line.print("wrote {}: {}\n", name, size);
+    else if (std::filesystem::equivalent(path, outcome.input.path, error))
+      line.print("replaced {}: {}\n", name, size);
+    else
+      line.print("replaced {}, another file than the input: {}\n", name, size);
+  }
+}
+
+// --- what became of each -----------------------------------------------------------------------------------------
+
+constexpr size_t kMostListed = 12;
+
+/// "no linear neighbour".
+std::string in_words(std::string code) {
+  std::ranges::replace(code, '_', ' ');
+  return code;
+}
+
+std::string listed(const CommandLine& line, const std::vector<Fold>& folds, std::string_view what) {
+  using Align = Table::Align;
+  Table table({Align::kLeft, Align::kLeft, Align::kLeft}, {std::string(what), "folded into", "how"});
+  std::string kept;
+  for (const Fold& fold : folds) {
+    if (fold.folded)
+      table.add({label(fold), fold.into, fold.how});
+    else
+      kept +=
+          fmt::format("  kept {}\n      {}: {}\n", printable(label(fold)), in_words(fold.code), printable(fold.reason));
+  }
+  return (table.empty() ? "" : table.text(2, line.width())) + kept;
+}
+
+std::string grouped(const CommandLine& line, const std::vector<Fold>& folds) {
+  struct Group {
+    std::string heading;
+    std::vector<const Fold*> folds;
+  };
+  std::vector<Group> groups;
+  for (const Fold& fold : folds) {
+    const std::string heading = (fold.folded ? "folded, " : "kept, ") + in_words(fold.folded ? fold.how : fold.code);
+    auto group = std::ranges::find(groups, heading, &Group::heading);
+    if (group == groups.end()) group = groups.insert(groups.end(), {heading, {}});
+    group->folds.push_back(&fold);
+  }
+  std::string text;
+  for (const auto& [heading, members] : groups) {
+    const Fold& first = *members.front();
+    const std::string start = fmt::format("  {:4} x {}: ", members.size(), heading);
+    const std::string rest = members.size() > 1 ? ", ..." : "";
+    const size_t used = start.size() + rest.size();
+    text += start + shortened(printable(label(first)), line.width() > used ? line.width() - used : 1) + rest + '\n';
+    if (!first.folded) text += fmt::format("         {}\n", printable(first.reason));
+  }
+  return text;
+}
+
 }  // namespace
 
-ModelFacts facts_of(const Model& model, const std::string& path, bool external) {
-  ModelFacts facts{path, 0, 0, model.ir()->graph.opset("")};
-  const auto add_file = [&](const std::filesystem::path& file) {
-    std::error_code error;
-    const auto bytes = std::filesystem::file_size(file, error);
-    if (!error) facts.bytes += static_cast<int64_t>(bytes);
-  };
-  add_file(path);
+ModelFacts facts_of(const Model& model, const std::string& path, bool external, const ModelOptions& options) {
+  const ir::Graph& graph = model.ir()->graph;
+  ModelFacts facts{path, 0, count_nodes(model), 0, graph.opset("")};
+  facts.nested_nodes = facts.nodes - static_cast<int64_t>(graph.node_count());
+  facts.bytes = bytes_of(path);
   if (external)
-    for (const std::string& location : external_files(path))
-      add_file(std::filesystem::path(path).parent_path() / location);
-  ir::for_each_graph(model.ir()->graph,
-                     [&](const ir::Graph& graph) { facts.nodes += static_cast<int64_t>(graph.node_count()); });
+    for (const auto& file : external_files(path, options.load_options().external_folders))
+      facts.bytes += bytes_of(file);
   return facts;
+}
+
+int64_t count_nodes(const Model& model) {
+  int64_t nodes = 0;
+  ir::for_each_graph(model.ir()->graph,
+                     [&](const ir::Graph& graph) { nodes += static_cast<int64_t>(graph.node_count()); });
+  return nodes;
+}
+
+std::string nodes_text(const ModelFacts& facts) {
+  const std::string nested =
+      facts.nested_nodes ? fmt::format(" ({} of them in nested graphs)", facts.nested_nodes) : "";
+  return plural(facts.nodes, "node") + nested;
 }
 
 Json folds_json(const std::vector<Fold>& folds) {
@@ -129,15 +238,14 @@ Json folds_json(const std::vector<Fold>& folds) {
           {"items", std::move(items)}};
 }
 
-Json outcome_json(const OptimizeOutcome& outcome, const Json& options) {
+Json outcome_json(const OptimizeOutcome& outcome) {
   Json passes = Json::array();
   for (const PassRun& run : outcome.report.passes)
     passes.push_back({{"name", run.name}, {"changes", run.changes}, {"ms", run.ms}});
-  return {{"schema", 1},
-          {"pli", pli::version()},
-          {"options", options},
-          {"input", facts_json(outcome.input)},
+  return {{"input", facts_json(outcome.input)},
           {"output", outcome.output ? facts_json(*outcome.output) : Json()},
+          {"files", files_json(outcome.files)},
+          {"unchanged", outcome.unchanged},
           {"batch_norms", folds_json(outcome.report.batch_norms)},
           {"affines", folds_json(outcome.report.affines)},
           {"passes", std::move(passes)},
@@ -156,46 +264,43 @@ Json outcome_json(const OptimizeOutcome& outcome, const Json& options) {
             {"total", outcome.total_ms}}}};
 }
 
-std::string folds_text(const std::vector<Fold>& folds, std::string_view what) {
-  using Align = Table::Align;
-  Table folded({Align::kLeft, Align::kLeft, Align::kLeft}, {std::string(what), "folded into", "how"});
-  Table kept({Align::kLeft, Align::kLeft, Align::kLeft}, {std::string(what), "kept because", ""});
-  for (const Fold& fold : folds) {
-    if (fold.folded)
-      folded.add({label(fold), fold.into, fold.how});
-    else
-      kept.add({label(fold), fold.code, fold.reason});
-  }
-  return (folded.empty() ? "" : folded.text()) + (kept.empty() ? "" : kept.text());
+std::string folds_text(const CommandLine& line, const std::vector<Fold>& folds, std::string_view what) {
+  return line.verbose() || folds.size() <= kMostListed ? listed(line, folds, what) : grouped(line, folds);
+}
+
+std::string normalizations_text(const CommandLine& line, const Report& report) {
+  const std::string affines = folds_text(line, report.affines, "scale or shift by a constant");
+  const std::string affines_folded =
+      folded_text(report.affines, "scale or shift by a constant", "scales or shifts by a constant") + "\n";
+  if (report.batch_norms.empty() && report.affines.empty())
+    return "no BatchNormalization in it, nor what decomposing one leaves: many exporters fold them themselves\n";
+  if (report.batch_norms.empty())
+    return "no BatchNormalization in it, but scales or shifts by a constant, as decomposing one leaves them:\n" +
+           affines + affines_folded;
+  return folds_text(line, report.batch_norms, "BatchNormalization") +
+         folded_text(report.batch_norms, "BatchNormalization", "BatchNormalizations") + "\n" +
+         (report.affines.empty() ? "" : (line.verbose() ? affines : "") + affines_folded);
 }
 
 void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome) {
   const Report& report = outcome.report;
   line.print("{}: {}, {}, opset {}\n", printable(outcome.input.path),
-             bytes_text(static_cast<double>(outcome.input.bytes)), plural(outcome.input.nodes, "node"),
-             outcome.input.opset);
-  if (report.batch_norms.empty())
-    line.print("no BatchNormalization in it: many exporters fold them themselves\n");
+             bytes_text(static_cast<double>(outcome.input.bytes)), nodes_text(outcome.input), outcome.input.opset);
+  line.print("{}", normalizations_text(line, report));
+  if (outcome.unchanged)
+    line.print("nothing to change: the model stays as it is, and there is nothing to verify\n");
   else
-    line.print("{}{}\n", folds_text(report.batch_norms, "BatchNormalization"),
-               folded_text(report.batch_norms, "BatchNormalization", "BatchNormalizations"));
-  if (!report.affines.empty()) {
-    if (line.verbose()) line.print("{}", folds_text(report.affines, "scale or shift by a constant"));
-    line.print("{}\n", folded_text(report.affines, "scale or shift by a constant", "scales or shifts by a constant"));
-  }
-  line.print("changes by pass: {}; {} -> {}\n", passes_text(report), plural(report.nodes_before, "node"),
-             report.nodes_after);
+    line.print("changes by pass: {}; {} -> {}\n", passes_text(report), plural(outcome.input.nodes, "node"),
+               outcome.nodes_after);
   if (report.subnormals_cleared)
     line.print("{} that had become subnormal set to zero\n", plural(report.subnormals_cleared, "folded weight"));
   for (const BrokenNode& broken : report.broken_nodes)
     line.print("{}: {}: {}\n", paint(Colour::kYellow, "left as it is, since it breaks the standard"),
                printable(broken.node), printable(broken.reason));
   for (const std::string& note : report.notes) line.print("note: {}\n", printable(note));
-  print_verification(line, outcome.verification);
-  if (outcome.output)
-    line.print("wrote {}: {}\n", printable(outcome.output->path),
-               bytes_text(static_cast<double>(outcome.output->bytes)));
-  else if (outcome.verification.status != Verification::Status::kFailed)
+  if (!outcome.unchanged) print_verification(line, outcome.verification);
+  print_files(line, outcome);
+  if (!outcome.output && outcome.verification.status != Verification::Status::kFailed)
     line.print("nothing written: -o FILE writes the result\n");
   line.print("time: load {}, optimize {}, verify {}, save {}, total {}\n", time_text(outcome.load_ms),
              time_text(outcome.optimize_ms), time_text(outcome.verify_ms), time_text(outcome.save_ms),

@@ -2,6 +2,7 @@
 
 #include "tools/support/console/command_line.h"
 #include "tools/support/console/json_fwd.h"
+#include "tools/support/data/model_file.h"
 #include "tools/support/verification/verify.h"
 
 #include <pli/model.h>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace pli::tools {
 
@@ -18,17 +20,27 @@ struct ModelFacts {
   std::string path;
   int64_t bytes = 0;  // external data included
   int64_t nodes = 0;  // nested graphs included
+  int64_t nested_nodes = 0;
   int64_t opset = 0;  // of ONNX's own operators
 };
 
 /// Of a model that was read from `path` or written there. `external`: look for files of external data, too.
-ModelFacts facts_of(const Model& model, const std::string& path, bool external);
+ModelFacts facts_of(const Model& model, const std::string& path, bool external, const ModelOptions& options = {});
+
+/// Of all graphs, nested ones included.
+int64_t count_nodes(const Model& model);
+
+/// "35 nodes", or "35 nodes (3 of them in nested graphs)".
+std::string nodes_text(const ModelFacts& facts);
 
 /// What onnx-optimize did with one model: the source of both its outputs.
 struct OptimizeOutcome {
   ModelFacts input;
   std::optional<ModelFacts> output;  // when it was written
+  std::vector<SavedFile> files;      // what became of the model's files, and of the report's
   Report report;
+  int64_t nodes_after = 0;  // nested graphs included
+  bool unchanged = false;   // nothing was found to do, so that there was nothing to verify
   Verification verification;
   double load_ms = 0;
   double optimize_ms = 0;
@@ -37,8 +49,8 @@ struct OptimizeOutcome {
   double total_ms = 0;
 };
 
-/// The document of --json and --report, whose keys stay; `options` are what the command was asked to do.
-Json outcome_json(const OptimizeOutcome& outcome, const Json& options);
+/// The content of --json and --report, whose keys stay.
+Json outcome_json(const OptimizeOutcome& outcome);
 
 /// The text for people.
 void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome);
@@ -46,7 +58,11 @@ void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome);
 /// {"found", "folded", "kept", "items"}.
 Json folds_json(const std::vector<Fold>& folds);
 
-/// A table of what became of each fold candidate; empty text when there is none.
-std::string folds_text(const std::vector<Fold>& folds, std::string_view what);
+/// What became of each fold candidate, and why it was kept: one by one where they are up to twelve or `line` is
+/// verbose, else grouped by rule and reason. Empty where there is none. `what`: what they are.
+std::string folds_text(const CommandLine& line, const std::vector<Fold>& folds, std::string_view what);
+
+/// folds_text of the BatchNormalizations, and of what else scales and shifts where that is all there is.
+std::string normalizations_text(const CommandLine& line, const Report& report);
 
 }  // namespace pli::tools

@@ -103,7 +103,7 @@ void run_data_set(const Session& session, const ir::Graph& graph, const fs::path
 
 CaseResult run_here(const fs::path& folder, const CaseOptions& options) {
   const fs::path path = options.model.empty() ? folder / "model.onnx" : fs::path(options.model);
-  const Model model = Model::load(path);
+  const Model model = read_model(path.string(), options.model_options);
   SessionOptions session_options;
   session_options.threads = options.threads;
   session_options.compile_early = false;

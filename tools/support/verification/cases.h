@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tools/support/data/model_file.h"
 #include "tools/support/verification/compare.h"
 
 #include <filesystem>
@@ -9,6 +10,7 @@ namespace pli::tools {
 
 struct CaseOptions {
   std::string model;  // instead of the case's own; empty: its own
+  ModelOptions model_options;
   Tolerance tolerance{.rtol = 1e-3, .atol = 1e-7};
   int threads = 0;
 };

@@ -51,7 +51,9 @@ Comparison compare_numbers(std::span<const double> a, std::span<const double> b,
     if (std::isfinite(a[i]) && std::isfinite(b[i])) {
       const double distance = std::fabs(a[i] - b[i]);
       result.max_abs = std::max(result.max_abs, distance);
-      same = same || distance <= base + tolerance.rtol * std::fabs(b[i]);
+      const double allowed = base + tolerance.rtol * std::fabs(b[i]);
+      same = same || distance <= allowed;
+      if (distance > 0) result.max_of_allowed = std::max(result.max_of_allowed, distance / allowed);
     }
     if (!same && tolerance.any_for_nan && std::isnan(b[i]))
       ++result.not_compared;
@@ -142,6 +144,7 @@ void merge(Comparison& total, const Comparison& other) {
   if (total.difference.empty()) total.difference = other.difference;
   total.max_abs = std::max(total.max_abs, other.max_abs);
   total.max_rel_rms = std::max(total.max_rel_rms, other.max_rel_rms);
+  total.max_of_allowed = std::max(total.max_of_allowed, other.max_of_allowed);
   total.not_compared += other.not_compared;
   total.informative = total.informative || other.informative;
 }

@@ -17,11 +17,12 @@ struct Tolerance {
 };
 
 struct Comparison {
-  std::string difference;    // what differs first, in words; empty: equal within the tolerance
-  double max_abs = 0;        // largest |a - b| of the finite elements of tensors that may differ
-  double max_rel_rms = 0;    // the largest of (max_abs of a tensor / RMS of its reference)
-  size_t not_compared = 0;   // elements that differ, but of which nothing is asked
-  bool informative = false;  // some element that was compared is neither NaN nor infinite
+  std::string difference;     // what differs first, in words; empty: equal within the tolerance
+  double max_abs = 0;         // largest |a - b| of the finite elements of tensors that may differ
+  double max_rel_rms = 0;     // the largest of (max_abs of a tensor / RMS of its reference)
+  double max_of_allowed = 0;  // the largest of (|a - b| / what it may be) of finite elements; 1 and less is equal
+  size_t not_compared = 0;    // elements that differ, but of which nothing is asked
+  bool informative = false;   // some element that was compared is neither NaN nor infinite
 };
 
 /// Data types, shapes and elements; sequences and optionals element by element.

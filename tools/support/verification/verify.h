@@ -4,6 +4,7 @@
 #include "tools/support/verification/compare.h"
 
 #include <pli/model.h>
+#include <pli/session.h>
 #include <pli/value.h>
 
 #include <functional>
@@ -22,6 +23,7 @@ struct VerifyOptions {
   DataType weights = DataType::kUndefined;
   InputOptions inputs;
   int threads = 0;
+  std::function<void(double done)> progress = [](double) {};  // told which fraction of the runs is done
 };
 
 struct Verification {
@@ -32,9 +34,12 @@ struct Verification {
   std::string note;         // of a pass that needs a word: what the difference comes from
   bool folds_hold = false;  // the results are equal when nothing is fused in either: no fold is to blame
   std::string inputs;       // what was fed: names and shapes
+  bool random = false;      // some of it was random numbers
+  std::string guessed;      // the flags that would give what was guessed of them; empty when nothing was
   int samples = 0;
   double max_abs = 0;
   double max_rel_rms = 0;           // of any output: largest difference over the RMS of the original's output
+  double max_of_allowed = 0;        // the largest difference as a fraction of what is allowed there
   std::vector<std::string> undone;  // outputs of nodes whose folds were taken back, see find_what_breaks
 };
 
@@ -74,6 +79,7 @@ class Verifier {
   };
 
   void run_original(InputMaker& inputs);
+  void try_other_batch(const Session& session, InputMaker& inputs);
   void require_something_to_compare(const NamedValues& first) const;
   Verification check_runnable(const Model& optimized) const;
   Attempt attempt(const Model& model, bool fuse) const;
@@ -89,6 +95,8 @@ class Verifier {
   Execute execute_;
   std::string unverifiable_;  // why no check can be made
   std::string description_;
+  std::string guessed_;
+  bool random_ = false;
   std::vector<NamedValues> inputs_;
   std::vector<NamedValues> expected_;
 };

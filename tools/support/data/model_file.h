@@ -1,0 +1,36 @@
+#pragma once
+
+#include "runtime/onnx/save.h"
+
+#include <pli/model.h>
+
+#include <string>
+#include <vector>
+
+namespace pli::tools {
+
+class CommandLine;
+
+/// What the user says about reading models, as it stands on the command line.
+struct ModelOptions {
+  std::vector<std::string> external_folders;
+
+  LoadOptions load_options() const { return {{}, {external_folders.begin(), external_folders.end()}}; }
+};
+
+/// --allow-external.
+void add_model_flags(CommandLine& line, ModelOptions& options);
+
+/// The path that stands for standard input and standard output.
+inline constexpr const char* kStandardStream = "-";
+
+/// The model that the user named; "-" is standard input, where external data is refused.
+Model read_model(const std::string& path, const ModelOptions& options);
+
+/// What writing a file of this name will do to it.
+SavedFile about_to_write(const std::string& path);
+
+/// Writes the model; "-" is standard output, and no file. kInvalidArgument when that is a terminal.
+std::vector<SavedFile> write_model(const Model& model, const std::string& path, ExternalData external);
+
+}  // namespace pli::tools
