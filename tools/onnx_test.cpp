@@ -45,7 +45,7 @@ int test_all(const CommandLine& line, const Options& options) {
   for (const std::string& folder : options.folders) {
     std::error_code error;
     if (!std::filesystem::is_directory(folder, error))
-      fail(ErrorCode::kIo, "{}: is no folder that can be read", folder);
+      throw in_context(Place::kFile, folder, Error(ErrorCode::kIo, "is no folder that can be read"));
   }
   if (!options.cases.model.empty()) const InputFile exists(options.cases.model);
   Progress progress(!line.quiet());

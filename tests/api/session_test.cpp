@@ -196,6 +196,25 @@ TEST(Model, ErrorsOfOptimizeLeaveItAsItWas) {
   EXPECT_EQ(optimize(model).batch_norms.size(), 10u);
 }
 
+TEST(SessionLoad, ExternalDataMayLieWhereTheCallerSays) {
+  const test::TemporaryFolder folder;
+  const test::TemporaryFolder elsewhere;
+  const std::filesystem::path path = folder / "m.onnx";
+  Model::load(kDigits).save(path, ExternalData::kAlways);
+  std::filesystem::copy(folder / "m.onnx.data", elsewhere / "weights");
+  std::filesystem::remove(folder / "m.onnx.data");
+  std::filesystem::create_symlink(elsewhere / "weights", folder / "m.onnx.data");
+  try {
+    (void)Session::load(path);
+    ADD_FAILURE() << "the data lie outside";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInvalidModel);
+    EXPECT_EQ(e.file(), path.string());
+  }
+  EXPECT_EQ(Session::load(path, {.external_folders = {elsewhere.path()}}).outputs().size(), 1u);
+  EXPECT_NO_THROW(Model::load(path, {.external_folders = {elsewhere.path()}}));
+}
+
 TEST(TensorFile, ErrorsNameTheFile) {
   const test::TemporaryFolder folder;
   test::write_file(folder / "garbage.pb", "\xff\xff garbage");

@@ -74,6 +74,21 @@ TEST(Errors, ContextStandsInFront) {
   EXPECT_EQ(with_context("x", [] { return 5; }), 5);
 }
 
+TEST(Errors, KnowTheInnermostFileAndNode) {
+  try {
+    in_file("model.onnx", [] {
+      in_node("Loop \"outer\"", [] {
+        in_node("Conv \"c\"", [] { with_context("attribute", [] { fail(ErrorCode::kInvalidModel, "no"); }); });
+      });
+    });
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "model.onnx: Loop \"outer\": Conv \"c\": attribute: no");
+    EXPECT_EQ(e.file(), "model.onnx");
+    EXPECT_EQ(e.node(), "Conv \"c\"");
+  }
+}
+
 TEST(Errors, AreOneLineWhateverAModelNames) {
   EXPECT_EQ(one_line("a\nb\tc\x7f\x1b[1m \xc3\xa9"), "a?b?c??[1m \xc3\xa9");
   EXPECT_LT(one_line(std::string(1 << 20, 'x')).size(), size_t{17} << 10);

@@ -82,8 +82,9 @@ TEST_F(Bench, EqualPathsAreToldApart) {
 TEST_F(Bench, ReportsWhatItHasWhenInterrupted) {
   const std::string program = PLI_BINARY_DIR "/bin/onnx-bench";
   const auto interrupted = [&](std::vector<std::string> flags) {
-    std::vector<std::string> command{"/usr/bin/timeout", "--signal=INT", "--preserve-status", "8", program, kDigits,
-                                     "--min-time",       "3000"};
+    std::vector<std::string> command{
+        "/usr/bin/timeout", "--foreground", "--signal=INT", "--preserve-status", "8", program, kDigits,
+        "--min-time",       "3000"};
     command.insert(command.end(), flags.begin(), flags.end());
     return run_program(command, folder_.path());
   };

@@ -17,8 +17,9 @@ namespace pli::tools {
 
 namespace {
 
-constexpr double kRounds = 25;      // that the least time is spread over
-constexpr size_t kLeastRounds = 8;  // however slow the model is
+constexpr double kRounds = 25;            // that the least time is spread over
+constexpr double kLongestRoundMs = 1000;  // so that the user need not wait long for the end of one
+constexpr size_t kLeastRounds = 8;        // however slow the model is
 constexpr double kWarmUpMs = 100;
 
 /// One entry's worker process, seen from the parent.
@@ -167,7 +168,7 @@ BenchRun run_bench(const std::vector<BenchEntry>& entries, const BenchOptions& o
     // Every second round goes backwards, so that none always follows the same other one.
     for (size_t i = 0; i < entries.size(); ++i) {
       const size_t at = round % 2 ? entries.size() - 1 - i : i;
-      run_round(workers[at], run.results[at], options.min_time_ms / kRounds);
+      run_round(workers[at], run.results[at], std::min(options.min_time_ms / kRounds, kLongestRoundMs));
     }
   }
   const ProcessorTime after = processor_time();

@@ -44,7 +44,8 @@ std::vector<std::string> OutputFiles::write(const NamedValues& outputs) const {
   if (folder_.empty()) return written;
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
-  if (error) fail(ErrorCode::kIo, "{}: can't be made: {}", folder_.string(), error.message());
+  if (error)
+    throw in_context(Place::kFile, folder_.string(), Error(ErrorCode::kIo, "can't be made: " + error.message()));
   size_t i = 0;
   for (const auto& [name, value] : outputs) {
     written.push_back((folder_ / names_[i++]).string());

@@ -184,7 +184,8 @@ std::string grouped(const CommandLine& line, const std::vector<Fold>& folds) {
     const std::string rest = members.size() > 1 ? ", ..." : "";
     const size_t used = start.size() + rest.size();
     text += start + shortened(printable(label(first)), line.width() > used ? line.width() - used : 1) + rest + '\n';
-    if (!first.folded) text += fmt::format("         {}\n", printable(first.reason));
+    const std::string_view which = members.size() > 1 ? "the first: " : "";
+    if (!first.folded) text += fmt::format("         {}{}\n", which, printable(first.reason));
   }
   return text;
 }
