@@ -170,6 +170,18 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return folder.empty() ? std::filesystem::path(".") : folder;
 }
 
+namespace {
+
+/// What a symbolic link leads to, or would if it were there.
+std::filesystem::path target_of_link(const std::filesystem::path& link) {
+  std::error_code error;
+  std::filesystem::path target = std::filesystem::canonical(link, error);
+  if (error) target = (folder_of(link) / std::filesystem::read_symlink(link, error)).lexically_normal();
+  return target;
+}
+
+}  // namespace
+
 void check_replaceable(const std::filesystem::path& path) {
   if (path.filename().empty()) fail_at(path.string(), ErrorCode::kIo, "names a folder, not a file");
   std::error_code error;
@@ -184,7 +196,7 @@ void check_replaceable(const std::filesystem::path& path) {
   if (S_ISLNK(old.st_mode))
     fail_at(path.string(), ErrorCode::kIo,
             "is a symbolic link, which is not written through; write to a new name, or to {} itself",
-            std::filesystem::weakly_canonical(path, error).string());
+            target_of_link(path).string());
   if (!S_ISREG(old.st_mode)) fail_at(path.string(), ErrorCode::kIo, "is not a regular file");
 }
 

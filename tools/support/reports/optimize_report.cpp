@@ -14,6 +14,8 @@ namespace pli::tools {
 
 namespace {
 
+constexpr size_t kMostListed = 12;  // one by one; of more the report says how many of a kind
+
 std::string label(const Fold& fold) {
   const std::string name = fold.name.empty() ? fold.output : fold.name;
   return fold.graph.empty() ? name : fold.graph + "/" + name;
@@ -100,6 +102,14 @@ void print_verification(const CommandLine& line, const Verification& verificatio
   }
 }
 
+void print_broken(const CommandLine& line, const std::vector<BrokenNode>& nodes) {
+  const size_t shown = line.verbose() ? nodes.size() : std::min(nodes.size(), kMostListed);
+  for (size_t i = 0; i < shown; ++i)
+    line.print("{}: {}: {}\n", paint(Colour::kYellow, "left as it is, since it breaks the standard"),
+               printable(nodes[i].node), printable(nodes[i].reason));
+  if (shown < nodes.size()) line.print("and {} more such nodes; -v lists them\n", nodes.size() - shown);
+}
+
 std::string_view action_name(SavedFile::Action action) {
   switch (action) {
     case SavedFile::Action::kWritten:
@@ -142,8 +152,6 @@ void print_files(const CommandLine& line, const OptimizeOutcome& outcome) {
 }
 
 // --- what became of each -----------------------------------------------------------------------------------------
-
-constexpr size_t kMostListed = 12;
 
 /// "no linear neighbour".
 std::string in_words(std::string code) {
@@ -295,9 +303,7 @@ void print_outcome(const CommandLine& line, const OptimizeOutcome& outcome) {
                outcome.nodes_after);
   if (report.subnormals_cleared)
     line.print("{} that had become subnormal set to zero\n", plural(report.subnormals_cleared, "folded weight"));
-  for (const BrokenNode& broken : report.broken_nodes)
-    line.print("{}: {}: {}\n", paint(Colour::kYellow, "left as it is, since it breaks the standard"),
-               printable(broken.node), printable(broken.reason));
+  print_broken(line, report.broken_nodes);
   for (const std::string& note : report.notes) line.print("note: {}\n", printable(note));
   if (!outcome.unchanged) print_verification(line, outcome.verification);
   print_files(line, outcome);
