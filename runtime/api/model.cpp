@@ -1,6 +1,7 @@
 #include "runtime/core/error.h"
 #include "runtime/ir/graph.h"
 #include "runtime/onnx/load.h"
+#include "runtime/onnx/metadata.h"
 #include "runtime/onnx/save.h"
 
 #include <pli/model.h>
@@ -16,6 +17,8 @@ Model Model::parse(std::span<const std::byte> bytes, const Limits& limits) {
 }
 
 void Model::save(const std::filesystem::path& path, ExternalData external) const { save_model(*ir_, path, external); }
+
+ModelMetadata Model::metadata() const { return read_metadata(*ir_); }
 
 Model::Model(std::shared_ptr<const ir::Model> ir) : ir_(std::move(ir)) {
   if (!ir_) fail(ErrorCode::kInvalidArgument, "a model needs a graph");

@@ -1,3 +1,4 @@
+#include "runtime/compute/parallel.h"
 #include "runtime/core/error.h"
 #include "runtime/exec/executor.h"
 
@@ -12,10 +13,24 @@ namespace pli {
 namespace {
 
 ValueDescription describe(const std::string& name, const ir::Type& type) {
-  ValueDescription description{name, type.dtype, type.has_rank(), {}};
-  if (type.dims)
-    for (const ir::Dim& dim : *type.dims) description.dimensions.push_back(ir::to_string(dim));
+  ValueDescription description{name, type.dtype, type.has_rank(), {}, {}};
+  if (!type.dims) return description;
+  for (const ir::Dim& dim : *type.dims) {
+    description.dimensions.push_back(ir::to_string(dim));
+    description.shape.push_back(dim.known() ? dim.value() : -1);
+  }
   return description;
+}
+
+/// The options as they can be had.
+SessionOptions checked(SessionOptions options) {
+  if (options.plan_cache < 0) fail(ErrorCode::kInvalidArgument, "a cache of {} plans", options.plan_cache);
+  const int processors = compute::usable_processors();
+  if (options.threads > processors && options.log)
+    options.log(LogLevel::kWarning, fmt::format("{} threads are asked for; there are {} processors, so {} are used",
+                                                options.threads, processors, processors));
+  options.threads = std::min(options.threads, processors);
+  return options;
 }
 
 /// The model as it will be run.
@@ -41,7 +56,7 @@ Prepared prepare(Model model, const SessionOptions& options, bool fold_defaults)
 }  // namespace
 
 struct Session::Impl {
-  Impl(Model model, const SessionOptions& given) : original(std::move(model)), options(given), executor(nullptr) {
+  Impl(Model model, const SessionOptions& given) : original(std::move(model)), options(checked(given)), executor(nullptr) {
     const ir::Graph& graph = original.ir()->graph;
     for (const ir::ValueId id : graph.inputs()) {
       if (graph.constant_of(id)) continue;
@@ -115,18 +130,23 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-const std::vector<ValueDescription>& Session::inputs() const { return impl_->inputs; }
-const std::vector<ValueDescription>& Session::outputs() const { return impl_->outputs; }
-const Report& Session::report() const { return impl_->report; }
-int Session::threads() const { return impl_->executor->threads(); }
+const Session::Impl& Session::impl() const {
+  if (!impl_) fail(ErrorCode::kInvalidArgument, "this session was moved from");
+  return *impl_;
+}
 
-NamedValues Session::run(const NamedValues& inputs) const { return impl_->executor_for(inputs).run(inputs); }
-void Session::compile(const NamedValues& inputs) const { (void)impl_->executor_for(inputs).plan(inputs); }
+const std::vector<ValueDescription>& Session::inputs() const& { return impl().inputs; }
+const std::vector<ValueDescription>& Session::outputs() const& { return impl().outputs; }
+const Report& Session::report() const& { return impl().report; }
+int Session::threads() const { return impl().executor->threads(); }
+
+NamedValues Session::run(const NamedValues& inputs) const { return impl().executor_for(inputs).run(inputs); }
+void Session::compile(const NamedValues& inputs) const { (void)impl().executor_for(inputs).plan(inputs); }
 std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const {
-  return impl_->executor_for(inputs).profile(inputs, runs);
+  return impl().executor_for(inputs).profile(inputs, runs);
 }
 std::string Session::describe_plan(const NamedValues& inputs) const {
-  const exec::Executor& executor = impl_->executor_for(inputs);
+  const exec::Executor& executor = impl().executor_for(inputs);
   const auto plan = executor.plan(inputs);
   return exec::describe(*plan, executor.packed_weight_bytes());
 }

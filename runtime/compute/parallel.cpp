@@ -1,6 +1,7 @@
 #include "runtime/compute/parallel.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <cmath>
@@ -35,10 +36,17 @@ std::optional<int> quota_count() {
   return std::nullopt;
 }
 
+/// OpenMP's threads do not survive a fork, but what the forking thread remembers of them does, and its child would wait
+/// for them without end: so they end before, and are made anew when they are needed.
+[[maybe_unused]] const int kBeforeFork =
+    ::pthread_atfork([] { omp_pause_resource_all(omp_pause_soft); }, nullptr, nullptr);
+
 }  // namespace
 
+int usable_processors() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
 ThreadChoice available_threads() {
-  const int online = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int online = usable_processors();
   ThreadChoice choice{online, fmt::format("{} processors", online)};
   if (const auto allowed = affinity_count(); allowed && *allowed > 0 && *allowed <= choice.threads)
     choice = {*allowed, fmt::format("affinity mask of {} processors", *allowed)};

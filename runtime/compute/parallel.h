@@ -8,6 +8,9 @@
 
 namespace pli::compute {
 
+/// Processors that this process may run on. At least 1.
+int usable_processors();
+
 /// How many threads a session should use, and why: "affinity mask", "cgroup quota", ...
 struct ThreadChoice {
   int threads = 1;

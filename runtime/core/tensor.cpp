@@ -102,13 +102,13 @@ void Tensor::swap(Tensor& other) noexcept {
   std::swap(writable_, other.writable_);
 }
 
-std::span<const std::byte> Tensor::bytes() const {
+std::span<const std::byte> Tensor::bytes() const& {
   if (dtype_ == DataType::kString) return {};
   return {static_cast<const std::byte*>(data_),
           static_cast<size_t>(*packed_bytes(dtype_, static_cast<int64_t>(size_)))};
 }
 
-void* Tensor::mutable_raw() {
+void* Tensor::mutable_raw() & {
   if (size_ > 0 && (!writable_ || owner_.use_count() != 1))
     fail(ErrorCode::kInvalidArgument, "the tensor's payload is borrowed or shared, so it can't be written to");
   return const_cast<void*>(data_);
@@ -164,6 +164,30 @@ Bfloat16 to_bfloat16(double value) {
   const auto bits = std::bit_cast<uint32_t>(narrow);
   if (std::isinf(narrow)) return {static_cast<uint16_t>(bits >> 16)};
   return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+namespace {
+
+template <class From, class To, class Rule>
+void convert_each(std::span<const From> from, std::span<To> to, Rule rule) {
+  if (from.size() != to.size())
+    fail(ErrorCode::kInvalidArgument, "{} elements to convert into {}", from.size(), to.size());
+  std::ranges::transform(from, to.begin(), rule);
+}
+
+}  // namespace
+
+void convert(std::span<const Float16> from, std::span<float> to) {
+  convert_each(from, to, [](Float16 value) { return to_float(value); });
+}
+void convert(std::span<const Bfloat16> from, std::span<float> to) {
+  convert_each(from, to, [](Bfloat16 value) { return to_float(value); });
+}
+void convert(std::span<const float> from, std::span<Float16> to) {
+  convert_each(from, to, [](float value) { return to_float16(static_cast<double>(value)); });
+}
+void convert(std::span<const float> from, std::span<Bfloat16> to) {
+  convert_each(from, to, [](float value) { return to_bfloat16(static_cast<double>(value)); });
 }
 
 std::vector<double> to_doubles(const Tensor& tensor) {

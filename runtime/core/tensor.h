@@ -44,12 +44,6 @@ inline bool is_integer(DataType dtype) {
   }
 }
 
-float to_float(Float16 half);
-float to_float(Bfloat16 half);
-/// Rounded to nearest even, overflow to infinity.
-Float16 to_float16(double value);
-Bfloat16 to_bfloat16(double value);
-
 /// An element of a float type as a double, and a double rounded once to a float type.
 template <class T>
 double to_double(T value) {

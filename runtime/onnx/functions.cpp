@@ -1,6 +1,7 @@
 #include "runtime/onnx/functions.h"
 
-#include <google/protobuf/unknown_field_set.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <map>
 
@@ -13,13 +14,18 @@ constexpr int kNodeOverload = 8;
 constexpr int kFunctionOverload = 13;
 
 /// The last string under `field` among fields that are not known; empty when there is none.
-std::string unknown_string(const google::protobuf::UnknownFieldSet& fields, int field) {
-  for (int i = fields.field_count() - 1; i >= 0; --i) {
-    const google::protobuf::UnknownField& each = fields.field(i);
-    if (each.number() == field && each.type() == google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
-      return each.length_delimited();
+std::string unknown_string(const std::string& fields, int field) {
+  using google::protobuf::internal::WireFormatLite;
+  const uint32_t wanted = WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(fields.data()),
+                                               static_cast<int>(fields.size()));
+  std::string found;
+  while (const uint32_t tag = input.ReadTag()) {
+    const bool whole =
+        tag == wanted ? WireFormatLite::ReadBytes(&input, &found) : WireFormatLite::SkipField(&input, tag);
+    if (!whole) break;
   }
-  return {};
+  return found;
 }
 
 std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }

@@ -4,6 +4,7 @@
 #include "runtime/onnx/foreign_file.h"
 #include "runtime/onnx/functions.h"
 #include "runtime/onnx/graph_reader.h"
+#include "runtime/onnx/protobuf_origin.h"
 #include "runtime/onnx/records.h"
 #include "runtime/onnx/screen.h"
 
@@ -92,7 +93,7 @@ onnx::ModelProto parse_file(const InputFile& file, const Limits& limits) {
   check_size(file.size(), limits);
   {
     google::protobuf::io::FileInputStream stream(file.descriptor());
-    check_records(stream, *onnx::ModelProto::descriptor(), file.size(), limits);
+    check_records(stream, kind_of<onnx::ModelProto>(), file.size(), limits);
   }
   if (::lseek(file.descriptor(), 0, SEEK_SET) != 0)
     fail(ErrorCode::kIo, "can't be read: {}", std::error_code(errno, std::generic_category()).message());
@@ -144,6 +145,7 @@ std::vector<std::filesystem::path> data_folders(const std::filesystem::path& pat
 
 ir::Model load_model(const std::filesystem::path& path, const Limits& limits,
                      std::span<const std::filesystem::path> external_folders) {
+  check_protobuf_origin();
   const InputFile file(path);
   return in_file(path.string(), [&] {
     const auto start = [&] {
@@ -159,6 +161,7 @@ ir::Model load_model(const std::filesystem::path& path, const Limits& limits,
 }
 
 ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
+  check_protobuf_origin();
   check_size(static_cast<int64_t>(bytes.size()), limits);
   const auto start = [&] {
     const auto telling = bytes.first(std::min(bytes.size(), kTellingBytes));
@@ -167,7 +170,7 @@ ir::Model parse_model(std::span<const std::byte> bytes, const Limits& limits) {
   return read_or_name(start, [&] {
     const int size = static_cast<int>(bytes.size());
     google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
-    check_records(stream, *onnx::ModelProto::descriptor(), size, limits);
+    check_records(stream, kind_of<onnx::ModelProto>(), size, limits);
     onnx::ModelProto proto;
     if (!proto.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, kNoModel);
     return read_model(proto, {}, limits);

@@ -2,7 +2,7 @@
 
 #include "runtime/core/error.h"
 
-#include <onnx/onnx_pb.h>
+#include <pli/onnx.pb.h>
 
 #include <cstdint>
 #include <limits>

@@ -1,10 +1,11 @@
 #include "runtime/onnx/tensor_file.h"
 
+#include "runtime/onnx/protobuf_origin.h"
 #include "runtime/onnx/records.h"
 #include "runtime/onnx/tensor_proto.h"
+#include "runtime/onnx/values.pb.h"
 
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <onnx/onnx-data_pb.h>
 
 #include <algorithm>
 
@@ -63,12 +64,13 @@ Value read_optional(OptionalProto& proto, const Limits& limits) {
 
 template <class Message>
 Message parse(std::span<const std::byte> bytes, const Limits& limits) {
-  const std::string& what = Message::descriptor()->name();
+  std::string what = Message().GetTypeName();
+  what.erase(0, what.rfind('.') + 1);
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
     fail(ErrorCode::kInvalidModel, "not a serialized {}", what);
   const int size = static_cast<int>(bytes.size());
   google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
-  check_records(stream, *Message::descriptor(), size, limits);
+  check_records(stream, kind_of<Message>(), size, limits);
   Message message;
   if (!message.ParsePartialFromArray(bytes.data(), size)) fail(ErrorCode::kInvalidModel, "not a serialized {}", what);
   return message;
@@ -163,6 +165,7 @@ FileKind declared_file_kind(const std::string& declaration) {
 }
 
 NamedValues::Item parse_value(std::span<const std::byte> bytes, FileKind kind, const Limits& limits) {
+  check_protobuf_origin();
   try {
     return parse_kind(bytes, kind, limits);
   } catch (const Error& e) {

@@ -9,8 +9,6 @@
 #include <pli/version.h>
 
 #include <map>
-#include <regex>
-#include <set>
 #include <sstream>
 
 namespace pli::test {
@@ -163,65 +161,6 @@ TEST(Install, VersionsThatDoNotFitAreRefused) {
   expect_success(configure("0.1"));
   EXPECT_NE(configure("0.2").code, 0);
   EXPECT_NE(configure("1.0").code, 0);
-}
-
-std::string all_headers() {
-  std::string text;
-  for (const auto& entry : fs::directory_iterator(PLI_SOURCE_DIR "/runtime/include/pli"))
-    text += read_file(entry.path());
-  return text;
-}
-
-TEST(PublicHeaders, NameNothingThatPliIsMadeOf) {
-  const std::string headers = all_headers();
-  EXPECT_EQ(headers.find("#include \""), std::string::npos);
-  for (const char* word : {"dnnl", "google/", "onnx/", "onnx::", "fmt/", "omp.h", "runtime/"})
-    EXPECT_EQ(headers.find(word), std::string::npos) << word;
-}
-
-TEST(PublicHeaders, EachStandsOnItsOwn) {
-  if (!std::string(PLI_SANITIZE).empty()) GTEST_SKIP() << "a compiler reads them, whatever this test is built with";
-  const TemporaryFolder folder;
-  std::vector<std::string> command{"c++",     "-std=c++20", "-fsyntax-only", "-Wall",
-                                   "-Wextra", "-Wpedantic", "-Werror",       "-I" PLI_SOURCE_DIR "/runtime/include"};
-  for (const auto& entry : fs::directory_iterator(PLI_SOURCE_DIR "/runtime/include/pli")) {
-    const std::string name = entry.path().stem().string() + ".cpp";
-    write_file(folder / name, "#include <pli/" + entry.path().filename().string() + ">\n");
-    command.push_back(name);
-  }
-  expect_success(run_program(command, folder.path()));
-}
-
-/// The names that the shared library exports, as c++filt prints them.
-std::vector<std::string> exported_names() {
-  const Finished nm =
-      run_program({"nm", "-DC", "--defined-only", "--format=just-symbols", PLI_BINARY_DIR "/lib/libpli.so"}, "/");
-  EXPECT_EQ(nm.code, 0) << nm.err;
-  std::vector<std::string> names;
-  std::istringstream stream(nm.out);
-  for (std::string line; std::getline(stream, line);) names.push_back(line);
-  return names;
-}
-
-TEST(Exports, AreWhatTheHeadersDeclare) {
-  const std::string headers = all_headers();
-  std::set<std::string> declared;
-  const std::regex classes(R"(class PLI_API (\w+))");
-  const std::regex functions(R"(\nPLI_API [\w:<>&* ]*?(\w+)\()");
-  for (const auto& pattern : {classes, functions})
-    for (std::sregex_iterator match(headers.begin(), headers.end(), pattern); match != std::sregex_iterator(); ++match)
-      declared.insert((*match)[1]);
-  ASSERT_TRUE(declared.contains("Session") && declared.contains("optimize") && declared.contains("version"));
-
-  std::set<std::string> seen;
-  const std::regex exported(R"((?:typeinfo for |typeinfo name for |vtable for )?pli::(\w+).*)");
-  for (const std::string& name : exported_names()) {
-    std::smatch match;
-    ASSERT_TRUE(std::regex_match(name, match, exported)) << name;
-    EXPECT_TRUE(declared.contains(match[1])) << name;
-    seen.insert(match[1]);
-  }
-  EXPECT_EQ(seen, declared);
 }
 
 }  // namespace

@@ -4,9 +4,11 @@
 #include "tests/temporary_folder.h"
 
 #include <gtest/gtest.h>
+#include <onnx/onnx_pb.h>
 
 #include <pli/pli.h>
 
+#include <climits>
 #include <cmath>
 #include <thread>
 
@@ -52,6 +54,7 @@ TEST(Session, DescribesInputsAndOutputs) {
   EXPECT_EQ(input.dtype, DataType::kFloat32);
   EXPECT_TRUE(input.has_shape);
   EXPECT_EQ(input.dimensions, (std::vector<std::string>{"batch", "1", "8", "8"}));
+  EXPECT_EQ(input.shape, (Shape{-1, 1, 8, 8}));
   EXPECT_EQ(session.outputs()[0].name, "logits");
 }
 
@@ -62,7 +65,8 @@ TEST(Session, WeightsThatAreDeclaredAsInputsAreNone) {
     const Session session = Session::load(folder + "model.onnx", {.optimize = optimize});
     ASSERT_EQ(session.inputs().size(), 1u);  // of the two that the file declares, it being of IR version 3
     EXPECT_EQ(session.inputs()[0].name, "0");
-    expect_near(session.run({{"0", x}}).begin()->second.tensor(), load_tensor(folder + "test_data_set_0/output_0.pb"));
+    const NamedValues outputs = session.run({{"0", x}});
+    expect_near(outputs.begin()->second.tensor(), load_tensor(folder + "test_data_set_0/output_0.pb"));
     EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "\"1\"", [&] { session.run({{"0", x}, {"1", x}}); }));
   }
 }
@@ -77,7 +81,8 @@ TEST(Session, EverySettingGivesTheSameResults) {
         options.fuse = fuse;
         options.threads = threads;
         const Session session(model, options);
-        EXPECT_EQ(session.threads(), std::min(threads, omp_get_thread_limit()));
+        const int processors = static_cast<int>(std::thread::hardware_concurrency());
+        EXPECT_EQ(session.threads(), std::min({threads, processors, omp_get_thread_limit()}));
         EXPECT_EQ(session.report().batch_norms.size(), optimize ? 10u : 0u);
         expect_near(session.run({{"image", images(0)}}).at("logits").tensor(), reference(0));
       }
@@ -130,6 +135,34 @@ TEST(Session, CanBeMoved) {
   Session second = std::move(first);
   first = std::move(second);
   expect_near(first.run({{"image", images(0)}}).at("logits").tensor(), reference(0));
+
+  const auto refused = [&](auto call) { return fails_with(ErrorCode::kInvalidArgument, "moved from", call); };
+  EXPECT_TRUE(refused([&] { second.run({{"image", images(0)}}); }));  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(refused([&] { second.compile({}); }));
+  EXPECT_TRUE(refused([&] { second.describe_plan({}); }));
+  EXPECT_TRUE(refused([&] { second.profile({}, 1); }));
+  EXPECT_TRUE(refused([&] { (void)second.inputs(); }));
+  EXPECT_TRUE(refused([&] { (void)second.outputs(); }));
+  EXPECT_TRUE(refused([&] { (void)second.report(); }));
+  EXPECT_TRUE(refused([&] { (void)second.threads(); }));
+}
+
+TEST(Session, UsesNoMoreThreadsThanThereAreProcessors) {
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  for (const int threads : {1000, 5000, INT_MAX}) {
+    const Session session = Session::load(kDigits, {.threads = threads});
+    EXPECT_EQ(session.threads(), std::min(processors, omp_get_thread_limit()));
+    expect_near(session.run({{"image", images(1)}}).at("logits").tensor(), reference(1));
+  }
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "-1 threads", [] { Session::load(kDigits, {.threads = -1}); }));
+}
+
+TEST(Session, KeepsAtLeastOnePlan) {
+  for (const int plans : {-1, INT_MIN})
+    EXPECT_TRUE(
+        fails_with(ErrorCode::kInvalidArgument, "a cache of", [&] { Session::load(kDigits, {.plan_cache = plans}); }));
+  const Session session = Session::load(kDigits, {.plan_cache = 0});
+  for (const int set : {0, 1}) expect_near(session.run({{"image", images(set)}}).at("logits").tensor(), reference(set));
 }
 
 TEST(Session, AnEmptyBatchGivesAnEmptyResult) {
@@ -173,6 +206,36 @@ TEST(Model, StepsApart) {
   const Model parsed = Model::parse(std::as_bytes(std::span(bytes)));
   const Session session(parsed, {.optimize = false});
   expect_near(session.run({{"image", images(1)}}).at("logits").tensor(), reference(1));
+}
+
+TEST(Model, TellsWhatItSaysOfItself) {
+  const ModelMetadata metadata = Model::load(kDigits).metadata();
+  EXPECT_EQ(metadata.ir_version, 8);
+  EXPECT_EQ(metadata.opsets, (std::map<std::string, int64_t>{{"", 17}}));
+  EXPECT_EQ(metadata.producer_name, "pytorch");
+  EXPECT_TRUE(metadata.properties.empty());
+
+  ::onnx::ModelProto proto;
+  ASSERT_TRUE(proto.ParseFromString(test::read_file(kDigits)));
+  proto.set_producer_version("3.1");
+  proto.set_domain("example.com");
+  proto.set_model_version(4);
+  proto.set_doc_string("digits");
+  proto.mutable_graph()->set_name("main");
+  for (const std::string key : {"b", "a"}) {
+    proto.add_metadata_props()->set_key(key);
+    proto.mutable_metadata_props()->rbegin()->set_value(key + "!");
+  }
+  const std::string bytes = proto.SerializeAsString();
+  Model model = Model::parse(std::as_bytes(std::span(bytes)));
+  optimize(model);
+  const ModelMetadata all = model.metadata();
+  EXPECT_EQ(all.producer_version, "3.1");
+  EXPECT_EQ(all.domain, "example.com");
+  EXPECT_EQ(all.model_version, 4);
+  EXPECT_EQ(all.doc_string, "digits");
+  EXPECT_EQ(all.graph_name, "main");
+  EXPECT_EQ(all.properties, (std::vector<std::pair<std::string, std::string>>{{"b", "b!"}, {"a", "a!"}}));
 }
 
 TEST(Model, NeedsAGraph) {
@@ -227,6 +290,25 @@ TEST(TensorFile, ErrorsNameTheFile) {
   const Tensor labels = load_tensor(kCase + "/labels.pb");
   EXPECT_EQ(labels.dtype(), DataType::kInt64);
   EXPECT_EQ(labels.size(), 450u);
+}
+
+TEST(Halves, AreConvertedInSpans) {
+  const std::vector<float> floats{0.0f, -1.5f, 65504.0f, 1e9f, 0x1p-24f, 1.0f + 0x1p-11f, 1.0f + 0x1.8p-10f};
+  std::vector<Float16> halves(floats.size());
+  std::vector<float> back(floats.size());
+  convert(floats, halves);
+  convert(halves, back);
+  // 1e9 is beyond the largest, and the last two are ties: to even.
+  EXPECT_EQ(back, (std::vector<float>{0.0f, -1.5f, 65504.0f, INFINITY, 0x1p-24f, 1.0f, 1.0f + 0x1p-9f}));
+  std::vector<Bfloat16> brains(floats.size());
+  convert(floats, brains);
+  convert(brains, back);
+  EXPECT_EQ(back[1], -1.5f);
+  EXPECT_EQ(back[2], 65536.0f);
+  EXPECT_EQ(to_bfloat16(1.0).bits, 0x3f80);
+  EXPECT_EQ(to_float16(1.0).bits, 0x3c00);
+  back.pop_back();
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "7 elements", [&] { convert(halves, back); }));
 }
 
 TEST(Version, OfLibraryAndHeadersAgree) { EXPECT_STREQ(version(), PLI_VERSION); }

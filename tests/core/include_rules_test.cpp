@@ -47,7 +47,7 @@ const std::map<std::string, Parts> kMayInclude{
 /// Foreign headers that only some files may include: a pattern of the header, and one of the files.
 const std::vector<std::pair<std::string, std::string>> kForeign{
     {"(oneapi/dnnl/)?dnnl.*", "runtime/compute/onednn\\.h"},
-    {"onnx/.*|google/protobuf/.*", "runtime/onnx/.*"},
+    {"(pli/)?onnx[/.].*|google/protobuf/.*", "runtime/onnx/.*"},
     {"omp\\.h", "runtime/compute/.*"},
     {"CLI/.*", "tools/support/console/command_line\\.cpp"},
     {"nlohmann/.*", "tools/support/.*"},
@@ -118,6 +118,7 @@ TEST(IncludeRules, BreachesAreFound) {
   EXPECT_EQ(count("runtime/ops/linear/conv.cpp", "#include \"runtime/compute/onednn.h\""), 1u);
   EXPECT_EQ(count("runtime/compute/conv.h", "#include \"runtime/compute/onednn.h\""), 1u);
   EXPECT_EQ(count("runtime/api/model.cpp", "#include <onnx/onnx_pb.h>"), 1u);
+  EXPECT_EQ(count("runtime/api/model.cpp", "#include <pli/onnx.pb.h>"), 1u);
   EXPECT_EQ(count("passes/fold.cpp", "#include <google/protobuf/message.h>"), 1u);
   EXPECT_EQ(count("passes/fold.cpp", "#include \"runtime/exec/plan.h\""), 1u);
   EXPECT_EQ(count("passes/fold.cpp", "#include <runtime/exec/plan.h>"), 1u);

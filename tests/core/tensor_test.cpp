@@ -24,8 +24,10 @@ TEST(Tensors, AreZeroedAndAligned) {
   EXPECT_TRUE(strings.bytes().empty());
   EXPECT_EQ(Tensor().size(), 0u);
   EXPECT_EQ(Tensor(DataType::kInt64, {}).size(), 1u);
-  EXPECT_EQ(Tensor(DataType::kInt64, {0, 4}).bytes().size(), 0u);
-  EXPECT_EQ(Tensor(DataType::kUint4, {3}).bytes().size(), 2u);
+  const Tensor empty(DataType::kInt64, {0, 4});
+  EXPECT_EQ(empty.bytes().size(), 0u);
+  const Tensor packed(DataType::kUint4, {3});
+  EXPECT_EQ(packed.bytes().size(), 2u);
 }
 
 TEST(Tensors, ShapesAreChecked) {
@@ -111,7 +113,8 @@ TEST(Tensors, AnAdoptedPayloadLivesAsLongAsItsTensors) {
 
 TEST(Tensors, ReshapingKeepsTheNumberOfElements) {
   const Tensor strings = Tensor::copy<std::string>({2}, std::vector<std::string>{"a", "b"});
-  EXPECT_EQ(strings.reshaped({2, 1}).data<std::string>()[1], "b");
+  const Tensor column = strings.reshaped({2, 1});
+  EXPECT_EQ(column.data<std::string>()[1], "b");
   EXPECT_TRUE(fails_with(kArgument, "[3]", [&] { strings.reshaped({3}); }));
   EXPECT_TRUE(fails_with(kArgument, "takes 4 elements; the tensor of shape [6] has 6",
                          [&] { Tensor(DataType::kFloat32, {6}).reshaped({4}); }));

@@ -144,8 +144,10 @@ TEST(Plans, AreOfOneElementType) {
   const Executor executor(net.graph, options(true));
   const std::vector<double> doubles{1, 2, 3};
   const std::vector<float> floats{4, 5, 6};
-  EXPECT_EQ(executor.run({{"x", Tensor::copy<double>({3}, doubles)}}).at("y").data<double>()[2], -3);
-  EXPECT_EQ(executor.run({{"x", Tensor::copy<float>({3}, floats)}}).at("y").data<float>()[2], -6);
+  const Tensor of_doubles = executor.run({{"x", Tensor::copy<double>({3}, doubles)}}).at("y").tensor();
+  EXPECT_EQ(of_doubles.data<double>()[2], -3);
+  const Tensor of_floats = executor.run({{"x", Tensor::copy<float>({3}, floats)}}).at("y").tensor();
+  EXPECT_EQ(of_floats.data<float>()[2], -6);
 }
 
 TEST(Sizes, ThatDoNotFitAreRefused) {

@@ -12,6 +12,8 @@
 
 namespace pli::test {
 
+namespace onnx = ::onnx;  // the distribution's messages, not those that Pli has compiled in
+
 inline onnx::ValueInfoProto declare(const std::string& name, int32_t dtype, std::initializer_list<int64_t> dims) {
   onnx::ValueInfoProto info;
   info.set_name(name);

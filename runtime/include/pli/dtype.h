@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -58,6 +59,18 @@ struct Float16 {
 struct Bfloat16 {
   uint16_t bits = 0;
 };
+
+PLI_API float to_float(Float16 half);
+PLI_API float to_float(Bfloat16 half);
+/// Rounded to nearest, a tie to even, overflow to infinity.
+PLI_API Float16 to_float16(double value);
+PLI_API Bfloat16 to_bfloat16(double value);
+
+/// The same for each element. kInvalidArgument when the spans differ in size.
+PLI_API void convert(std::span<const Float16> from, std::span<float> to);
+PLI_API void convert(std::span<const Bfloat16> from, std::span<float> to);
+PLI_API void convert(std::span<const float> from, std::span<Float16> to);
+PLI_API void convert(std::span<const float> from, std::span<Bfloat16> to);
 
 /// The DataType of a C++ element type; kUndefined where there is none.
 template <class T>

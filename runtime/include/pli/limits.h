@@ -1,5 +1,7 @@
 #pragma once
 
+#include <pli/export.h>
+
 #include <cstdint>
 
 namespace pli {

@@ -4,10 +4,13 @@
 #include <pli/limits.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pli {
@@ -25,9 +28,22 @@ enum class ExternalData {
 };
 
 struct LoadOptions {
-  Limits limits;
+  Limits limits{};
   /// Folders that external data may lie in, beside the model's own.
-  std::vector<std::filesystem::path> external_folders;
+  std::vector<std::filesystem::path> external_folders{};
+};
+
+/// What a model says of itself. What it does not say is empty or 0.
+struct ModelMetadata {
+  int64_t ir_version = 0;
+  std::map<std::string, int64_t> opsets;  // domain, "" for ONNX's own -> version
+  std::string producer_name;
+  std::string producer_version;
+  std::string domain;
+  int64_t model_version = 0;
+  std::string doc_string;
+  std::string graph_name;
+  std::vector<std::pair<std::string, std::string>> properties;  // metadata_props, in the model's order
 };
 
 /// An ONNX model in memory. A value type: a copy is cheap and shares the weights. Everything in a model that Pli does
@@ -51,6 +67,8 @@ class PLI_API Model {
   /// before.
   void save(const std::filesystem::path& path, ExternalData external = ExternalData::kAuto) const;
 
+  ModelMetadata metadata() const;
+
   Model(const Model&);
   Model(Model&&) noexcept;
   Model& operator=(const Model&);
@@ -59,7 +77,8 @@ class PLI_API Model {
 
   /// The graph behind it, for the library itself: the type is not part of the public interface. kInvalidArgument: null.
   explicit Model(std::shared_ptr<const ir::Model> ir);
-  const std::shared_ptr<const ir::Model>& ir() const { return ir_; }
+  const std::shared_ptr<const ir::Model>& ir() const& { return ir_; }
+  std::shared_ptr<const ir::Model> ir() const&& { return ir_; }
 
  private:
   std::shared_ptr<const ir::Model> ir_;

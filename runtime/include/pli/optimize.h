@@ -52,10 +52,10 @@ struct Report {
 };
 
 struct OptimizeOptions {
-  std::vector<std::string> only;     // run just these passes; empty: all
-  std::vector<std::string> disable;  // all but these
-  std::string stop_after;            // end after the first run of this pass
-  std::vector<std::string> keep;     // outputs of BatchNormalizations and affines that must not be folded
+  std::vector<std::string> only{};     // run just these passes; empty: all
+  std::vector<std::string> disable{};  // all but these
+  std::string stop_after{};            // end after the first run of this pass
+  std::vector<std::string> keep{};     // outputs of BatchNormalizations and affines that must not be folded
   bool freeze_initializers =
       false;  // treat initializers that are also graph inputs as constant (IR version 4 and later)
   /// Read nodes by the standard's words where other runtimes read them otherwise: a BatchNormalization below opset 14
@@ -64,7 +64,7 @@ struct OptimizeOptions {
   /// Store a folded weight in the type that it is computed in, where it was stored in a narrower one behind a Cast:
   /// more exact, and a larger file.
   bool widen_weights = false;
-  Limits limits;
+  Limits limits{};
 };
 
 /// Rewrites `model` into an equal one that is cheaper to run. Names, order and types of its inputs and outputs stay.

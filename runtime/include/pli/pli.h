@@ -2,6 +2,9 @@
 
 /// Pli: loads an ONNX model, folds its BatchNormalizations into the weights before them, and runs it on CPUs.
 
+#include <pli/export.h>
+
+#if __cplusplus >= 202002L  // else the message of that one is all there is to say
 #include <pli/dtype.h>
 #include <pli/error.h>
 #include <pli/limits.h>
@@ -12,3 +15,4 @@
 #include <pli/tensor_file.h>
 #include <pli/value.h>
 #include <pli/version.h>
+#endif

@@ -22,7 +22,8 @@ using LogFunction = std::function<void(LogLevel level, const std::string& messag
 
 struct SessionOptions {
   /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right
-  /// choice for callers that are parallel themselves, since each calling thread otherwise gets a team of its own.
+  /// choice for callers that are parallel themselves, since each calling thread otherwise gets a team of its own. No
+  /// more are used than there are processors: see Session::threads.
   int threads = 0;
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
@@ -35,16 +36,17 @@ struct SessionOptions {
   /// constant. A run that gives one meets a second form of the model in which they are not, made at the first such
   /// call. Off: there is only that form.
   bool fold_defaults = true;
-  /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first.
+  /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first. The last one
+  /// is always kept: 0 is as good as 1, and less is an error.
   int plan_cache = 8;
   /// Compile at construction when every input shape is static, so that the first run is as fast as the others.
   bool compile_early = true;
   /// Takes what is worth knowing but stops nothing; none: it is dropped. Called by the thread that loads or runs, and
   /// by several at once where they do. What it throws passes to that thread's caller.
-  LogFunction log;
-  Limits limits;
+  LogFunction log{};
+  Limits limits{};
   /// For `Session::load`: see LoadOptions.
-  std::vector<std::filesystem::path> external_folders;
+  std::vector<std::filesystem::path> external_folders{};
 };
 
 /// One input or output as the model declares it.
@@ -54,6 +56,8 @@ struct ValueDescription {
   bool has_shape = false;
   /// A number, the name of a symbol, or "?" for a dimension that is not known.
   std::vector<std::string> dimensions;
+  /// The same as numbers: -1 for what is none.
+  Shape shape;
 };
 
 /// Where the time of a run goes: one step of a plan.
@@ -64,7 +68,12 @@ struct StepTime {
   double ms = 0;
 };
 
-/// A model made ready to run. Immutable: `run` may be called from any number of threads at once.
+/// A model made ready to run. Immutable: `run` may be called from any number of threads at once. One that was moved
+/// from may be assigned to or destroyed; every other call is an error: kInvalidArgument.
+///
+/// A forked child may make sessions and run those that it inherits, if no other thread of its parent was inside Pli at
+/// the fork. A fork ends the forking thread's OpenMP threads; its next parallel work, in parent or child, starts
+/// others.
 class PLI_API Session {
  public:
   /// Model::load, optimize, and a Session of the result.
@@ -80,8 +89,10 @@ class PLI_API Session {
   /// What the model takes and gives, in its order and as it declares it: only what is known without running it. An
   /// input that has a default is among them; a weight that is declared as an input, as before IR version 4, is not and
   /// can't be given. The reference is good as long as the session.
-  const std::vector<ValueDescription>& inputs() const;
-  const std::vector<ValueDescription>& outputs() const;
+  const std::vector<ValueDescription>& inputs() const&;
+  const std::vector<ValueDescription>& inputs() const&& = delete;
+  const std::vector<ValueDescription>& outputs() const&;
+  const std::vector<ValueDescription>& outputs() const&& = delete;
 
   /// Runs the model; the outputs come in the model's order and own their memory.
   /// kInvalidArgument: a missing, unknown or unfitting input. kInvalidModel (as when a shape operand asks for what the
@@ -100,15 +111,17 @@ class PLI_API Session {
   std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
 
   /// What optimizing the model did; empty when options.optimize is off.
-  const Report& report() const;
+  const Report& report() const&;
+  const Report& report() const&& = delete;
 
   /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made, and no
-  /// more than OpenMP's settings allow. At least 1.
+  /// more than there are processors or OpenMP's settings allow. At least 1.
   int threads() const;
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  const Impl& impl() const;
+  std::unique_ptr<Impl> impl_;  // null: moved from
 };
 
 }  // namespace pli

@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <ranges>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -22,6 +24,8 @@ template <class Container>
 concept Temporary = !std::is_lvalue_reference_v<Container> && !std::ranges::borrowed_range<Container>;
 
 /// A typed array in row-major order. A copy shares the payload; a payload is freed with its last tensor.
+///
+/// What looks into a tensor is not to be had of one that ends with the expression it stands in.
 ///
 /// Thread-safe to read from many threads; writing needs the only reference.
 /// Errors: kInvalidArgument for a shape that is negative, overflows or does not fit the data, and for a wrong T.
@@ -52,6 +56,8 @@ class PLI_API Tensor {
   }
   template <class T, Temporary Container>
   static Tensor view(Shape shape, Container&& data) = delete;
+  template <class T>
+  static Tensor view(Shape shape, std::initializer_list<std::initializer_list<T>> data) = delete;
 
   /// Owns a copy of `data`.
   template <class T>
@@ -66,34 +72,38 @@ class PLI_API Tensor {
   Tensor reshaped(Shape shape) const;
 
   DataType dtype() const { return dtype_; }
-  std::span<const int64_t> shape() const {
+  std::span<const int64_t> shape() const& {
     // Only the tensor that holds nothing has no elements and no dimension of 0.
     if (shape_.empty() && size_ == 0) return kNoElements;
     return shape_;
   }
+  std::span<const int64_t> shape() const&& = delete;
 
   /// Number of elements.
   size_t size() const { return size_; }
 
   /// The elements. kInvalidArgument when T is not the tensor's element type.
   template <class T>
-  std::span<const T> data() const {
+  std::span<const T> data() const& {
     check_type(element_type<T>());
     return {static_cast<const T*>(data_), size_};
   }
+  template <class T>
+  std::span<const T> data() const&& = delete;
 
   /// The elements, to write. kInvalidArgument when the payload is borrowed or shared with another tensor.
   template <class T>
-  std::span<T> mutable_data() {
+  std::span<T> mutable_data() & {
     check_type(element_type<T>());
     return {static_cast<T*>(mutable_raw()), size_};
   }
 
   /// The payload as bytes, packed types included. Empty for a string tensor.
-  std::span<const std::byte> bytes() const;
+  std::span<const std::byte> bytes() const&;
+  std::span<const std::byte> bytes() const&& = delete;
 
   /// The payload's address, to write; the same refusals as mutable_data.
-  void* mutable_raw();
+  void* mutable_raw() &;
 
  private:
   static constexpr int64_t kNoElements[] = {0};

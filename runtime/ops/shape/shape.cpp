@@ -188,13 +188,12 @@ std::vector<ir::Type> infer_eye_like(const InferContext& context) {
 
 std::unique_ptr<Kernel> prepare_eye_like(const PrepareContext& context) {
   const DataType dtype = context.outputs[0].dtype;
-  Tensor one(DataType::kUint64, {1});
-  if (is_float(dtype))
-    std::memcpy(one.mutable_raw(), from_doubles(dtype, {1}, std::vector{1.0}).bytes().data(),
-                static_cast<size_t>(bit_width(dtype)) / 8);
-  else
-    one.mutable_data<uint64_t>()[0] = 1;
-  const uint64_t bits = one.data<uint64_t>()[0];
+  uint64_t bits = 1;
+  if (is_float(dtype)) {
+    const Tensor one = from_doubles(dtype, {1}, std::vector{1.0});
+    bits = 0;
+    std::memcpy(&bits, one.bytes().data(), one.bytes().size());
+  }
   const int64_t rows = context.outputs[0].dims[0], columns = context.outputs[0].dims[1];
   const int64_t k = context.node.int_or("k", 0);
   return with_bits_type(dtype, [&]<class T>(T) {

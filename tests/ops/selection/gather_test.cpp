@@ -241,14 +241,19 @@ TEST(ScatterElements, ReplacesOrCombinesInOrder) {
             (std::vector<double>{1, 7, 8, 4, 5, 9}));
 }
 
+template <class T>
+T first(const Tensor& tensor) {
+  return tensor.data<T>()[0];
+}
+
 TEST(ScatterElements, WrapsIntegersAndKeepsNaN) {
   const auto one = [](const Tensor& data, const Tensor& update, const char* reduction) {
     return run({"ScatterElements", 18, {data, int64s({0}), update}, {attribute("reduction", reduction)}}).at(0);
   };
-  EXPECT_EQ(one(tensor<int32_t>({1}, {INT32_MAX}), tensor<int32_t>({1}, {2}), "add").data<int32_t>()[0], INT32_MIN + 1);
-  EXPECT_EQ(one(tensor<uint16_t>({1}, {65535}), tensor<uint16_t>({1}, {65535}), "mul").data<uint16_t>()[0], 1);
-  EXPECT_TRUE(std::isnan(one(tensor<float>({1}, {1}), tensor<float>({1}, {NAN}), "max").data<float>()[0]));
-  EXPECT_TRUE(std::isnan(one(tensor<float>({1}, {NAN}), tensor<float>({1}, {1}), "min").data<float>()[0]));
+  EXPECT_EQ(first<int32_t>(one(tensor<int32_t>({1}, {INT32_MAX}), tensor<int32_t>({1}, {2}), "add")), INT32_MIN + 1);
+  EXPECT_EQ(first<uint16_t>(one(tensor<uint16_t>({1}, {65535}), tensor<uint16_t>({1}, {65535}), "mul")), 1);
+  EXPECT_TRUE(std::isnan(first<float>(one(tensor<float>({1}, {1}), tensor<float>({1}, {NAN}), "max"))));
+  EXPECT_TRUE(std::isnan(first<float>(one(tensor<float>({1}, {NAN}), tensor<float>({1}, {1}), "min"))));
   EXPECT_EQ(error_of([&] { one(tensor<bool>({1}, {true}), tensor<bool>({1}, {true}), "add"); }).code(),
             ErrorCode::kUnsupported);
 }

@@ -45,7 +45,7 @@ std::string bytes_of_file_text(const ByteCounts& counts) {
   return text;
 }
 
-Json metadata_json(const Metadata& metadata) {
+Json metadata_json(const ModelMetadata& metadata) {
   Json properties = Json::object();
   for (const auto& [key, value] : metadata.properties) properties[key] = value;
   return {{"producer_name", metadata.producer_name},
@@ -56,7 +56,7 @@ Json metadata_json(const Metadata& metadata) {
           {"properties", std::move(properties)}};
 }
 
-void print_metadata(const CommandLine& line, const Metadata& metadata) {
+void print_metadata(const CommandLine& line, const ModelMetadata& metadata) {
   if (!metadata.producer_name.empty())
     line.print("made by {} {}\n", printable(metadata.producer_name), printable(metadata.producer_version));
   if (!metadata.domain.empty() || metadata.model_version != 0)

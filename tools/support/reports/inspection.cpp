@@ -128,7 +128,7 @@ Inspection inspect(const std::string& path, const ModelOptions& options, const I
     inspection.parameter_bytes += static_cast<int64_t>(tensor.bytes().size());
   });
   inspection.bytes_of_file = count_bytes(ir.graph, inspection.facts);
-  inspection.metadata = metadata_of(ir);
+  inspection.metadata = model.metadata();
   for (const ir::Function& function : ir.functions)
     inspection.functions.push_back({function.domain + "." + function.name, node_count(function)});
 

@@ -58,7 +58,7 @@ struct InspectedFunction {
 struct Inspection {
   ModelFacts facts;
   ByteCounts bytes_of_file;
-  Metadata metadata;
+  ModelMetadata metadata;
   std::vector<InspectedFunction> functions;
   int64_t ir_version = 0;
   ir::OpsetImports opsets;
