@@ -33,13 +33,20 @@ SessionOptions checked(SessionOptions options) {
   return options;
 }
 
+/// Only the shape counts for compiling.
+Tensor without_memory(DataType dtype, const Shape& shape) {
+  const auto bytes = packed_bytes(dtype, shape);
+  if (!bytes) fail(ErrorCode::kInvalidArgument, "no {} input has shape {}", to_string(dtype), to_string(shape));
+  return Tensor::adopt(dtype, shape, nullptr, nullptr, static_cast<size_t>(*bytes));
+}
+
 /// The model as it will be run.
 struct Prepared {
   Model model;
   Report report;
 };
 
-Prepared prepare(Model model, const SessionOptions& options, bool fold_defaults) {
+Prepared make_ready(Model model, const SessionOptions& options, bool fold_defaults) {
   Report report;
   if (options.optimize) {
     OptimizeOptions optimizing;
@@ -56,7 +63,8 @@ Prepared prepare(Model model, const SessionOptions& options, bool fold_defaults)
 }  // namespace
 
 struct Session::Impl {
-  Impl(Model model, const SessionOptions& given) : original(std::move(model)), options(checked(given)), executor(nullptr) {
+  Impl(Model model, const SessionOptions& given)
+      : original(std::move(model)), options(checked(given)), executor(nullptr) {
     const ir::Graph& graph = original.ir()->graph;
     for (const ir::ValueId id : graph.inputs()) {
       if (graph.constant_of(id)) continue;
@@ -65,7 +73,7 @@ struct Session::Impl {
     }
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
 
-    Prepared prepared = prepare(original, options, options.fold_defaults);
+    Prepared prepared = make_ready(original, options, options.fold_defaults);
     report = std::move(prepared.report);
     if (options.log)
       for (const std::string& note : report.notes) options.log(LogLevel::kInfo, note);
@@ -83,12 +91,34 @@ struct Session::Impl {
       const ir::Type& type = graph.type(id);
       const auto shape = type.shape();
       if (!shape) return std::nullopt;
-      const auto bytes = packed_bytes(type.dtype, *shape);
-      if (!bytes) return std::nullopt;
-      // Only the shape counts for compiling.
-      values.add(graph.name(id), Tensor::adopt(type.dtype, *shape, nullptr, nullptr, static_cast<size_t>(*bytes)));
+      if (!packed_bytes(type.dtype, *shape)) return std::nullopt;
+      values.add(graph.name(id), without_memory(type.dtype, *shape));
     }
     return values;
+  }
+
+  /// An input of this shape, to compile for.
+  Tensor placeholder(const std::string& name, const Shape& shape) const {
+    const ir::Graph& graph = original.ir()->graph;
+    const ir::ValueId id = graph.find(name);
+    if (!id || !std::ranges::count(graph.inputs(), id)) return Tensor();  // as the executor will say
+    if (executor->decides_shapes(executor->graph().find(name)))
+      fail(ErrorCode::kInvalidArgument, "the value of input \"{}\" decides shapes: its shape alone is not enough",
+           name);
+    return without_memory(graph.type(id).dtype, shape);
+  }
+
+  SessionStatistics statistics() const {
+    SessionStatistics sum = executor->statistics();
+    const std::scoped_lock lock(mutex);
+    if (!overridable) return sum;
+    const SessionStatistics other = overridable->statistics();
+    sum.plans += other.plans;
+    sum.plans_compiled += other.plans_compiled;
+    sum.plans_reused += other.plans_reused;
+    sum.working_bytes += other.working_bytes;
+    sum.packed_bytes += other.packed_bytes;
+    return sum;
   }
 
   /// The one that can take these inputs.
@@ -99,7 +129,7 @@ struct Session::Impl {
     if (!overridable) {
       if (options.log)
         options.log(LogLevel::kInfo, "a default is overridden: the model is made ready once more, with none folded");
-      const Prepared prepared = prepare(original, options, false);
+      const Prepared prepared = make_ready(original, options, false);
       overridable = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
     }
     return *overridable;
@@ -141,6 +171,15 @@ const Report& Session::report() const& { return impl().report; }
 int Session::threads() const { return impl().executor->threads(); }
 
 NamedValues Session::run(const NamedValues& inputs) const { return impl().executor_for(inputs).run(inputs); }
+NamedValues Session::run(const NamedValues& inputs, const RunOptions& options) const {
+  return impl().executor_for(inputs).run(inputs, options);
+}
+void Session::prepare(const std::map<std::string, Shape>& shapes) const {
+  NamedValues values;
+  for (const auto& [name, shape] : shapes) values.add(name, impl().placeholder(name, shape));
+  compile(values);
+}
+SessionStatistics Session::statistics() const { return impl().statistics(); }
 void Session::compile(const NamedValues& inputs) const { (void)impl().executor_for(inputs).plan(inputs); }
 std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const {
   return impl().executor_for(inputs).profile(inputs, runs);

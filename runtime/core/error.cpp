@@ -18,6 +18,8 @@ std::string_view to_string(ErrorCode code) {
       return "invalid_argument";
     case ErrorCode::kResourceLimit:
       return "resource_limit";
+    case ErrorCode::kCancelled:
+      return "cancelled";
     case ErrorCode::kInternal:
       return "internal";
   }

@@ -7,7 +7,6 @@
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace pli::exec {
 
@@ -61,8 +60,8 @@ std::vector<Contradiction> find_contradictions(const ir::Graph& graph, std::span
 bool has_special_constants(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
   return std::ranges::any_of(nodes, [&](ir::NodeId id) {
     const ir::Node& node = graph.node(id);
-    const size_t count = node.is("Clip") ? 1 : node.inputs.size();
-    return std::ranges::any_of(node.inputs | std::views::take(count), [&](ir::ValueId input) {
+    const size_t count = std::min(node.inputs.size(), node.is("Clip") ? size_t{1} : SIZE_MAX);
+    return std::ranges::any_of(std::span(node.inputs).first(count), [&](ir::ValueId input) {
       const Tensor* constant = graph.constant_of(input);
       return constant && !compute::all_finite(*constant);
     });
@@ -77,6 +76,32 @@ void refuse_internal(const ir::Graph& outermost) {
         fail(ErrorCode::kUnsupported, "not supported: {} is of domain {}", ir::describe(graph, graph.node(id)),
              ops::kInternalDomain);
   });
+}
+
+size_t index_of_output(const ir::Graph& graph, const std::string& name) {
+  const auto found = std::ranges::find(graph.outputs(), name, &ir::Output::name);
+  if (found != graph.outputs().end()) return static_cast<size_t>(found - graph.outputs().begin());
+  std::vector<std::string> names;
+  for (const ir::Output& output : graph.outputs()) names.push_back(output.name);
+  fail(ErrorCode::kInvalidArgument, "the model has no output \"{}\"; its outputs are {}", name, suggest(name, names));
+}
+
+/// What is written in a run must be nobody else's.
+void check_overlaps(std::span<const OutputMemory> outputs, std::span<const Tensor* const> inputs) {
+  const auto overlap = [](const OutputMemory& output, const void* data, size_t bytes) {
+    const auto begin = reinterpret_cast<uintptr_t>(output.data), other = reinterpret_cast<uintptr_t>(data);
+    return begin < other + bytes && other < begin + memory_bytes(output);
+  };
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    bool found = std::ranges::any_of(inputs, [&](const Tensor* tensor) {
+      return tensor && overlap(outputs[i], tensor->bytes().data(), tensor->bytes().size());
+    });
+    for (const OutputMemory& other : outputs.subspan(i + 1))
+      found = found || other.name == outputs[i].name || overlap(outputs[i], other.data, memory_bytes(other));
+    if (found)
+      fail(ErrorCode::kInvalidArgument, "the memory for output \"{}\" overlaps an input's or another output's",
+           outputs[i].name);
+  }
 }
 
 std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
@@ -152,14 +177,26 @@ Fusion Executor::fusion_for(std::span<const Tensor* const> inputs) const {
   return watches_nan_ && std::ranges::any_of(inputs, special) ? Fusion::kSums : compile_options_.fusion;
 }
 
-Executor::Key Executor::key_of(std::span<const Tensor* const> inputs, Fusion fusion) const {
-  Key key{static_cast<int64_t>(fusion)};
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i]) {
+/// The outputs that are asked for; none where all are.
+std::vector<size_t> Executor::select(const RunOptions& options) const {
+  std::set<size_t> chosen;
+  for (const std::string& name : options.outputs) chosen.insert(index_of_output(graph_, name));
+  for (const OutputMemory& memory : options.memory)
+    if (const size_t index = index_of_output(graph_, memory.name); !chosen.empty() && !chosen.contains(index))
+      fail(ErrorCode::kInvalidArgument, "there is memory for output \"{}\", which is not among those to compute",
+           memory.name);
+  return {chosen.begin(), chosen.end()};
+}
+
+Executor::Key Executor::key_of(const Request& request) const {
+  Key key{static_cast<int64_t>(request.fusion), static_cast<int64_t>(request.outputs.size())};
+  key.insert(key.end(), request.outputs.begin(), request.outputs.end());
+  for (size_t i = 0; i < request.inputs.size(); ++i) {
+    if (!request.inputs[i]) {
       key.push_back(-1);
       continue;
     }
-    const Tensor& tensor = *inputs[i];
+    const Tensor& tensor = *request.inputs[i];
     key.push_back(static_cast<int64_t>(tensor.dtype()));
     key.push_back(static_cast<int64_t>(tensor.shape().size()));
     key.insert(key.end(), tensor.shape().begin(), tensor.shape().end());
@@ -183,16 +220,18 @@ std::shared_ptr<Executor::Entry> Executor::find(const Key& key) const {
   const auto found = std::ranges::find_if(cache_, [&](const auto& entry) { return entry->key == key; });
   if (found == cache_.end()) return nullptr;
   cache_.splice(cache_.begin(), cache_, found);
+  ++reused_;
   return cache_.front();
 }
 
-std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* const> inputs, Fusion fusion) const {
-  Key key = key_of(inputs, fusion);
+std::shared_ptr<Executor::Entry> Executor::entry_for(const Request& request) const {
+  Key key = key_of(request);
   if (auto entry = find(key)) return entry;
   const std::scoped_lock compiling(compile_mutex_);
   if (auto entry = find(key)) return entry;
   auto entry = std::make_shared<Entry>();
-  entry->plan = std::make_shared<const Plan>(compile_for(inputs, fusion));
+  entry->plan = std::make_shared<const Plan>(compile_for(request));
+  ++compiled_;
   entry->key = std::move(key);
   const std::scoped_lock lock(cache_mutex_);
   cache_.push_front(entry);
@@ -202,15 +241,23 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(std::span<const Tensor* con
 
 /// Symbols that the sizes contradict stop nothing by themselves; where an operator can't take them, they are the
 /// reason.
-Plan Executor::compile_for(std::span<const Tensor* const> inputs, Fusion fusion) const {
-  const std::vector<Contradiction> contradictions = find_contradictions(graph_, inputs);
+Plan Executor::compile_for(const Request& request) const {
+  const std::vector<Contradiction> contradictions = find_contradictions(graph_, request.inputs);
   if (log_)
     for (const Contradiction& contradiction : contradictions)
       log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
   CompileOptions options = compile_options_;
-  options.fusion = fusion;
+  options.fusion = request.fusion;
+  ir::Graph graph = graph_;
+  if (!request.outputs.empty()) {
+    // The others become constants without elements, so that nothing has to compute them.
+    const ir::ValueId nothing = graph.add_constant(Tensor(), "nothing");
+    for (size_t i = 0; i < graph.outputs().size(); ++i)
+      if (!std::ranges::binary_search(request.outputs, i)) graph.bind_output(i, nothing);
+    graph.erase_dead();
+  }
   try {
-    return compile(graph_, Binding{{inputs.begin(), inputs.end()}, &value_inputs_}, options);
+    return compile(std::move(graph), Binding{request.inputs, &value_inputs_}, options);
   } catch (const Error& e) {
     if (contradictions.empty() || e.code() != ErrorCode::kInvalidModel) throw;
     const auto& [symbol, text] = contradictions.front();
@@ -220,7 +267,7 @@ Plan Executor::compile_for(std::span<const Tensor* const> inputs, Fusion fusion)
 }
 
 std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const {
-  return entry_for(match(inputs), compile_options_.fusion)->plan;
+  return entry_for({match(inputs), compile_options_.fusion, {}})->plan;
 }
 
 /// Lends `use` an execution that nobody else has at the moment. One that fails is not used again.
@@ -242,25 +289,49 @@ auto Executor::with_execution(Entry& entry, Use&& use) const {
   return result;
 }
 
-NamedValues Executor::run(const NamedValues& inputs) const {
+NamedValues Executor::run(const NamedValues& inputs, const RunOptions& options) const {
   const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for(tensors, fusion_for(tensors));
+  check_overlaps(options.memory, tensors);
+  const std::vector<size_t> selected = select(options);
+  const std::shared_ptr<Entry> entry = entry_for({tensors, fusion_for(tensors), selected});
+  std::vector<const OutputMemory*> memory(options.memory.empty() ? 0 : graph_.outputs().size(), nullptr);
+  for (const OutputMemory& each : options.memory) memory[index_of_output(graph_, each.name)] = &each;
+  RunControl control{.outputs = memory};
+  if (options.stop.stop_possible() || options.deadline) control.limits = &options;
   const std::vector<const void*> data = addresses(tensors);
-  std::vector<Tensor> results = with_execution(*entry, [&](Execution& execution) { return execution.run(data); });
+  std::vector<Tensor> results =
+      with_execution(*entry, [&](Execution& execution) { return execution.run(data, control); });
   NamedValues outputs;
-  for (size_t i = 0; i < results.size(); ++i) outputs.add(graph_.outputs()[i].name, std::move(results[i]));
+  for (size_t i = 0; i < results.size(); ++i)
+    if (selected.empty() || std::ranges::binary_search(selected, i))
+      outputs.add(graph_.outputs()[i].name, std::move(results[i]));
   return outputs;
+}
+
+SessionStatistics Executor::statistics() const {
+  SessionStatistics statistics;
+  statistics.plans_compiled = compiled_;
+  statistics.plans_reused = reused_;
+  statistics.packed_bytes = packed_weight_bytes();
+  const std::scoped_lock lock(cache_mutex_);
+  statistics.plans = static_cast<int64_t>(cache_.size());
+  for (const auto& entry : cache_) {
+    const std::scoped_lock idle(entry->mutex);
+    statistics.working_bytes +=
+        static_cast<int64_t>(entry->idle.size()) * (entry->plan->arena_bytes + entry->plan->scratch_bytes);
+  }
+  return statistics;
 }
 
 std::vector<StepTime> Executor::profile(const NamedValues& inputs, int runs) const {
   if (runs < 1) fail(ErrorCode::kInvalidArgument, "{} runs", runs);
   const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for(tensors, fusion_for(tensors));
+  const std::shared_ptr<Entry> entry = entry_for({tensors, fusion_for(tensors), {}});
   const std::vector<const void*> data = addresses(tensors);
   const std::vector<Step>& steps = entry->plan->steps;
   std::vector<std::vector<double>> samples(static_cast<size_t>(runs), std::vector<double>(steps.size()));
   with_execution(*entry, [&](Execution& execution) {
-    for (std::vector<double>& sample : samples) execution.run(data, sample);
+    for (std::vector<double>& sample : samples) execution.run(data, {.step_ms = sample});
     return true;
   });
   std::vector<StepTime> times;

@@ -5,6 +5,7 @@
 #include <pli/session.h>
 #include <pli/value.h>
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <mutex>
@@ -18,7 +19,7 @@ class Executor {
   /// `graph`: as it will be run. kUnsupported: lists every operator that Pli can't run.
   Executor(ir::Graph graph, const SessionOptions& options);
 
-  NamedValues run(const NamedValues& inputs) const;
+  NamedValues run(const NamedValues& inputs, const RunOptions& options = {}) const;
 
   /// Runs `runs` times; the median time of each step.
   std::vector<StepTime> profile(const NamedValues& inputs, int runs) const;
@@ -31,11 +32,19 @@ class Executor {
   /// Whether the value of this input, not only its shape, is part of what a plan is compiled for.
   bool decides_shapes(ir::ValueId input) const { return value_inputs_.contains(input); }
   int threads() const { return compile_options_.threads; }
-  /// What packed weights take, of all plans that are kept.
+  /// What the plans and executions that are kept take; what packed weights take, of all plans.
+  SessionStatistics statistics() const;
   int64_t packed_weight_bytes() const { return compute::packed_bytes(*compile_options_.weights); }
 
  private:
   using Key = std::vector<int64_t>;
+
+  /// What a plan is for.
+  struct Request {
+    std::vector<const Tensor*> inputs;  // of the graph; null: the default
+    Fusion fusion;
+    std::vector<size_t> outputs;  // of the graph, in its order; empty: all
+  };
 
   /// A plan and the executions of it that nobody uses at the moment.
   struct Entry {
@@ -48,12 +57,13 @@ class Executor {
   size_t index_of_input(const std::string& name) const;
   std::vector<const Tensor*> match(const NamedValues& inputs) const;
   Fusion fusion_for(std::span<const Tensor* const> inputs) const;
-  Key key_of(std::span<const Tensor* const> inputs, Fusion fusion) const;
+  std::vector<size_t> select(const RunOptions& options) const;
+  Key key_of(const Request& request) const;
   std::shared_ptr<Entry> find(const Key& key) const;
   template <class Use>
   auto with_execution(Entry& entry, Use&& use) const;
-  std::shared_ptr<Entry> entry_for(std::span<const Tensor* const> inputs, Fusion fusion) const;
-  Plan compile_for(std::span<const Tensor* const> inputs, Fusion fusion) const;
+  std::shared_ptr<Entry> entry_for(const Request& request) const;
+  Plan compile_for(const Request& request) const;
 
   ir::Graph graph_;
   std::map<std::string, size_t> input_index_;  // into graph_.inputs()
@@ -65,6 +75,7 @@ class Executor {
   mutable std::mutex cache_mutex_;                   // guards the list
   mutable std::mutex compile_mutex_;                 // one compilation at a time; runs of other plans go on
   mutable std::list<std::shared_ptr<Entry>> cache_;  // most recently used first
+  mutable std::atomic<int64_t> compiled_ = 0, reused_ = 0;
 };
 
 }  // namespace pli::exec

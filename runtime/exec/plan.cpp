@@ -25,7 +25,25 @@ std::string operand_text(const Operand& operand) {
   return fmt::format("{}{}{}", to_string(desc.dtype), to_string(desc.dims), layout);
 }
 
+/// A tensor over the caller's memory, which has to be what the output takes.
+Tensor borrow(const OutputMemory& memory, const compute::TensorDesc& desc) {
+  const auto elements = checked_size(desc.dims);
+  if (memory.dtype != desc.dtype || !elements || static_cast<size_t>(*elements) != memory.size)
+    fail(ErrorCode::kInvalidArgument, "output \"{}\" is {}{}, its memory is for {} elements of {}", memory.name,
+         to_string(desc.dtype), to_string(desc.dims), memory.size, to_string(memory.dtype));
+  return Tensor::adopt(desc.dtype, desc.dims, nullptr, memory.data, memory_bytes(memory));
+}
+
+void check_limits(const RunOptions& options) {
+  if (options.stop.stop_requested()) fail(ErrorCode::kCancelled, "the run was stopped by its token");
+  if (options.deadline && Clock::now() >= *options.deadline) fail(ErrorCode::kCancelled, "the run passed its deadline");
+}
+
 }  // namespace
+
+size_t memory_bytes(const OutputMemory& memory) {
+  return memory.size * static_cast<size_t>(bit_width(memory.dtype)) / 8;
+}
 
 std::string describe(const Plan& plan, int64_t packed_weight_bytes) {
   std::string text = fmt::format("{} steps, arena {} bytes, scratch {} bytes, packed weights {} bytes\n",
@@ -77,29 +95,40 @@ void Execution::place(const Operand& operand) {
   }
 }
 
-std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs) const {
+std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs,
+                                            std::span<const OutputMemory* const> memory) {
   std::vector<Tensor> outputs;
   outputs.reserve(plan_->outputs.size());
+  output_data_.clear();
   for (size_t i = 0; i < plan_->outputs.size(); ++i) {
     const compute::TensorDesc& desc = plan_->outputs[i];
     const Buffer& buffer = plan_->buffers[static_cast<size_t>(plan_->output_buffers[i])];
-    if (buffer.kind == Buffer::Kind::kConstant) {
+    const OutputMemory* place = memory.empty() ? nullptr : memory[i];
+    if (place) {
+      outputs.push_back(borrow(*place, desc));
+      output_data_.push_back(place->data);
+    } else if (buffer.kind == Buffer::Kind::kConstant) {
       outputs.push_back(deep_copy(*buffer.constant));
+      output_data_.push_back(nullptr);
       continue;
+    } else {
+      outputs.emplace_back(desc.dtype, desc.dims);
+      output_data_.push_back(outputs.back().mutable_raw());
     }
-    outputs.emplace_back(desc.dtype, desc.dims);
-    if (buffer.kind == Buffer::Kind::kInput && buffer.bytes > 0)
-      std::memcpy(outputs.back().mutable_raw(), inputs[buffer.index], static_cast<size_t>(buffer.bytes));
+    const void* content = buffer.kind == Buffer::Kind::kInput      ? inputs[buffer.index]
+                          : buffer.kind == Buffer::Kind::kConstant ? buffer.constant->bytes().data()
+                                                                   : nullptr;
+    if (content && outputs.back().size() > 0) std::memcpy(output_data_.back(), content, outputs.back().bytes().size());
   }
   return outputs;
 }
 
-std::vector<Tensor> Execution::run(std::span<const void* const> inputs, std::span<double> step_ms) {
-  std::vector<Tensor> outputs = make_outputs(inputs);
+std::vector<Tensor> Execution::run(std::span<const void* const> inputs, const RunControl& control) {
+  std::vector<Tensor> outputs = make_outputs(inputs, control.outputs);
   for (const Patch& patch : input_patches_)
     pointers_[patch.pointer] = static_cast<std::byte*>(const_cast<void*>(inputs[patch.index])) + patch.byte_offset;
   for (const Patch& patch : output_patches_)
-    pointers_[patch.pointer] = static_cast<std::byte*>(outputs[patch.index].mutable_raw()) + patch.byte_offset;
+    pointers_[patch.pointer] = static_cast<std::byte*>(output_data_[patch.index]) + patch.byte_offset;
 
   void** next = pointers_.data();
   for (size_t i = 0; i < plan_->steps.size(); ++i) {
@@ -109,9 +138,11 @@ std::vector<Tensor> Execution::run(std::span<const void* const> inputs, std::spa
     const std::span<void* const> out(next, step.outputs.size());
     next += step.outputs.size();
     const compute::RunArgs args{in, out, scratch_.get(), states_[i].get()};
-    const auto start = step_ms.empty() ? Clock::time_point() : Clock::now();
+    if (control.limits) check_limits(*control.limits);
+    const bool timed = !control.step_ms.empty();
+    const auto start = timed ? Clock::now() : Clock::time_point();
     in_node(step.node, [&] { step.kernel->run(args); });
-    if (!step_ms.empty()) step_ms[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    if (timed) control.step_ms[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
   return outputs;
 }

@@ -2,6 +2,8 @@
 
 #include "runtime/compute/kernel.h"
 
+#include <pli/session.h>
+
 #include <deque>
 #include <memory>
 #include <string>
@@ -47,9 +49,18 @@ struct Plan {
   int64_t scratch_bytes = 0;
 };
 
+size_t memory_bytes(const OutputMemory& memory);
+
 /// A plan as text, one line a step: group, implementation, shapes and layouts. `packed_weight_bytes`: what the
 /// session's packed weights take.
 std::string describe(const Plan& plan, int64_t packed_weight_bytes);
+
+/// What one call is asked beside its inputs; each may be left out.
+struct RunControl {
+  std::span<double> step_ms;                     // takes the milliseconds of each step
+  std::span<const OutputMemory* const> outputs;  // where to write each output; null: to memory of its own
+  const RunOptions* limits = nullptr;            // stop and deadline
+};
 
 /// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session
 /// keeps a pool.
@@ -57,9 +68,9 @@ class Execution {
  public:
   explicit Execution(std::shared_ptr<const Plan> plan);
 
-  /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory.
-  /// `step_ms`, unless it is empty, takes the milliseconds of each step.
-  std::vector<Tensor> run(std::span<const void* const> inputs, std::span<double> step_ms = {});
+  /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory, unless there is
+  /// some for them.
+  std::vector<Tensor> run(std::span<const void* const> inputs, const RunControl& control = {});
 
  private:
   /// A pointer that depends on the call's own inputs and outputs.
@@ -70,7 +81,7 @@ class Execution {
   };
 
   void place(const Operand& operand);
-  std::vector<Tensor> make_outputs(std::span<const void* const> inputs) const;
+  std::vector<Tensor> make_outputs(std::span<const void* const> inputs, std::span<const OutputMemory* const> memory);
 
   std::shared_ptr<const Plan> plan_;
   std::shared_ptr<std::byte> arena_;
@@ -78,6 +89,7 @@ class Execution {
   std::vector<std::unique_ptr<compute::KernelState>> states_;
   std::vector<void*> pointers_;  // of all operands, step after step: inputs, then outputs
   std::vector<Patch> input_patches_, output_patches_;
+  std::vector<void*> output_data_;
 };
 
 }  // namespace pli::exec

@@ -160,7 +160,8 @@ TEST(Inputs, ADefaultStaysUnlessAFileIsGiven) {
   InputMaker maker(model, {{"free=" + file}, {}, {}});
   maker.settle(accept_all);
   EXPECT_EQ(maker.describe(), "x float32[3], free float32[3]");
-  EXPECT_EQ(maker.make(0).at("free").data<float>()[2], 9);
+  const NamedValues first_set = maker.make(0);
+  EXPECT_EQ(first_set.at("free").data<float>()[2], 9);
   const auto refused = [&](const InputOptions& options, std::string_view words) {
     return fails_with(ErrorCode::kInvalidArgument, words, [&] { InputMaker(model, options); });
   };
@@ -241,7 +242,8 @@ TEST(Inputs, FilesGiveValuesAndBindSymbols) {
   EXPECT_FALSE(maker.change_batch(2)) << "the file says it";
   EXPECT_EQ(maker.origin("a=b"), file);
   EXPECT_EQ(maker.origin("y"), "random numbers");
-  EXPECT_EQ(maker.make(1).at("a=b").data<float>()[5], 6);
+  const NamedValues second_set = maker.make(1);
+  EXPECT_EQ(second_set.at("a=b").data<float>()[5], 6);
 
   const auto refused = [&](const std::vector<std::string>& files, std::string_view words) {
     return fails_with(ErrorCode::kInvalidArgument, words, [&] { InputMaker(model, {files, {}, {}}); });

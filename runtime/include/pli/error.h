@@ -15,6 +15,7 @@ enum class ErrorCode {
   kUnsupported,      // valid ONNX that Pli can't run; everything unsupported is listed at once
   kInvalidArgument,  // the caller's names, shapes, types or options do not fit
   kResourceLimit,    // a limit of `Limits` was hit
+  kCancelled,        // the caller's stop token or deadline ended a run
   kInternal,         // a defect in Pli
 };
 

@@ -7,10 +7,16 @@
 #include <pli/optimize.h>
 #include <pli/value.h>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <ranges>
+#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pli {
@@ -47,6 +53,47 @@ struct SessionOptions {
   Limits limits{};
   /// For `Session::load`: see LoadOptions.
   std::vector<std::filesystem::path> external_folders{};
+};
+
+/// Memory of the caller's for an output: as many elements as the output has, in row-major order. It may be neither an
+/// input's nor another output's.
+struct OutputMemory {
+  template <std::ranges::contiguous_range Elements>
+  requires(!Temporary<Elements>) OutputMemory(std::string output, Elements&& elements)
+      : name(std::move(output)),
+        dtype(dtype_of<std::ranges::range_value_t<Elements>>()),
+        data(std::ranges::data(elements)),
+        size(std::ranges::size(elements)) {
+    static_assert(dtype_of<std::ranges::range_value_t<Elements>>() != DataType::kUndefined &&
+                  dtype_of<std::ranges::range_value_t<Elements>>() != DataType::kString);
+  }
+
+  std::string name;
+  DataType dtype;
+  void* data;
+  size_t size;  // elements
+};
+
+/// What one call to run is asked beside its inputs.
+struct RunOptions {
+  /// Compute only these outputs, and what they need. Empty: all. Plans are kept for each such choice.
+  std::vector<std::string> outputs{};
+  /// Outputs that are written here. What run gives for them only looks into this memory.
+  std::vector<OutputMemory> memory{};
+  /// Ends the run with kCancelled. Looked at before each step of the plan, which is one operator and what is fused into
+  /// it: a step that has begun is finished, and so is a plan that is being compiled.
+  std::stop_token stop{};
+  /// The same when this time has passed.
+  std::optional<std::chrono::steady_clock::time_point> deadline{};
+};
+
+/// What a session holds and has done.
+struct SessionStatistics {
+  int64_t plans = 0;           // that are kept
+  int64_t plans_compiled = 0;  // since the session was made
+  int64_t plans_reused = 0;    // times that a kept plan served
+  int64_t working_bytes = 0;   // arenas and scratchpads that wait for the next run
+  int64_t packed_bytes = 0;    // weights in the layouts that kernels want, beside those of the model
 };
 
 /// One input or output as the model declares it.
@@ -100,6 +147,14 @@ class PLI_API Session {
   /// compiled, or memory for it is not to be had.
   NamedValues run(const NamedValues& inputs) const;
 
+  /// The same for some outputs, into the caller's memory, or until a token or a deadline ends it. kInvalidArgument also
+  /// for an output that is not there, or memory of another type or size; kCancelled.
+  NamedValues run(const NamedValues& inputs, const RunOptions& options) const;
+
+  /// Compiles for inputs of these shapes, by name, so that the first run with them is as fast as the others.
+  /// kInvalidArgument: an input is missing or unknown, or its value decides shapes: see compile.
+  void prepare(const std::map<std::string, Shape>& shapes) const;
+
   /// Compiles for the shapes of `inputs` (and the values of shape operands among them) without running.
   void compile(const NamedValues& inputs) const;
 
@@ -113,6 +168,8 @@ class PLI_API Session {
   /// What optimizing the model did; empty when options.optimize is off.
   const Report& report() const&;
   const Report& report() const&& = delete;
+
+  SessionStatistics statistics() const;
 
   /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made, and no
   /// more than there are processors or OpenMP's settings allow. At least 1.

@@ -98,6 +98,7 @@ int exit_code(ErrorCode code) {
       return 4;
     case ErrorCode::kUnsupported:
       return 5;
+    case ErrorCode::kCancelled:
     case ErrorCode::kResourceLimit:
       return 6;
     case ErrorCode::kInternal:
