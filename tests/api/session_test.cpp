@@ -274,7 +274,8 @@ TEST(SessionLoad, ExternalDataMayLieWhereTheCallerSays) {
     EXPECT_EQ(e.code(), ErrorCode::kInvalidModel);
     EXPECT_EQ(e.file(), path.string());
   }
-  EXPECT_EQ(Session::load(path, {.external_folders = {elsewhere.path()}}).outputs().size(), 1u);
+  const Session session = Session::load(path, {.external_folders = {elsewhere.path()}});
+  EXPECT_EQ(session.outputs().size(), 1u);
   EXPECT_NO_THROW(Model::load(path, {.external_folders = {elsewhere.path()}}));
 }
 

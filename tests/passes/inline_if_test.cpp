@@ -51,7 +51,8 @@ TEST(InlineIf, TakesTheBranchAndFoldsWhatIsInIt) {
     EXPECT_EQ(result.fold(taken).graph, chosen ? "n_chosen/then_branch" : "n_chosen/else_branch");
     EXPECT_EQ(result.fold(other).code, "dead");
     EXPECT_EQ(result.report.batch_norms.size(), 2u);
-    EXPECT_EQ(result.constant(taken + "_w").shape()[2], chosen ? 1 : 2) << "names stay";
+    const Tensor weight = result.constant(taken + "_w");
+    EXPECT_EQ(weight.shape()[2], chosen ? 1 : 2) << "names stay";
 
     ConvNet expected;  // the same without the If
     const ir::Graph body = conv_branch(chosen ? 1 : 2, taken);

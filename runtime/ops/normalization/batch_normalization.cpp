@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <ranges>
+#include <span>
 
 namespace pli::ops {
 
@@ -253,7 +253,7 @@ BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
   const int64_t opset = graph.opset("");
   view.epsilon = static_cast<double>(node.float_or("epsilon", 1e-5f));
   view.spatial = opset >= 9 || node.int_or("spatial", 1) != 0;
-  const auto statistics = node.outputs | std::views::drop(1);
+  const auto statistics = std::span(node.outputs).subspan(std::min<size_t>(1, node.outputs.size()));
   const bool listed = std::ranges::any_of(statistics, [](ir::ValueId id) { return static_cast<bool>(id); });
   view.statistics_are_read = std::ranges::any_of(statistics, [&](ir::ValueId id) {
     return id && (!graph.uses(id).empty() || graph.is_output(id) || graph.is_pinned(id));
