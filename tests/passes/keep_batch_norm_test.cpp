@@ -289,5 +289,28 @@ TEST(KeepBatchNorm, StatisticsOfTheWrongLength) {
   EXPECT_EQ(result.report.broken_nodes[0].reason, "scale has 4 elements, where the input has 5 channels");
 }
 
+TEST(KeepBatchNorm, BehindAnAttributeThatBreaksTheStandard) {
+  Net net;
+  const ValueId weight = net.weight("w", {3, 5, 2, 2});
+  const ValueId conv = net.node("ConvTranspose", {net.input("x", {1, 3, 8, 8}), weight},
+                                {ints("strides", {2, 2}), ints("output_shape", {1, 5, 16, 16})}, "c");
+  net.output(net.batch_norm(conv, 5, "y"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.fold("y").code, "broken_node");
+  ASSERT_EQ(result.report.broken_nodes.size(), 1u);
+  EXPECT_EQ(result.report.broken_nodes[0].reason,
+            "output_shape [1, 5, 16, 16] has 4 elements for 2 spatial dimensions");
+}
+
+TEST(KeepBatchNorm, NotBeforeASlopeThatDoesNotFit) {
+  ConvNet c;
+  const ValueId normalized = c.net.batch_norm(c.conv, 5, "n");
+  c.net.output(c.net.node("PRelu", {normalized, c.net.weight("slope", {4, 1, 1})}, {}, "y"));
+  const Optimized result = optimize(c.net.model());
+  EXPECT_TRUE(result.fold("n").folded);
+  ASSERT_EQ(result.report.broken_nodes.size(), 1u);
+  EXPECT_EQ(result.report.broken_nodes[0].node, "PRelu \"n_y\"");
+}
+
 }  // namespace
 }  // namespace pli::test
