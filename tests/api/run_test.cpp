@@ -54,7 +54,7 @@ const Floats kX{1, 2, 3, 4, 5, 6};
 TEST(RunOptions, SomeOutputsNeedOnlyWhatTheyNeed) {
   const Session session(small_model());
   const NamedValues wrong = inputs_of(kX, 5);  // there is no row 5
-  EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "5", [&] { session.run(wrong); }));
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "index 5", [&] { session.run(wrong); }));
   const NamedValues some = session.run(wrong, {.outputs = {"same", "twice"}});
   ASSERT_EQ(some.size(), 2u);
   EXPECT_EQ(some.begin()->first, "twice");  // in the model's order
@@ -102,7 +102,8 @@ TEST(RunOptions, MemoryThatDoesNotFitIsRefused) {
   EXPECT_TRUE(refused({.memory = {{"twice", small}}}, "memory is for 5 elements of float32"));
   EXPECT_TRUE(refused({.memory = {{"twice", doubles}}}, "memory is for 6 elements of float64"));
   EXPECT_TRUE(refused({.memory = {{"thrice", good}}}, "no output \"thrice\""));
-  EXPECT_TRUE(refused({.outputs = {"row"}, .memory = {{"twice", good}}}, "\"twice\" is not among the outputs"));
+  EXPECT_TRUE(
+      refused({.outputs = {"row"}, .memory = {{"twice", good}}}, "\"twice\", which is not among those to compute"));
   EXPECT_TRUE(refused({.memory = {{"twice", good}, {"twice", good}}}, "overlaps"));
   const std::span<float> both(overlapping);
   EXPECT_TRUE(refused({.memory = {{"twice", both.first(6)}, {"same", both.last(6)}}}, "overlaps"));
