@@ -68,8 +68,12 @@ constexpr int64_t kTargetAsNumber = 6;
 std::optional<DataType> named_type(std::string name) {
   if (name == "FLOAT") return DataType::kFloat32;
   if (name == "DOUBLE") return DataType::kFloat64;
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : '?';
-  return parse_dtype(name);
+  for (char& c : name) {
+    if (c >= 'a' && c <= 'z') return std::nullopt;
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  const auto dtype = parse_dtype(name);
+  return dtype == DataType::kUndefined ? std::nullopt : dtype;
 }
 
 /// The type that the node converts to; kUndefined when only the run-time type of the second input says it.

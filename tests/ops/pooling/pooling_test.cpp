@@ -295,7 +295,7 @@ TEST(Pooling, RefusesWhatDoesNotFit) {
   refused({"MaxPool", 12, {std::nullopt}, {ints("kernel_shape", {2, 2})}}, "input 0");
   refused({"MaxPool", 12, {x, x}, {ints("kernel_shape", {2, 2})}}, "2 inputs");
   refused({"AveragePool", 12, {x}, {ints("kernel_shape", {2, 2})}, 2}, "2 outputs");
-  refused({"MaxPool", 12, {x}, {ints("kernel_shape", {2})}}, "1 dimensions on an input of 2 spatial");
+  refused({"MaxPool", 12, {x}, {ints("kernel_shape", {2})}}, "kernel_shape [2] on an input of 2 spatial");
   refused({"MaxPool", 12, {x}, {ints("kernel_shape", {0, 2})}}, "kernel_shape 0");
   refused({"MaxPool", 12, {x}, {ints("kernel_shape", {2, 2}), ints("strides", {1, 0})}}, "strides 0");
   refused({"MaxPool", 12, {x}, {ints("kernel_shape", {2, 2}), ints("dilations", {-1, 1})}}, "dilations -1");
