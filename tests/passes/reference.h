@@ -18,7 +18,8 @@ struct Doubles {
 
 /// Runs a graph in double, one naive loop an operator, sharing no code with Pli's own operators: the oracle that
 /// folding is measured against. Knows Conv, ConvTranspose, Gemm, MatMul, BatchNormalization at inference, Add, Sub,
-/// Mul, Div, Relu, Identity, Dropout, Cast between float types, Transpose and Constant. Gives the graph's outputs by name.
+/// Mul, Div, Relu, Identity, Dropout, Cast between float types, Transpose and Constant. Gives the graph's outputs by
+/// name.
 std::map<std::string, Doubles> run_reference(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs);
 
 Doubles random_doubles(Shape shape, uint32_t seed, double low = -1, double high = 1);
