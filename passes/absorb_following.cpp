@@ -118,7 +118,7 @@ bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
 /// The weight in a narrower type; nothing where that would lose more than storing it in that type lost before: in some
 /// channel the errors' root mean square is above the type's unit roundoff, as where numbers become subnormal.
 std::optional<Tensor> narrowed(const Tensor& weight, const ChannelMap& map, DataType dtype) {
-  const double roundoff = dtype == DataType::kBfloat16 ? 0x1p-9 : dtype == DataType::kFloat16 ? 0x1p-11 : 0x1p-24;
+  const double roundoff = dtype == DataType::kBfloat16 ? 0x1p-8 : dtype == DataType::kFloat16 ? 0x1p-11 : 0x1p-24;
   const std::vector<double> exact = to_doubles(weight);
   Tensor narrow = from_doubles(dtype, Shape(weight.shape().begin(), weight.shape().end()), exact);
   const std::vector<double> rounded = to_doubles(narrow);

@@ -1,6 +1,7 @@
 #include "passes/pass.h"
 
 #include "runtime/ops/evaluate.h"
+#include "runtime/ops/normalization/batch_normalization.h"
 
 namespace pli::passes {
 
@@ -8,6 +9,13 @@ namespace {
 
 /// Weights that are stored in few bits would lose that.
 bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
+
+/// A BatchNormalization that is not to be taken as inference.
+bool trains(const Context& context, const ir::Node& node) {
+  if (!node.is("BatchNormalization")) return false;
+  const auto view = ops::BatchNormView::of(context.graph, node);
+  return view.training || view.statistics_are_read || (view.lists_unread_statistics && context.options.strict);
+}
 
 /// A Cast that only widens a weight that is stored in a narrow type: computing it once and for all would make the file
 /// larger. Small ones would be no smaller for the node.
@@ -59,11 +67,11 @@ int64_t fold_constants(Context& context) {
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
-    if (context.log.kept_by_user(id)) continue;
+    if (context.log.kept_by_user(id) || context.broken.contains(id)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
     const auto results = results_of(context, id);
-    if (!results) continue;
+    if (!results || trains(context, node)) continue;
     if (stays) {
       graph.set_constant(node.outputs[0], results->front());
       continue;

@@ -288,6 +288,8 @@ int onnx_optimize(int argc, char** argv) {
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   for (const auto& [flag, path] : {std::pair("--output", options.output), std::pair("--report", options.report)})
     if (line.has(flag) && path.empty()) fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
+  if (options.report == kStandardStream)
+    fail(ErrorCode::kInvalidArgument, "--report - is no file; --json puts the document on standard output");
   if (options.output == kStandardStream) {
     if (line.json())
       fail(ErrorCode::kInvalidArgument, "--json and -o - both take standard output; --report FILE keeps it");

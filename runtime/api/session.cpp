@@ -47,15 +47,15 @@ struct Prepared {
 };
 
 Prepared make_ready(Model model, const SessionOptions& options, bool fold_defaults) {
+  if (fold_defaults) {
+    ir::Model frozen = *model.ir();
+    if (!frozen.graph.freeze_defaults().empty()) model = Model(std::make_shared<const ir::Model>(std::move(frozen)));
+  }
   Report report;
   if (options.optimize) {
     OptimizeOptions optimizing;
-    optimizing.freeze_initializers = fold_defaults;
     optimizing.limits = options.limits;
     report = pli::optimize(model, optimizing);
-  } else if (fold_defaults) {
-    ir::Model frozen = *model.ir();
-    if (!frozen.graph.freeze_defaults().empty()) model = Model(std::make_shared<const ir::Model>(std::move(frozen)));
   }
   return {std::move(model), std::move(report)};
 }
@@ -125,13 +125,19 @@ struct Session::Impl {
   const exec::Executor& executor_for(const NamedValues& given) const {
     const auto overrides = [&](const auto& item) { return defaults.contains(item.first); };
     if (defaults.empty() || std::ranges::none_of(given, overrides)) return *executor;
-    const std::scoped_lock lock(mutex);
-    if (!overridable) {
-      if (options.log)
-        options.log(LogLevel::kInfo, "a default is overridden: the model is made ready once more, with none folded");
-      const Prepared prepared = make_ready(original, options, false);
-      overridable = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
+    bool made = false;
+    {
+      const std::scoped_lock lock(making);
+      if (!overridable) {
+        const Prepared prepared = make_ready(original, options, false);
+        auto ready = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
+        const std::scoped_lock publishing(mutex);
+        overridable = std::move(ready);
+        made = true;
+      }
     }
+    if (made && options.log)  // with no lock held: what is called may call this
+      options.log(LogLevel::kInfo, "a default is overridden: the model was made ready once more, with none folded");
     return *overridable;
   }
 
@@ -139,7 +145,8 @@ struct Session::Impl {
   SessionOptions options;
   std::set<std::string> defaults;                       // inputs whose defaults `executor` has folded
   std::unique_ptr<exec::Executor> executor;             // of the optimized model
-  mutable std::mutex mutex;                             // guards making the next
+  mutable std::mutex making;                            // held by who makes the next
+  mutable std::mutex mutex;                             // guards the pointer to it
   mutable std::unique_ptr<exec::Executor> overridable;  // takes `defaults` as inputs; made when it is needed
   Report report;
   std::vector<ValueDescription> inputs, outputs;

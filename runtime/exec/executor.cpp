@@ -4,6 +4,7 @@
 #include "runtime/compute/parallel.h"
 #include "runtime/exec/join_activations.h"
 #include "runtime/exec/specialize.h"
+#include "runtime/ops/normalization/batch_normalization.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
@@ -26,12 +27,6 @@ void check_input(const std::string& name, const ir::Type& declared, const Tensor
     if (dim.known() && dim.value() != given.shape()[i]) refuse();
   }
 }
-
-/// A symbol that the given sizes contradict.
-struct Contradiction {
-  std::string symbol;
-  std::string text;  // "N" is 2 in input "x" and 3 in input "y"
-};
 
 std::vector<Contradiction> find_contradictions(const ir::Graph& graph, std::span<const Tensor* const> inputs) {
   struct Size {
@@ -56,10 +51,16 @@ std::vector<Contradiction> find_contradictions(const ir::Graph& graph, std::span
   return found;
 }
 
-/// Whether constants that nodes compute with hold NaN or infinity. A bound of Clip may be infinite: it only compares.
+/// Whether constants that nodes compute with, those of nested graphs included, hold NaN or infinity. A bound of Clip
+/// may be infinite: it only compares.
 bool has_special_constants(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
   return std::ranges::any_of(nodes, [&](ir::NodeId id) {
     const ir::Node& node = graph.node(id);
+    bool nested = false;
+    ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) {
+      nested = nested || has_special_constants(*subgraph.graph, subgraph.graph->nodes());
+    });
+    if (nested) return true;
     const size_t count = std::min(node.inputs.size(), node.is("Clip") ? size_t{1} : SIZE_MAX);
     return std::ranges::any_of(std::span(node.inputs).first(count), [&](ir::ValueId input) {
       const Tensor* constant = graph.constant_of(input);
@@ -126,6 +127,13 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   if (options.fuse) join_activations(graph_);
   const std::vector<ir::NodeId> needed = needed_nodes(graph_);
   check_supported(graph_, needed);
+  for (size_t i = 0; i < graph_.inputs().size(); ++i)
+    if (const auto& payload = graph_.value(graph_.inputs()[i]).payload; payload && !compute::all_finite(*payload))
+      special_defaults_.insert(i);
+  trains_by_reading_ = std::ranges::any_of(needed, [&](ir::NodeId id) {
+    const ir::Node& node = graph_.node(id);
+    return node.is("BatchNormalization") && ops::BatchNormView::of(graph_, node).statistics_are_read;
+  });
   const auto drops_nan = [&](ir::NodeId id) {  // what a branch holds is not looked at
     return graph_.node(id).is("If") || drops_nan_when_fused(graph_, graph_.node(id));
   };
@@ -173,8 +181,10 @@ std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
 }
 
 Fusion Executor::fusion_for(std::span<const Tensor* const> inputs) const {
-  const auto special = [](const Tensor* tensor) { return tensor && !compute::all_finite(*tensor); };
-  return watches_nan_ && std::ranges::any_of(inputs, special) ? Fusion::kSums : compile_options_.fusion;
+  if (!watches_nan_) return compile_options_.fusion;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i] ? !compute::all_finite(*inputs[i]) : special_defaults_.contains(i)) return Fusion::kSums;
+  return compile_options_.fusion;
 }
 
 /// The outputs that are asked for; none where all are.
@@ -227,10 +237,14 @@ std::shared_ptr<Executor::Entry> Executor::find(const Key& key) const {
 std::shared_ptr<Executor::Entry> Executor::entry_for(const Request& request) const {
   Key key = key_of(request);
   if (auto entry = find(key)) return entry;
+  const std::vector<Contradiction> contradictions = find_contradictions(graph_, request.inputs);
+  if (log_)  // before any lock is taken: what is called may call this
+    for (const Contradiction& contradiction : contradictions)
+      log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
   const std::scoped_lock compiling(compile_mutex_);
   if (auto entry = find(key)) return entry;
   auto entry = std::make_shared<Entry>();
-  entry->plan = std::make_shared<const Plan>(compile_for(request));
+  entry->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
   ++compiled_;
   entry->key = std::move(key);
   const std::scoped_lock lock(cache_mutex_);
@@ -241,15 +255,11 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(const Request& request) con
 
 /// Symbols that the sizes contradict stop nothing by themselves; where an operator can't take them, they are the
 /// reason.
-Plan Executor::compile_for(const Request& request) const {
-  const std::vector<Contradiction> contradictions = find_contradictions(graph_, request.inputs);
-  if (log_)
-    for (const Contradiction& contradiction : contradictions)
-      log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
+Plan Executor::compile_for(const Request& request, std::span<const Contradiction> contradictions) const {
   CompileOptions options = compile_options_;
   options.fusion = request.fusion;
   ir::Graph graph = graph_;
-  if (!request.outputs.empty()) {
+  if (!request.outputs.empty() && !trains_by_reading_) {
     // The others become constants without elements, so that nothing has to compute them.
     const ir::ValueId nothing = graph.add_constant(Tensor(), "nothing");
     for (size_t i = 0; i < graph.outputs().size(); ++i)
@@ -261,8 +271,9 @@ Plan Executor::compile_for(const Request& request) const {
   } catch (const Error& e) {
     if (contradictions.empty() || e.code() != ErrorCode::kInvalidModel) throw;
     const auto& [symbol, text] = contradictions.front();
-    fail(ErrorCode::kInvalidArgument, "{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text,
-         symbol);
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text, symbol),
+                e.file(), e.node());
   }
 }
 

@@ -12,6 +12,12 @@
 
 namespace pli::exec {
 
+/// A symbol that the given sizes contradict.
+struct Contradiction {
+  std::string symbol;
+  std::string text;  // "N" is 2 in input "x" and 3 in input "y"
+};
+
 /// A graph made ready to run for any input shapes: compiles a plan for each new set of shapes, keeps the most recently
 /// used ones, and lends each call an execution of its own. Thread-safe.
 class Executor {
@@ -63,14 +69,16 @@ class Executor {
   template <class Use>
   auto with_execution(Entry& entry, Use&& use) const;
   std::shared_ptr<Entry> entry_for(const Request& request) const;
-  Plan compile_for(const Request& request) const;
+  Plan compile_for(const Request& request, std::span<const Contradiction> contradictions) const;
 
   ir::Graph graph_;
   std::map<std::string, size_t> input_index_;  // into graph_.inputs()
   std::set<ir::ValueId> value_inputs_;
   CompileOptions compile_options_;
   LogFunction log_;
-  bool watches_nan_ = false;  // something in the graph would make a number of NaN if it were fused
+  bool watches_nan_ = false;           // something in the graph would make a number of NaN if it were fused
+  std::set<size_t> special_defaults_;  // inputs whose defaults hold NaN or infinity
+  bool trains_by_reading_ = false;     // that an output is read makes a BatchNormalization train: none may be left out
   size_t most_plans_;
   mutable std::mutex cache_mutex_;                   // guards the list
   mutable std::mutex compile_mutex_;                 // one compilation at a time; runs of other plans go on

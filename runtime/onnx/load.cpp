@@ -9,9 +9,11 @@
 #include "runtime/onnx/screen.h"
 
 #include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -123,9 +125,13 @@ ir::Model read_or_name(const std::function<std::vector<std::byte>()>& start, Rea
 }
 
 std::filesystem::path home_folder() {
-  const char* home = std::getenv("HOME");
   std::error_code error;
-  return home ? std::filesystem::weakly_canonical(home, error) : std::filesystem::path();
+  if (const char* home = std::getenv("HOME")) return std::filesystem::weakly_canonical(home, error);
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 16384> text{};
+  ::getpwuid_r(::geteuid(), &entry, text.data(), text.size(), &found);
+  return found ? std::filesystem::weakly_canonical(found->pw_dir, error) : std::filesystem::path();
 }
 
 /// Where external data of the model `file`, which was opened as `path`, may lie. A link to the model makes the folder
@@ -146,6 +152,10 @@ std::vector<std::filesystem::path> data_folders(const std::filesystem::path& pat
 ir::Model load_model(const std::filesystem::path& path, const Limits& limits,
                      std::span<const std::filesystem::path> external_folders) {
   check_protobuf_origin();
+  for (const std::filesystem::path& folder : external_folders)
+    if (std::error_code error; !std::filesystem::is_directory(folder, error))
+      fail(ErrorCode::kInvalidArgument, "\"{}\" is no folder that external data (--allow-external) could lie in",
+           folder.string());
   const InputFile file(path);
   return in_file(path.string(), [&] {
     const auto start = [&] {

@@ -27,7 +27,7 @@ ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<cons
   const ir::Node& made = graph.node(graph.add_node(std::move(spec)));
   for (size_t i = 0; i < node.outputs.size(); ++i)
     if (const ir::ValueId output = node.outputs[i];
-        output && (!origin.uses(output).empty() || origin.is_output(output)))
+        output && (!origin.uses(output).empty() || origin.is_output(output) || origin.is_pinned(output)))
       graph.add_output({graph.name(made.outputs[i]), made.outputs[i], {}, {}});
   return graph;
 }
@@ -227,6 +227,7 @@ std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const i
   }
   std::vector<Tensor> results;
   if (auto value = value_of_shape(graph, node)) {
+    if (node.outputs.size() != 1) return std::nullopt;
     results.push_back(std::move(*value));
   } else {
     std::vector<const Tensor*> inputs;

@@ -83,6 +83,20 @@ TEST(Defaults, MayBeGivenByManyThreadsAtOnce) {
   for (const NamedValues& result : results) test::expect_equal(result, expected);
 }
 
+TEST(Defaults, WhatIsLoggedMayCallTheSession) {
+  Overridable made;
+  const Session* logging = nullptr;
+  int64_t plans = -1;
+  SessionOptions options{.threads = 1};
+  options.log = [&](LogLevel, const std::string&) {
+    if (logging) plans = logging->statistics().plans;
+  };
+  const Session session(made.model(made.weight), options);
+  logging = &session;
+  (void)session.run({{"x", made.image}, {"w", made.weight}});
+  EXPECT_EQ(plans, 1) << "of the shapes that the model declares";
+}
+
 TEST(Defaults, AreLeftAloneWhenTheOptionsSaySo) {
   Overridable made;
   const Session session(made.model(made.weight), {.threads = 1, .fold_defaults = false});

@@ -363,6 +363,20 @@ TEST(Executor, NanInAConstantMeetsNoFusedActivation) {
   EXPECT_EQ(nan_count(executor.run({{"x", net.tensor({1, 3, 5, 4})}}).at("y")), 20u);
 }
 
+TEST(Executor, NanInADefaultMeetsNoFusedActivation) {
+  Network net;
+  const auto x = net.input("x", {1, 3, 5, 4});
+  Tensor bias = net.tensor({8});
+  bias.mutable_data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+  const auto b = net.graph.add_input("b", ir::Type::of(bias));
+  net.graph.set_default(b, bias, {}, false);
+  net.output("y", net.node("Relu", {net.node("Conv", {x, net.weight({8, 3, 1, 1}), b})}));
+  const Executor executor(net.graph, options(true));
+  const Tensor image = net.tensor({1, 3, 5, 4});
+  EXPECT_EQ(nan_count(executor.run({{"x", image}}).at("y")), 20u);
+  EXPECT_EQ(nan_count(executor.run({{"x", image}, {"b", net.tensor({8})}}).at("y")), 0u);
+}
+
 TEST(Executor, AnInfiniteBoundOfClipIsNoReasonNotToFuse) {
   Network net;
   const auto x = net.input("x", {1, 3, 5, 4});
@@ -649,6 +663,9 @@ TEST(Executor, StatisticsOfTrainingAreNotGiven) {
   std::string text;
   EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)).run(given); }, &text), ErrorCode::kUnsupported);
   EXPECT_NE(text.find("statistics are read"), std::string::npos) << text;
+  // Leaving out the output does not make it inference.
+  EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)).run(given, {.outputs = {"y"}}); }),
+            ErrorCode::kUnsupported);
 }
 
 TEST(Executor, StopsAtItsLimits) {

@@ -544,6 +544,28 @@ TEST(FoldBatchNorm, NothingIsFoldedIntoABrokenNode) {
   EXPECT_EQ(result.report.broken_nodes[0].node, "Conv \"n_odd\"");
 }
 
+TEST(FoldBatchNorm, ABrokenNodeOfConstantsStays) {
+  Net net;
+  const ValueId x = net.input("x", {1, 3, 8, 9});
+  const ValueId shape = net.node("Shape", {x}, {}, "shape", 2);  // gives one output only
+  net.output(shape);
+  net.output(net.node("Shape", {x, x}, {}, "of_two"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.count("Shape"), 2);
+  EXPECT_EQ(result.report.broken_nodes.size(), 2u);
+}
+
+TEST(FoldBatchNorm, StatisticsThatAnAnnotationNamesAreRead) {
+  Net net(9);
+  std::vector<ValueId> inputs{net.weight("k", {1, 5, 2, 1})};
+  for (const char* name : {"s", "bias", "m", "v"}) inputs.push_back(net.weight(name, {5}, 0.5, 1));
+  const ValueId y = net.node("BatchNormalization", inputs, {}, "y", 5);
+  ir::Graph& graph = net.graph();
+  graph.pin(graph.name(graph.node(graph.producer(y)).outputs[3]));
+  net.output(net.node("Add", {net.input("x", {1, 5, 2, 1}), y}, {}, "z"));
+  EXPECT_EQ(optimize(net.model()).count("BatchNormalization"), 1);
+}
+
 TEST(FoldBatchNorm, InitializersThatMayBeOverridden) {
   Net net;
   const ValueId conv =

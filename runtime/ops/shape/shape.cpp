@@ -233,6 +233,8 @@ std::optional<Tensor> gathered(const ir::Graph& graph, const ir::Node& node, con
   const auto rank = static_cast<int64_t>(dims.size());
   const int64_t axis = node.int_or("axis", 0);
   if (!indices || !is_integer(indices->dtype()) || (axis != 0 && axis != -1)) return std::nullopt;
+  constexpr size_t kMostIndices = 1024;  // a shape has few elements, and nobody needs them more often
+  if (indices->size() > kMostIndices) return std::nullopt;
   ir::Dims picked;
   for (const int64_t index : to_int64s(*indices)) {
     if (index < -rank || index >= rank) return std::nullopt;

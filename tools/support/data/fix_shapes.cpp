@@ -1,5 +1,6 @@
 #include "tools/support/data/fix_shapes.h"
 
+#include "runtime/core/error.h"
 #include "runtime/ir/graph.h"
 
 namespace pli::tools {
@@ -20,6 +21,7 @@ ir::Type with_numbers(ir::Type type, const Symbols& symbols) {
 Model fix_shapes(const Model& model, const InputOptions& options) {
   if (options.shapes.empty() && options.dims.empty()) return model;
   const InputMaker inputs(model, {{}, options.shapes, options.dims});
+  if (!inputs.contradiction().empty()) fail(ErrorCode::kInvalidArgument, "{}", inputs.contradiction());
   auto fixed = std::make_shared<ir::Model>(*model.ir());
   ir::Graph& graph = fixed->graph;
   for (const auto& [name, shape] : inputs.shapes_given()) {

@@ -215,7 +215,8 @@ void InputMaker::take_dim(const std::string& argument) {
     fail(ErrorCode::kInvalidArgument, "dimension {} is {} and {} at once", name, known->second, value);
 }
 
-/// A shape from the user has to fit the declared one, and sets the symbols in it.
+/// A shape from the user has to fit the declared one, and sets the symbols in it. A symbol that another shape has set
+/// to another number keeps the first: the model may take both.
 void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
   if (!input.type.dims) return;
   const ir::Dims& declared = *input.type.dims;
@@ -229,9 +230,9 @@ void InputMaker::bind(const Input& input, std::span<const int64_t> shape) {
     if (declared[i].known() && declared[i].value() != shape[i]) misfit();
     if (!declared[i].symbolic()) continue;
     const auto [known, fresh] = symbols_.emplace(declared[i].symbol(), shape[i]);
-    if (!fresh && known->second != shape[i])
-      fail(ErrorCode::kInvalidArgument, "dimension {} is {} in one input and {} in another", declared[i].symbol(),
-           known->second, shape[i]);
+    if (!fresh && known->second != shape[i] && contradiction_.empty())
+      contradiction_ = fmt::format("dimension {} is {} in one input and {} in input \"{}\"", declared[i].symbol(),
+                                   known->second, shape[i], input.name);
   }
 }
 
@@ -374,7 +375,8 @@ void InputMaker::settle(const std::function<void(const NamedValues&)>& accepts) 
         if (!fits_not(e)) throw;
         const std::string flags = how_to_give_shapes();
         if (flags.empty() && !shapes_are_the_users()) throw;
-        if (flags.empty()) fail(ErrorCode::kInvalidArgument, "{}: for {}", e.what(), describe());
+        if (flags.empty())
+          throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: for {}", e.what(), describe()), e.file(), e.node());
         if (!first)
           first = Error(
               ErrorCode::kInvalidArgument,

@@ -65,6 +65,9 @@ class InputMaker {
   const std::map<std::string, int64_t>& symbols() const { return symbols_; }
   std::map<std::string, Shape> shapes_given() const;
 
+  /// How the shapes that the user gave contradict a symbol; empty when they don't.
+  const std::string& contradiction() const { return contradiction_; }
+
   /// "image float32[1, 1, 8, 8], mask bool[1]".
   std::string describe() const;
 
@@ -110,7 +113,8 @@ class InputMaker {
 
   std::vector<Input> inputs_;
   bool takes_files_;
-  int64_t size_ = 0;           // settled, of what is no batch
+  int64_t size_ = 0;  // settled, of what is no batch
+  std::string contradiction_;
   Symbols symbols_;            // set by the user, or by the shape of what the user gave
   std::vector<Shape> shapes_;  // settled, parallel to inputs_
 };
