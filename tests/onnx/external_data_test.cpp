@@ -399,8 +399,10 @@ TEST_F(LinkedModel, AndDataInAFolderEachTakeAnOption) {
   const std::vector<std::filesystem::path> allowed{folder / "objects"}, other{folder / "objects/a"};
   EXPECT_NO_THROW(load_model(named, {}, allowed));
   EXPECT_TRUE(fails_with(ErrorCode::kInvalidModel, "leads to", [&] { load_model(named, {}, other); }));
-  const std::vector<std::filesystem::path> missing{folder / "nowhere"};
-  EXPECT_TRUE(fails_with(ErrorCode::kIo, "nowhere: can't be opened", [&] { load_model(named, {}, missing); }));
+  for (const std::filesystem::path& missing : {folder / "nowhere", std::filesystem::path()}) {
+    const std::vector<std::filesystem::path> folders{folder / "objects", missing};
+    EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "is no folder", [&] { load_model(named, {}, folders); }));
+  }
 }
 
 TEST_F(LinkedModel, DoesNotOpenTheHomeFolderUnlessThatIsNamed) {

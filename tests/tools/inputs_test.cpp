@@ -1,4 +1,5 @@
 #include "tools/support/data/inputs.h"
+#include "tools/support/data/fix_shapes.h"
 
 #include "runtime/core/error.h"
 #include "tests/expect_error.h"
@@ -253,7 +254,12 @@ TEST(Inputs, FilesGiveValuesAndBindSymbols) {
   EXPECT_TRUE(refused({"y"}, "NAME=FILE"));
   EXPECT_TRUE(refused({"y=model.onnx"}, "neither .npy nor .pb"));
   EXPECT_TRUE(refused({"y=" + npy("d.npy", Tensor(DataType::kFloat64, {3, 3}))}, "float64"));
-  EXPECT_TRUE(refused({"a=b=" + file, "y=" + npy("w.npy", Tensor(DataType::kFloat32, {4, 3}))}, "in another"));
+  const InputMaker odd(model, {{"a=b=" + file, "y=" + npy("w.npy", Tensor(DataType::kFloat32, {4, 3}))}, {}, {}});
+  EXPECT_EQ(odd.contradiction(), "dimension N is 3 in one input and 4 in input \"y\"");
+  EXPECT_EQ(maker.contradiction(), "");
+  EXPECT_TRUE(fails_with(ErrorCode::kInvalidArgument, "in input \"y\"", [&] {
+    fix_shapes(model, {{}, {"a=b:3,2", "y:4,3"}, {}});
+  }));
   EXPECT_TRUE(fails_with(ErrorCode::kIo, "nowhere.npy", [&] { InputMaker(model, {{"y=nowhere.npy"}, {}, {}}); }));
 }
 
