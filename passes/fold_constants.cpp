@@ -67,11 +67,11 @@ int64_t fold_constants(Context& context) {
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
-    if (context.log.kept_by_user(id) || context.broken.contains(id)) continue;
+    if (context.log.kept_by_user(id) || context.broken.contains(id) || trains(context, node)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
     const auto results = results_of(context, id);
-    if (!results || trains(context, node)) continue;
+    if (!results) continue;
     if (stays) {
       graph.set_constant(node.outputs[0], results->front());
       continue;

@@ -49,7 +49,8 @@ struct Prepared {
 Prepared make_ready(Model model, const SessionOptions& options, bool fold_defaults) {
   if (fold_defaults) {
     ir::Model frozen = *model.ir();
-    if (!frozen.graph.freeze_defaults().empty()) model = Model(std::make_shared<const ir::Model>(std::move(frozen)));
+    frozen.graph.freeze_defaults();
+    model = Model(std::make_shared<const ir::Model>(std::move(frozen)));
   }
   Report report;
   if (options.optimize) {
@@ -73,7 +74,7 @@ struct Session::Impl {
     }
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
 
-    Prepared prepared = make_ready(original, options, options.fold_defaults);
+    Prepared prepared = make_ready(original, options, !defaults.empty());
     report = std::move(prepared.report);
     if (options.log)
       for (const std::string& note : report.notes) options.log(LogLevel::kInfo, note);

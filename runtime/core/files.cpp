@@ -57,10 +57,6 @@ std::filesystem::path path_of(int descriptor) {
   return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", descriptor), error);
 }
 
-bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
-  return !folder.empty() && std::ranges::mismatch(folder, path).in1 == folder.end();
-}
-
 /// A name beside `path` that is not likely to be taken.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   constexpr size_t kMostKept = 200;  // of 255 bytes that a name may have
@@ -163,6 +159,10 @@ std::vector<std::byte> InputFile::read_all(int64_t most) const {
   std::vector<std::byte> bytes(static_cast<size_t>(size_));
   read(0, bytes);
   return bytes;
+}
+
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  return !folder.empty() && std::ranges::mismatch(folder, path).in1 == folder.end();
 }
 
 std::filesystem::path folder_of(const std::filesystem::path& path) {

@@ -47,6 +47,9 @@ class InputFile {
   std::string name_;
 };
 
+/// Whether `path` is `folder` or below it, both of them absolute and without links. False for an empty folder.
+bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 /// The folder that holds `path`, which is "." for a mere name.
 std::filesystem::path folder_of(const std::filesystem::path& path);
 

@@ -141,9 +141,7 @@ std::vector<std::filesystem::path> data_folders(const std::filesystem::path& pat
                                                 std::span<const std::filesystem::path> external_folders) {
   std::vector<std::filesystem::path> folders{folder_of(path)};
   const std::filesystem::path target = file.resolved().parent_path();
-  const std::filesystem::path home = home_folder();
-  const bool holds_home = !home.empty() && std::ranges::mismatch(target, home).in1 == target.end();
-  if (!target.empty() && target != target.root_path() && !holds_home) folders.push_back(target);
+  if (!target.empty() && target != target.root_path() && !lies_in(home_folder(), target)) folders.push_back(target);
   folders.insert(folders.end(), external_folders.begin(), external_folders.end());
   return folders;
 }
