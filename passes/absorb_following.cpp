@@ -1,5 +1,6 @@
 #include "passes/absorb_following.h"
 
+#include "passes/narrow_weight.h"
 #include "runtime/core/dispatch.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/linear/convolution.h"
@@ -101,17 +102,10 @@ struct NewConstants {
   int64_t cleared = 0;
 };
 
-/// The node that widens a weight from the type that it is stored in; none when it is stored as it is.
-ir::NodeId widening_cast(const ir::Graph& graph, ir::ValueId weight) {
-  const ir::NodeId producer = graph.producer(weight);
-  return producer && graph.node(producer).is("Cast") ? producer : ir::NodeId{};
-}
-
 /// The old weight stays beside the new one: somebody else uses it, or it is the result of an Identity, which shares it.
 bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
+  if (const auto narrow = narrow_weight(graph, weight)) return narrow->shared;
   const ir::NodeId producer = graph.producer(weight);
-  if (const ir::NodeId cast = widening_cast(graph, weight))
-    return !graph.has_single_use(weight) || !graph.has_single_use(graph.node(cast).inputs[0]);
   return !graph.has_single_use(weight) || (producer && !graph.node(producer).is("Constant"));
 }
 
@@ -179,22 +173,22 @@ std::optional<NewConstants> fold_numbers(const Context& context, const AffineNod
 /// A new weight in the place of the old one, stored in the type in which that was stored where the rounding allows it.
 ir::ValueId replace_weight(Context& context, const LinearNode& linear, Tensor weight) {
   ir::Graph& graph = context.graph;
-  const ir::NodeId cast = widening_cast(graph, linear.weight);
-  if (!cast) return context.names.replace(linear.weight, std::move(weight));
-  const ir::ValueId stored = graph.node(cast).inputs[0];
-  const DataType narrow = graph.type(stored).dtype;
+  const auto old = narrow_weight(graph, linear.weight);
+  if (!old) return context.names.replace(linear.weight, std::move(weight));
+  const DataType narrow = graph.type(old->stored).dtype;
   auto rounded = context.options.widen_weights ? std::nullopt : narrowed(weight, linear.map, narrow);
   if (!rounded) {
-    context.widened_bytes += static_cast<int64_t>(weight.bytes().size() - graph.constant_of(stored)->bytes().size());
+    context.widened_bytes +=
+        static_cast<int64_t>(weight.bytes().size() - graph.constant_of(old->stored)->bytes().size());
     return context.names.replace(linear.weight, std::move(weight));
   }
   ++context.rounded_weights[narrow];
   Tensor widened =
       from_doubles(weight.dtype(), Shape(weight.shape().begin(), weight.shape().end()), to_doubles(*rounded));
-  ir::NodeSpec spec = ir::spec_like(graph.node(cast));
-  spec.inputs = {context.names.replace(stored, std::move(*rounded))};
+  ir::NodeSpec spec = ir::spec_like(graph.node(old->cast));
+  spec.inputs[0] = context.names.replace(old->stored, std::move(*rounded));
   spec.outputs = {{graph.unique_name(graph.name(linear.weight)), graph.type(linear.weight), {}}};
-  const ir::ValueId made = graph.node(graph.add_node(std::move(spec), cast)).outputs[0];
+  const ir::ValueId made = graph.node(graph.add_node(std::move(spec), old->cast)).outputs[0];
   graph.set_constant(made, std::move(widened));
   context.names.take_over(made, linear.weight);
   return made;

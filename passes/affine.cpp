@@ -103,7 +103,7 @@ std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id,
     return why.because(code::kTrainingMode,
                        "it is in training mode: it normalizes by the statistics of its own input; export the model in "
                        "inference mode, as after eval() in PyTorch");
-  if (view.lists_unread_statistics && context.options.strict)
+  if (!view.infers(context.options.strict))
     return why.because(code::kTrainingMode, "it lists statistics among its outputs, which before opset 14 is training");
 
   const std::array<std::pair<const char*, ir::ValueId>, 4> statistics{

@@ -36,8 +36,7 @@ bool has_one_input(const ir::Graph&, const ir::Node& node) { return node.inputs.
 
 /// Nobody looks at the mask, and before opset 7 it is told to test: others that read the file may train.
 bool is_nop_dropout(const ir::Graph& graph, const ir::Node& node) {
-  const ir::ValueId mask = node.output(1);
-  if (mask && (!graph.uses(mask).empty() || graph.is_output(mask))) return false;
+  if (graph.is_used(node.output(1))) return false;
   return ops::is_passing_dropout(graph, node) && (graph.opset("") >= 7 || node.int_or("is_test", 0) != 0);
 }
 

@@ -1,7 +1,10 @@
+#include "passes/narrow_weight.h"
 #include "passes/pass.h"
 
 #include "runtime/ops/evaluate.h"
 #include "runtime/ops/normalization/batch_normalization.h"
+
+#include <algorithm>
 
 namespace pli::passes {
 
@@ -12,29 +15,16 @@ bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") 
 
 /// A BatchNormalization that is not to be taken as inference.
 bool trains(const Context& context, const ir::Node& node) {
-  if (!node.is("BatchNormalization")) return false;
-  const auto view = ops::BatchNormView::of(context.graph, node);
-  return view.training || view.statistics_are_read || (view.lists_unread_statistics && context.options.strict);
-}
-
-/// A Cast that only widens a weight that is stored in a narrow type: computing it once and for all would make the file
-/// larger. Small ones would be no smaller for the node.
-bool widens_weight(const ir::Graph& graph, const ir::Node& node) {
-  constexpr size_t kSmall = 1024;
-  const Tensor* stored = graph.constant_of(node.input(0));
-  const ir::ValueId result = node.output(0);
-  if (!node.is("Cast") || !stored || !result || stored->bytes().size() < kSmall) return false;
-  const DataType wide = graph.type(result).dtype;
-  return is_float(stored->dtype()) && is_float(wide) && bit_width(wide) > bit_width(stored->dtype());
+  return node.is("BatchNormalization") && !ops::BatchNormView::of(context.graph, node).infers(context.options.strict);
 }
 
 /// Nothing when the node can't be computed now: what it needs is not known, Pli can't run it, or the limits forbid it.
 std::optional<std::vector<Tensor>> results_of(Context& context, ir::NodeId id) {
   try {
-    bool over_limit = false;
+    auto passed = ops::FoldingLimit::kNone;
     auto results =
-        ops::fold_constant(context.graph, context.graph.node(id), context.options.limits, context.budget, &over_limit);
-    if (over_limit) context.over_limit.push_back(id);
+        ops::fold_constant(context.graph, context.graph.node(id), context.options.limits, context.budget, &passed);
+    if (passed != ops::FoldingLimit::kNone) context.over_limit.emplace_back(id, passed);
     return results;
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal) throw;
@@ -42,11 +32,24 @@ std::optional<std::vector<Tensor>> results_of(Context& context, ir::NodeId id) {
   }
 }
 
+int64_t bytes_of(const Tensor& tensor) { return static_cast<int64_t>(tensor.bytes().size()); }
+
+/// By how much the results are larger than what the operands are stored in.
+void note_growth(Context& context, const ir::Node& node, const std::vector<Tensor>& results) {
+  int64_t narrow = 0;
+  for (const ir::ValueId input : node.inputs)
+    if (const auto weight = input ? narrow_weight(context.graph, input) : std::nullopt)
+      narrow += bytes_of(*context.graph.constant_of(weight->stored));
+  int64_t bytes = 0;
+  for (const Tensor& result : results) bytes += bytes_of(result);
+  if (narrow > 0) context.widened_bytes += std::max<int64_t>(bytes - narrow, 0);
+}
+
 /// Removes operands that were computed before and are used no more: what they took may be taken again.
 void give_back(Context& context, const std::vector<ir::ValueId>& operands) {
   for (const ir::ValueId operand : operands) {
     if (!operand || !context.computed.contains(operand) || !context.graph.alive(operand)) continue;
-    const auto bytes = static_cast<int64_t>(context.graph.constant_of(operand)->bytes().size());
+    const int64_t bytes = bytes_of(*context.graph.constant_of(operand));
     if (context.graph.erase_unused(operand)) context.budget.bytes += bytes;
   }
 }
@@ -55,8 +58,8 @@ void give_back(Context& context, const std::vector<ir::ValueId>& operands) {
 
 /// A node whose inputs are all constant, or matter by a type or shape that is known   =>   initializers
 ///
-/// computed by the kernels that would run it. A Cast that widens a stored weight stays in the model, and what it gives
-/// is known from then on. Random numbers are never folded, nor what is in a model of few bits to be small. Results that
+/// computed by the kernels that would run it. What widens a stored weight stays in the model, and what it gives is
+/// known from then on. Random numbers are never folded, nor what is in a model of few bits to be small. Results that
 /// are no larger than the operands, or than limits.folded_bytes, fold as long as the budget lasts.
 int64_t fold_constants(Context& context) {
   ir::Graph& graph = context.graph;
@@ -72,11 +75,13 @@ int64_t fold_constants(Context& context) {
     if (stays && graph.constant_of(node.outputs[0])) continue;
     const auto results = results_of(context, id);
     if (!results) continue;
-    if (stays) {
+    if (stays) {  // a few times what the file holds, at most, and none of it is written
+      context.budget.bytes += bytes_of(results->front());
       graph.set_constant(node.outputs[0], results->front());
       continue;
     }
 
+    note_growth(context, node, *results);
     const std::vector<ir::ValueId> inputs = node.inputs, outputs = node.outputs;
     if (node.is("BatchNormalization")) context.log.folded(id, graph.name(outputs[0]), "computed_from_constants");
     std::vector<std::string> names;

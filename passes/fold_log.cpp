@@ -20,21 +20,15 @@ std::string label(const ir::Graph& graph, const ir::Node& node) {
   return node.name.empty() && node.output(0) ? graph.name(node.output(0)) : node.name;
 }
 
-bool holds_graphs(const ir::Node& node) {
-  bool holds = false;
-  ir::for_each_subgraph(node, [&](const ir::Subgraph&) { holds = true; });
-  return holds;
-}
-
-/// Calls visit(graph, node, path) for every node of the graphs that `node` holds; `place` is the path of the node.
+/// Calls visit(graph, path) for every graph that `node` holds, at any depth; `place` is the path of the node.
 template <class Visit>
 void for_each_nested(const ir::Node& node, const std::string& place, const Visit& visit) {
   for (const ir::Attribute& attribute : node.attributes) {
     const std::string path = place + "/" + attribute.name;
     const auto walk = [&](const ir::Subgraph& subgraph) {
+      visit(subgraph.graph, path);
       for (const ir::NodeId id : subgraph.graph->nodes()) {
         const ir::Node& nested = subgraph.graph->node(id);
-        visit(*subgraph.graph, nested, path);
         for_each_nested(nested, path + "/" + label(*subgraph.graph, nested), visit);
       }
     };
@@ -59,16 +53,17 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
     if (is_arithmetic(node)) originals_[id] = fold_of(graph, node, "");
     if (node.is("BatchNormalization")) {
       index_[id] = batch_norms_.size();
-      batch_norms_.push_back({fold_of(graph, node, ""), id, false});
+      batch_norms_.push_back({.fold = fold_of(graph, node, ""), .node = id, .nested = nullptr});
     }
-    if (!holds_graphs(node)) continue;
-    places_[id] = label(graph, node);
-    for_each_nested(node, places_[id], [&](const ir::Graph& inner, const ir::Node& nested, const std::string& path) {
-      if (!nested.is("BatchNormalization")) return;
-      Fold fold = fold_of(inner, nested, path);
-      fold.code = code::kNestedGraph;
-      fold.reason = "it is in a graph nested in a node, and those are left as they are";
-      batch_norms_.push_back({std::move(fold), {}, false});
+    for_each_nested(node, label(graph, node), [&](const auto& nested, const std::string& path) {
+      paths_[nested.get()] = path;
+      for (const ir::NodeId inside : nested->nodes()) {
+        if (!nested->node(inside).is("BatchNormalization")) continue;
+        Fold fold = fold_of(*nested, nested->node(inside), path);
+        fold.code = code::kNestedGraph;
+        fold.reason = "it is in a graph nested in a node, and those are left as they are";
+        batch_norms_.push_back({.fold = std::move(fold), .node = {}, .nested = nested});
+      }
     });
   }
 }
@@ -76,7 +71,9 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
 void FoldLog::consider(ir::NodeId id) {
   if (index_.contains(id) || affines_.contains(id)) return;
   const auto original = originals_.find(id);
-  affines_[id] = {original == originals_.end() ? fold_of(graph_, graph_.node(id), "") : original->second, id, false};
+  affines_[id] = {.fold = original == originals_.end() ? fold_of(graph_, graph_.node(id), "") : original->second,
+                  .node = id,
+                  .nested = nullptr};
 }
 
 FoldLog::Entry& FoldLog::entry(ir::NodeId id) {
@@ -107,28 +104,28 @@ int64_t FoldLog::kept_for_overridable() const {
                                [](const Entry& entry) { return !entry.fold.folded && entry.freezing_helps; });
 }
 
-void FoldLog::inlined(ir::NodeId holder, std::string_view branch, const ir::Graph& nested,
-                      std::span<const ir::NodeId> nodes) {
-  const std::string place = places_.at(holder);
-  const std::string path = fmt::format("{}/{}", place, branch);
+void FoldLog::inlined(const ir::Node& holder, std::string_view branch, std::span<const ir::NodeId> nodes) {
+  const ir::Graph& taken = *std::get<ir::Subgraph>(holder.attribute(branch)->value).graph;
+  std::set<const ir::Graph*> gone;
+  ir::for_each_subgraph(holder, [&](const ir::Subgraph& subgraph) {
+    if (subgraph.graph.get() != &taken)
+      ir::for_each_graph(*subgraph.graph, [&](const ir::Graph& graph) { gone.insert(&graph); });
+  });
   std::map<std::string, size_t> by_output;  // the BatchNormalizations that were directly in the branch
   for (size_t i = 0; i < batch_norms_.size(); ++i) {
-    auto& [fold, node, freezing_helps] = batch_norms_[i];
-    if (node || !fold.graph.starts_with(place + "/")) continue;
-    if (fold.graph == path) {
-      by_output.emplace(fold.output, i);
-    } else if (!fold.graph.starts_with(path + "/")) {
-      fold.code = code::kDead;
-      fold.reason = "it is in a branch that is never taken";
-    }
+    Entry& entry = batch_norms_[i];
+    if (entry.nested.get() == &taken) by_output.emplace(entry.fold.output, i);
+    if (!gone.contains(entry.nested.get())) continue;
+    entry.fold.code = code::kDead;
+    entry.fold.reason = "it is in a branch that is never taken";
   }
-  const std::vector<ir::NodeId> originals = nested.nodes();
+  const std::vector<ir::NodeId> originals = taken.nodes();
+  const std::string& path = paths_.at(&taken);
   for (size_t i = 0; i < nodes.size(); ++i) {
-    const ir::Node& node = nested.node(originals.at(i));
-    if (holds_graphs(node)) places_[nodes[i]] = path + "/" + label(nested, node);
-    if (is_arithmetic(node)) originals_[nodes[i]] = fold_of(nested, node, path);
+    const ir::Node& node = taken.node(originals.at(i));
+    if (is_arithmetic(node)) originals_[nodes[i]] = fold_of(taken, node, path);
     if (!node.is("BatchNormalization")) continue;
-    const size_t index = by_output.at(fold_of(nested, node, path).output);
+    const size_t index = by_output.at(fold_of(taken, node, path).output);
     index_[nodes[i]] = index;
     Entry& entry = batch_norms_[index];
     entry.node = nodes[i];
@@ -138,7 +135,7 @@ void FoldLog::inlined(ir::NodeId holder, std::string_view branch, const ir::Grap
 }
 
 void FoldLog::write(const ir::Graph& graph, Report& report) const {
-  for (const auto& [fold, node, freezing_helps] : batch_norms_) {
+  for (const auto& [fold, node, nested, freezing_helps] : batch_norms_) {
     report.batch_norms.push_back(fold);
     Fold& last = report.batch_norms.back();
     if (fold.folded || !node) continue;

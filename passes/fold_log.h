@@ -26,8 +26,8 @@ class FoldLog {
   void refused(ir::NodeId id, Refusal why);
 
   /// The nested graph in attribute `branch` of `holder` has been put in its place, as `nodes`; the others of `holder`
-  /// are gone.
-  void inlined(ir::NodeId holder, std::string_view branch, const ir::Graph& nested, std::span<const ir::NodeId> nodes);
+  /// are gone, as it is.
+  void inlined(const ir::Node& holder, std::string_view branch, std::span<const ir::NodeId> nodes);
 
   /// BatchNormalizations that stay only because of defaults that may be overridden.
   int64_t kept_for_overridable() const;
@@ -38,7 +38,8 @@ class FoldLog {
  private:
   struct Entry {
     Fold fold;
-    ir::NodeId node;  // none: in a nested graph, or gone with one
+    ir::NodeId node;                          // none: in a nested graph, or gone with one
+    std::shared_ptr<const ir::Graph> nested;  // that it is in
     bool freezing_helps = false;
   };
 
@@ -46,7 +47,7 @@ class FoldLog {
 
   const ir::Graph& graph_;
   std::set<ir::NodeId> keep_;
-  std::map<ir::NodeId, std::string> places_;  // of nodes that hold graphs: what the paths of these start with
+  std::map<const ir::Graph*, std::string> paths_;  // of nested graphs
   std::vector<Entry> batch_norms_;
   std::map<ir::NodeId, size_t> index_;    // into batch_norms_
   std::map<ir::NodeId, Fold> originals_;  // how the model calls what may turn out to be affine, before any pass renames

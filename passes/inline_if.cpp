@@ -49,10 +49,10 @@ int64_t inline_if(Context& context) {
   for (const ir::NodeId id : graph.nodes()) {
     const auto branch = ops::chosen_branch(graph, graph.node(id));
     if (!branch || context.broken.contains(id)) continue;
-    const auto nested = std::get<ir::Subgraph>(graph.node(id).attribute(*branch)->value).graph;
-    if (has_pinned(*nested)) continue;
+    const ir::Node holder = graph.node(id);
+    if (has_pinned(*std::get<ir::Subgraph>(holder.attribute(*branch)->value).graph)) continue;
     const ir::InlinedSubgraph inlined = ops::take_branch(graph, id);
-    context.log.inlined(id, *branch, *nested, inlined.nodes);
+    context.log.inlined(holder, *branch, inlined.nodes);
     moved.insert(moved.end(), inlined.values.begin(), inlined.values.end());
     ++changes;
   }

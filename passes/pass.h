@@ -16,12 +16,13 @@ namespace pli::passes {
 struct Context {
   ir::Graph& graph;
   const OptimizeOptions& options;
-  FoldLog& log;                        // what becomes of each BatchNormalization and affine
-  Names& names;                        // that new constants shall have
-  ops::FoldingBudget budget;           // for the whole run
-  ops::BrokenNodes broken;             // they stay as they are, and nothing is folded into them
-  std::set<ir::ValueId> computed;      // constants that were folded in this run
-  std::vector<ir::NodeId> over_limit;  // nodes that the limits keep from being folded, as of the last look
+  FoldLog& log;                    // what becomes of each BatchNormalization and affine
+  Names& names;                    // that new constants shall have
+  ops::FoldingBudget budget;       // for the whole run
+  ops::BrokenNodes broken;         // they stay as they are, and nothing is folded into them
+  std::set<ir::ValueId> computed;  // constants that were folded in this run
+  /// Nodes that the limits keep from being folded, as of the last look.
+  std::vector<std::pair<ir::NodeId, ops::FoldingLimit>> over_limit;
   int64_t subnormals_cleared = 0;
   std::map<DataType, int64_t> rounded_weights;  // folded weights that are stored in a narrow type again
   int64_t widened_bytes = 0;                    // by which folded weights grew that were stored in a narrow type

@@ -105,15 +105,21 @@ void note_unread_statistics(const Context& context, Report& report) {
 
 /// What could have been folded, but for the limits.
 void note_over_limit(const Context& context, Report& report) {
-  std::vector<ir::NodeId> left = context.over_limit;
-  std::erase_if(left, [&](ir::NodeId id) { return !context.graph.alive(id); });
+  auto left = context.over_limit;
+  std::erase_if(left, [&](const auto& node) { return !context.graph.alive(node.first); });
   if (left.empty()) return;
+  const auto [first, limit] = left.front();
+  const int64_t bytes = context.options.limits.folded_bytes;
+  const std::string what =
+      limit == ops::FoldingLimit::kNode ? fmt::format("its limit of {} bytes", bytes)
+      : limit == ops::FoldingLimit::kAllNodes
+          ? fmt::format("what all nodes together may make, in proportion to the limit of {} bytes", bytes)
+          : fmt::format("the work that is in proportion to its limit of {} bytes", bytes);
   report.notes.push_back(
-      fmt::format("{} {} computed in every run though the operands are constant: folding would pass its limit of {} "
-                  "bytes, which --folding-limit raises",
-                  ir::describe(context.graph, context.graph.node(left[0])),
-                  left.size() == 1 ? "is" : fmt::format("and {} more nodes are", left.size() - 1),
-                  context.options.limits.folded_bytes));
+      fmt::format("{} {} computed in every run though the operands are constant: folding would pass {}, which "
+                  "--folding-limit raises",
+                  ir::describe(context.graph, context.graph.node(first)),
+                  left.size() == 1 ? "is" : fmt::format("and {} more nodes are", left.size() - 1), what));
 }
 
 /// What a node of a newer operator set means could have changed.

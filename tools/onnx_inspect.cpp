@@ -10,6 +10,8 @@
 
 #include <pli/model.h>
 
+#include <algorithm>
+
 namespace pli::tools {
 
 namespace {
@@ -67,6 +69,11 @@ int onnx_inspect(int argc, char** argv) {
   add_model_flags(line, model_options);
   add_input_flags(line, inputs, false);
   if (!line.parse()) return kDone;
+  if (operators && !paths.empty())
+    fail(ErrorCode::kInvalidArgument, "--operators lists what Pli runs, whatever the model; leave out {}", paths[0]);
+  if (std::ranges::count(paths, kStandardStream) > 1)
+    fail(ErrorCode::kInvalidArgument, "standard input can be read once, - stands for it {} times",
+         std::ranges::count(paths, kStandardStream));
   if (operators) {
     line.print("{}", operator_table());
     if (line.json()) line.print_json(operators_json());

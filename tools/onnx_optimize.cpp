@@ -226,8 +226,9 @@ int optimize_file(const CommandLine& line, Options& options) {
 
   progress.show("loading " + options.model);
   Stopwatch watch;
-  const Model original = read_model(options.model, options.model_options);
-  outcome.input = facts_of(original, options.model, original.ir()->has_external_data, options.model_options);
+  int64_t bytes = 0;
+  const Model original = read_model(options.model, options.model_options, &bytes);
+  outcome.input = facts_of(original, options.model, bytes);
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
@@ -253,13 +254,15 @@ int optimize_file(const CommandLine& line, Options& options) {
   const bool holds = status == Status::kPassed || (status == Status::kSkipped && !options.require_verified);
   if (!options.output.empty() && holds) {
     progress.show("writing " + options.output);
-    outcome.files = write_model(model, options.output, kExternal.at(options.external));
-    outcome.output = facts_of(model, options.output, outcome.files.size() > 1);
+    WrittenModel written = write_model(model, options.output, kExternal.at(options.external));
+    outcome.files = std::move(written.files);
+    outcome.output = facts_of(model, options.output, written.bytes);
   }
   outcome.save_ms = watch.lap();
   outcome.total_ms = total.lap();
   progress.clear();
 
+  outcome.report_path = options.report;
   if (!options.report.empty()) {
     outcome.files.push_back(about_to_write(options.report));
     write_report(options.report, line.document(outcome_json(outcome)));
@@ -290,6 +293,8 @@ int onnx_optimize(int argc, char** argv) {
     if (line.has(flag) && path.empty()) fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);
   if (options.report == kStandardStream)
     fail(ErrorCode::kInvalidArgument, "--report - is no file; --json puts the document on standard output");
+  if (options.output == "/dev/stdout")
+    fail(ErrorCode::kInvalidArgument, "/dev/stdout is no file to replace; -o - writes to standard output");
   if (options.output == kStandardStream) {
     if (line.json())
       fail(ErrorCode::kInvalidArgument, "--json and -o - both take standard output; --report FILE keeps it");

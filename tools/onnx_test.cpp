@@ -112,6 +112,8 @@ int onnx_test(int argc, char** argv) {
             .excludes = "--atol"});
   if (!line.parse()) return kDone;
   if (options.folders.empty()) fail(ErrorCode::kInvalidArgument, "no DIR given; see --help");
+  if (options.cases.model == kStandardStream)
+    fail(ErrorCode::kInvalidArgument, "--model -: the cases need a file, which is read for each of them");
   if (line.has("--atol-rms")) options.cases.tolerance.atol = 0;
   options.cases.threads = line.threads();
   return test_all(line, options);

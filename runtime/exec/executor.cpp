@@ -8,6 +8,7 @@
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace pli::exec {
 
@@ -211,11 +212,11 @@ Executor::Key Executor::key_of(const Request& request) const {
     key.push_back(static_cast<int64_t>(tensor.shape().size()));
     key.insert(key.end(), tensor.shape().begin(), tensor.shape().end());
     if (!value_inputs_.contains(graph_.inputs()[i])) continue;
-    // A value that decides shapes is small: what is large can't be part of a key.
+    // A value that decides shapes or branches is small: what is large can't be part of a key.
     constexpr size_t kMostBytes = 65536;
     const auto bytes = tensor.bytes();
     if (bytes.size() > kMostBytes)
-      fail(ErrorCode::kUnsupported, "input \"{}\" of {} bytes decides a shape; at most {} are supported",
+      fail(ErrorCode::kUnsupported, "input \"{}\" of {} bytes decides a shape or a branch; at most {} are supported",
            graph_.name(graph_.inputs()[i]), bytes.size(), kMostBytes);
     key.push_back(static_cast<int64_t>(bytes.size()));
     const size_t start = key.size();
@@ -241,16 +242,34 @@ std::shared_ptr<Executor::Entry> Executor::entry_for(const Request& request) con
   if (log_)  // before any lock is taken: what is called may call this
     for (const Contradiction& contradiction : contradictions)
       log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
-  const std::scoped_lock compiling(compile_mutex_);
-  if (auto entry = find(key)) return entry;
+  const auto start = std::chrono::steady_clock::now();
   auto entry = std::make_shared<Entry>();
-  entry->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
-  ++compiled_;
-  entry->key = std::move(key);
-  const std::scoped_lock lock(cache_mutex_);
-  cache_.push_front(entry);
-  if (cache_.size() > most_plans_) cache_.pop_back();
+  {
+    const std::scoped_lock compiling(compile_mutex_);
+    if (auto found = find(key)) return found;
+    entry->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
+    ++compiled_;
+    entry->key = std::move(key);
+    const std::scoped_lock lock(cache_mutex_);
+    cache_.push_front(entry);
+    if (cache_.size() > most_plans_) cache_.pop_back();
+  }
+  if (log_) {
+    const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    log_(LogLevel::kInfo, fmt::format("a plan of {} steps for {} was made in {:.1f} ms", entry->plan->steps.size(),
+                                      shapes_text(request.inputs), ms));
+  }
   return entry;
+}
+
+/// "x float32[1, 3, 224, 224], n int64[1]" of the inputs that are given.
+std::string Executor::shapes_text(std::span<const Tensor* const> inputs) const {
+  std::string text;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i])
+      text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", graph_.name(graph_.inputs()[i]),
+                          to_string(inputs[i]->dtype()), to_string(inputs[i]->shape()));
+  return text.empty() ? "no inputs" : text;
 }
 
 /// Symbols that the sizes contradict stop nothing by themselves; where an operator can't take them, they are the

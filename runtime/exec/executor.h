@@ -69,6 +69,7 @@ class Executor {
   template <class Use>
   auto with_execution(Entry& entry, Use&& use) const;
   std::shared_ptr<Entry> entry_for(const Request& request) const;
+  std::string shapes_text(std::span<const Tensor* const> inputs) const;
   Plan compile_for(const Request& request, std::span<const Contradiction> contradictions) const;
 
   ir::Graph graph_;

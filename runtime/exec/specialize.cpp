@@ -83,7 +83,7 @@ std::vector<ir::NodeId> needed_nodes(const ir::Graph& graph) {
 }
 
 std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph) {
-  std::set<ir::ValueId> found;
+  std::set<ir::ValueId> found;  // captures as well: of a nested graph they are what it takes from around it
   std::vector<bool> seen(graph.value_limit(), false);
   std::vector<ir::ValueId> pending;
   const auto ask = [&](ir::ValueId id) {
@@ -93,20 +93,25 @@ std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph) {
   };
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);
+    ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) {
+      const std::set<ir::ValueId> inside = find_value_inputs(*subgraph.graph);
+      for (size_t i = 0; i < subgraph.captures.size(); ++i)
+        if (inside.contains(subgraph.graph->captures().at(i))) ask(subgraph.captures[i]);
+    });
     const ops::Operator* op = ops::find_operator(graph, node);
-    if (!op) continue;
-    for (size_t i = 0; i < std::min<size_t>(node.inputs.size(), 32); ++i)
-      if ((op->value_inputs >> i) & 1u) ask(node.inputs[i]);
+    for (size_t i = 0; op && i < node.inputs.size(); ++i)
+      if (op->reads_value(i)) ask(node.inputs[i]);
   }
   while (!pending.empty()) {
     const ir::ValueId id = pending.back();
     pending.pop_back();
-    if (graph.value(id).kind == ir::ValueKind::kInput) found.insert(id);
+    const ir::ValueKind kind = graph.value(id).kind;
+    if (kind == ir::ValueKind::kInput || kind == ir::ValueKind::kCapture) found.insert(id);
     if (!graph.producer(id)) continue;
     const ir::Node& node = graph.node(graph.producer(id));
     const ops::Operator* op = ops::find_operator(graph, node);
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!op || i >= 32 || ((op->type_inputs >> i) & 1u) == 0) ask(node.inputs[i]);
+      if (!op || !op->reads_only_type(i)) ask(node.inputs[i]);
     ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) { std::ranges::for_each(subgraph.captures, ask); });
   }
   return found;

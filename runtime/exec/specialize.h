@@ -10,8 +10,8 @@
 
 namespace pli::exec {
 
-/// Graph inputs whose values decide shapes or how kernels are made, such as the shape that Reshape takes. Their values
-/// are part of a plan's key.
+/// Graph inputs whose values decide shapes, how kernels are made or which branch of an If is taken, such as the shape
+/// that Reshape takes. Their values are part of a plan's key. Of a nested graph: its captures.
 std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph);
 
 /// What a plan is compiled for: one tensor for each graph input, of which only shape and type count unless the input is

@@ -166,6 +166,8 @@ class Graph {
   const std::set<Use>& uses(ValueId id) const { return value(id).uses; }
   /// Bound to at least one graph output.
   bool is_output(ValueId id) const { return !value(id).output_uses.empty(); }
+  /// By a node, an output, or what else refers to its name. False for none.
+  bool is_used(ValueId id) const;
   /// Has exactly one use and is no graph output.
   bool has_single_use(ValueId id) const { return uses(id).size() == 1 && !is_output(id); }
   /// Has a name that was pinned.
@@ -261,8 +263,6 @@ class Graph {
   static ValueId& captured_at(Node& node, const CapturePlace& place);
   void add_uses(NodeId id);
   void remove_uses(NodeId id);
-  /// By a node, an output, or what else refers to its name. False for none.
-  bool is_used(ValueId id) const;
   void note_constant(NodeId id);
 
   std::shared_ptr<const OpsetImports> opsets_;

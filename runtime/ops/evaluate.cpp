@@ -26,9 +26,7 @@ ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<cons
     spec.outputs.push_back({node.outputs[i] ? "output" + std::to_string(i) : std::string(), {}, {}});
   const ir::Node& made = graph.node(graph.add_node(std::move(spec)));
   for (size_t i = 0; i < node.outputs.size(); ++i)
-    if (const ir::ValueId output = node.outputs[i];
-        output && (!origin.uses(output).empty() || origin.is_output(output) || origin.is_pinned(output)))
-      graph.add_output({graph.name(made.outputs[i]), made.outputs[i], {}, {}});
+    if (origin.is_used(node.outputs[i])) graph.add_output({graph.name(made.outputs[i]), made.outputs[i], {}, {}});
   return graph;
 }
 
@@ -93,8 +91,6 @@ TensorDesc input_desc(const ir::Graph& graph, ir::ValueId input) {
   return shape ? compute::plain(graph.type(input).dtype, *shape) : TensorDesc{};
 }
 
-bool only_type_counts(const Operator& op, size_t input) { return input < 32 && ((op.type_inputs >> input) & 1u) != 0; }
-
 /// The outputs when they are input 0 with other dimensions.
 std::optional<std::vector<Tensor>> outputs_as_views(const Operator& op, const PrepareContext& context,
                                                     std::span<const Tensor* const> inputs) {
@@ -155,7 +151,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   if (const auto why = why_unsupported(graph, node)) fail(ErrorCode::kUnsupported, "{}", *why);
   const Operator& op = *find_operator(graph, node);
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (node.input(i) && !inputs[i] && !only_type_counts(op, i))
+    if (node.input(i) && !inputs[i] && !op.reads_only_type(i))
       fail(ErrorCode::kUnsupported, "the value of input {} is not known", i);
   const int64_t opset = graph.opset("");
 
@@ -194,10 +190,20 @@ bool has_constant_inputs(const ir::Graph& graph, const ir::Node& node) {
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const ir::ValueId input = node.inputs[i];
     if (!input || graph.constant_of(input)) continue;
-    if (!only_type_counts(*op, i) || graph.type(input).dtype == DataType::kUndefined) return false;
+    if (!op->reads_only_type(i) || graph.type(input).dtype == DataType::kUndefined) return false;
   }
   return true;
 }
+
+namespace {
+
+FoldingLimit passed_limit(const Cost& cost, const Limits& limits, const FoldingBudget& budget) {
+  if (cost.bytes > std::max(cost.operand_bytes, limits.folded_bytes)) return FoldingLimit::kNode;
+  if (cost.bytes > budget.bytes) return FoldingLimit::kAllNodes;
+  return cost.work > budget.work ? FoldingLimit::kWork : FoldingLimit::kNone;
+}
+
+}  // namespace
 
 FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
   constexpr int64_t kSmallResults = 64;
@@ -216,15 +222,13 @@ FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
 }
 
 std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits,
-                                                 FoldingBudget& budget, bool* over_limit) {
+                                                 FoldingBudget& budget, FoldingLimit* passed) {
   if (!has_constant_inputs(graph, node)) return std::nullopt;
   const auto cost = cost_of(graph, node, limits);
   if (!cost) return std::nullopt;
-  if (cost->bytes > std::max(cost->operand_bytes, limits.folded_bytes) || cost->bytes > budget.bytes ||
-      cost->work > budget.work) {
-    if (over_limit) *over_limit = true;
-    return std::nullopt;
-  }
+  const FoldingLimit limit = passed_limit(*cost, limits, budget);
+  if (passed) *passed = limit;
+  if (limit != FoldingLimit::kNone) return std::nullopt;
   std::vector<Tensor> results;
   if (auto value = value_of_shape(graph, node)) {
     if (node.outputs.size() != 1) return std::nullopt;
@@ -258,7 +262,7 @@ BrokenNodes infer_types(ir::Graph& graph, const Limits& limits) {
       ir::Type type = types[i];
       const ir::Type& declared = graph.type(output);
       if (type.dtype == DataType::kUndefined) type.dtype = declared.dtype;
-      if (!type.dims) type.dims = declared.dims;
+      if (!type.dims && !node.is("If")) type.dims = declared.dims;  // exporters declare one branch's shape
       graph.set_type(output, std::move(type));
     }
   }

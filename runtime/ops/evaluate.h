@@ -27,11 +27,18 @@ struct FoldingBudget {
   static FoldingBudget of(const ir::Graph& graph, const Limits& limits);
 };
 
+/// What keeps a node of constant inputs from being folded.
+enum class FoldingLimit {
+  kNone,
+  kNode,      // its results are larger than both its operands and limits.folded_bytes
+  kAllNodes,  // budget.bytes
+  kWork,      // budget.work
+};
+
 /// The outputs of a node of constant inputs whose output types are known, the cost taken from `budget`. Nothing where
-/// they can't be computed, and where the cost passes the budget or the results are larger than both the operands and
-/// limits.folded_bytes: then `over_limit`, if given, is set. Errors as above.
+/// they can't be computed or the cost passes a limit: then that is `passed`, if given. Errors as above.
 std::optional<std::vector<Tensor>> fold_constant(const ir::Graph& graph, const ir::Node& node, const Limits& limits,
-                                                 FoldingBudget& budget, bool* over_limit = nullptr);
+                                                 FoldingBudget& budget, FoldingLimit* passed = nullptr);
 
 /// Nodes that break the standard, and how.
 using BrokenNodes = std::map<ir::NodeId, std::string>;

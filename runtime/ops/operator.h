@@ -151,8 +151,8 @@ struct Operator {
   LayoutFn layout = nullptr;
   /// Null, or gives nothing: the kernel has to run.
   ViewFn view = nullptr;
-  /// Bit i: the value of input i decides the output's shape or how the kernel is made, so it has to be known when
-  /// compiling.
+  /// Bit i: the value of input i decides the output's shape, how the kernel is made or which branch is taken, so it has
+  /// to be known when compiling.
   uint32_t value_inputs = 0;
   uint32_t epilogues = kNoEpilogue;
   /// Bit i: the value of input i does not count, only its type: for Shape, Size and EyeLike its dimensions, for
@@ -160,6 +160,9 @@ struct Operator {
   uint32_t type_inputs = 0;
   /// kInternalDomain: made by the executor's rewriting only, never in a file that Pli writes.
   std::string_view domain = "";
+
+  bool reads_value(size_t input) const { return input < 32 && ((value_inputs >> input) & 1u) != 0; }
+  bool reads_only_type(size_t input) const { return input < 32 && ((type_inputs >> input) & 1u) != 0; }
 };
 
 /// Every operator that a file may hold, by type and first version.

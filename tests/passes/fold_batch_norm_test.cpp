@@ -520,6 +520,43 @@ TEST(FoldBatchNorm, NarrowWeightsGrowWhereTheyHaveTo) {
   EXPECT_NE(small.report.notes[0].find("range or precision"), std::string::npos) << small.report.notes[0];
 }
 
+/// x -> Conv "c" -> BatchNormalization "y", the weight turned behind what widens it.
+Net net_of_turned_weights(const std::string& widening) {
+  Net net(15);
+  const ValueId x = net.input("x", {-1, 12, 8, 9});
+  const ValueId stored = net.weight("w", {12, 20, 3, 2}, -1, 1, DataType::kFloat16);
+  const bool cast = widening == "Cast";
+  const ValueId wide =
+      cast ? net.node("Cast", {stored}, {attribute("to", 1)}) : net.node("CastLike", {stored, net.weight("like", {1})});
+  const ValueId turned = net.node("Transpose", {wide}, {ints("perm", {1, 0, 2, 3})});
+  net.output(net.batch_norm(net.node("Conv", {x, turned}, {}, "c"), 20, "y"));
+  return net;
+}
+
+TEST(FoldBatchNorm, NarrowWeightsStayNarrowBehindWhatMovesThem) {
+  for (const char* widening : {"Cast", "CastLike"}) {
+    const Optimized result = expect_folded(net_of_turned_weights(widening), 1, 3e-4);
+    EXPECT_EQ(result.count(widening), 1);
+    EXPECT_EQ(result.model.graph.node_count(), 2u) << "the new weight is stored as it is used";
+    const Tensor weight = result.constant("w");
+    EXPECT_EQ(weight.dtype(), DataType::kFloat16);
+    EXPECT_EQ(weight.shape()[0], 20);
+    EXPECT_EQ(result.report.rounded_to, DataType::kFloat16);
+  }
+}
+
+TEST(FoldBatchNorm, ANarrowWeightThatIsComputedWithGrowsNotWithoutAWord) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 12, 8, 9});
+  const ValueId wide =
+      net.node("Cast", {net.weight("w", {20, 12, 3, 2}, -1, 1, DataType::kFloat16)}, {attribute("to", 1)});
+  const ValueId less = net.node("Sub", {wide, net.weight("mean", {20, 1, 1, 1})});  // weight standardization
+  net.output(net.batch_norm(net.node("Conv", {x, less}, {}, "c"), 20, "y"));
+  const Optimized result = expect_folded(net, 1);
+  ASSERT_EQ(result.report.notes.size(), 1u);
+  EXPECT_TRUE(result.report.notes[0].starts_with("2880 bytes more")) << result.report.notes[0];
+}
+
 TEST(FoldBatchNorm, ANarrowWeightThatIsSharedIsCopied) {
   Net net = net_of_narrow_weights(DataType::kFloat16);
   ir::Graph& graph = net.graph();

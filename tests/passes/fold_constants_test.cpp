@@ -156,11 +156,31 @@ TEST(FoldConstants, SaysWhatTheLimitsLeave) {
       << left.fold("y").reason;
   ASSERT_EQ(left.report.notes.size(), 1u);
   EXPECT_NE(left.report.notes[0].find("Expand \"n_stretched\" is computed in every run"), std::string::npos);
-  EXPECT_NE(left.report.notes[0].find("--folding-limit"), std::string::npos);
+  EXPECT_NE(left.report.notes[0].find("its limit of 300 bytes, which --folding-limit raises"), std::string::npos);
   options.limits.folded_bytes = 360;
   const Optimized folded = optimize(c.net.model(), options);
   EXPECT_TRUE(folded.fold("y").folded);
   EXPECT_TRUE(folded.report.notes.empty());
+}
+
+TEST(FoldConstants, SaysWhichLimitWasPassed) {
+  Net many;  // each result is small, all of them together are more than the budget has
+  const ValueId count = many.constant("count", int64_tensor(std::vector<int64_t>{20}));
+  for (int i = 0; i < 80; ++i)
+    many.output(many.node("Expand", {many.weight("w" + std::to_string(i), {1}), count}, {}, "y" + std::to_string(i)));
+  OptimizeOptions options;
+  options.limits.folded_bytes = 80;
+  ir::Model left = many.model();
+  const Report report = passes::run(left, options);
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_NE(report.notes[0].find("all nodes together"), std::string::npos) << report.notes[0];
+
+  Net slow;
+  slow.output(slow.node("MatMul", {slow.weight("a", {200, 200}), slow.weight("b", {200, 200})}, {}, "y"));
+  options.limits.folded_bytes = 1;
+  const Optimized late = optimize(slow.model(), options);
+  ASSERT_EQ(late.report.notes.size(), 1u);
+  EXPECT_NE(late.report.notes[0].find("the work"), std::string::npos) << late.report.notes[0];
 }
 
 }  // namespace

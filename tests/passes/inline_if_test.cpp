@@ -95,14 +95,18 @@ TEST(InlineIf, LeavesWhatIsNotConstantOrAnnotated) {
 
 TEST(InlineIf, InABranchOfAnotherOne) {
   ConvNet c;
-  Net middle;
-  const ValueId captured = middle.graph().add_capture("c", {});
-  const ir::Subgraph inner{std::make_shared<const ir::Graph>(conv_branch(1, "small")), {captured}};
-  const ValueId yes = middle.constant("inner_condition", boolean(true));
-  middle.output(middle.node("If", {yes}, {{"then_branch", inner, {}}, {"else_branch", inner, {}}}, "inner"));
-  const ir::Subgraph outer{std::make_shared<const ir::Graph>(middle.graph()), {c.conv}};
+  const auto outer = [&] {
+    Net middle;
+    const ValueId captured = middle.graph().add_capture("c", {});
+    const auto inner = [&] {
+      return ir::Subgraph{std::make_shared<const ir::Graph>(conv_branch(1, "small")), {captured}};
+    };
+    const ValueId yes = middle.constant("inner_condition", boolean(true));
+    middle.output(middle.node("If", {yes}, {{"then_branch", inner(), {}}, {"else_branch", inner(), {}}}, "inner"));
+    return ir::Subgraph{std::make_shared<const ir::Graph>(middle.graph()), {c.conv}};
+  };
   c.net.output(c.net.node("If", {c.net.constant("condition", boolean(true))},
-                          {{"then_branch", outer, {}}, {"else_branch", outer, {}}}, "y"));
+                          {{"then_branch", outer(), {}}, {"else_branch", outer(), {}}}, "y"));
   const Optimized result = optimize(c.net.model());
   EXPECT_EQ(result.count("If"), 0);
   ASSERT_EQ(result.report.batch_norms.size(), 4u);
@@ -110,6 +114,31 @@ TEST(InlineIf, InABranchOfAnotherOne) {
   EXPECT_EQ(first.graph, "n_y/then_branch/n_inner/then_branch");
   EXPECT_TRUE(first.folded);
   for (size_t i = 1; i < 4; ++i) EXPECT_EQ(result.report.batch_norms[i].code, "dead") << i;
+}
+
+TEST(InlineIf, OfTwoNodesOneOfWhichIsNamedAsIfItWereInTheOther) {
+  ConvNet c;
+  const auto branches = [&](const std::string& name) {
+    const auto branch = [&](int64_t kernel, const std::string& which) {
+      return ir::Subgraph{std::make_shared<const ir::Graph>(conv_branch(kernel, name + which)), {c.conv}};
+    };
+    return std::vector<ir::Attribute>{{"then_branch", branch(1, "1"), {}}, {"else_branch", branch(2, "2"), {}}};
+  };
+  const ValueId open = c.net.graph().add_input("open", ir::Type::tensor(DataType::kBool, ir::Dims{}));
+  c.net.output(c.net.node("If", {c.net.constant("condition", boolean(true))}, branches("a"), "y"));
+  c.net.output(c.net.node("If", {open}, branches("b"), "y/else_branch/z"));
+  const Optimized result = optimize(c.net.model());
+  EXPECT_TRUE(result.fold("a1").folded);
+  EXPECT_EQ(result.fold("a2").code, "dead");
+  EXPECT_EQ(result.fold("b1").code, "nested_graph");
+  EXPECT_EQ(result.fold("b2").code, "nested_graph");
+}
+
+TEST(InlineIf, TheDeclaredShapeOfOneBranchIsNotThatOfTheResult) {
+  BranchNet net([](Net& n) { return n.graph().add_input("condition", ir::Type::tensor(DataType::kBool, ir::Dims{})); });
+  net.c.net.graph().set_type(net.result, ir::Type::tensor(DataType::kFloat32, ir::Dims{1, 4, 8, 9}));
+  net.c.net.output(net.c.net.node("Shape", {net.result}, {}, "shape"));
+  EXPECT_EQ(optimize(net.c.net.model()).count("Shape"), 1);
 }
 
 }  // namespace

@@ -215,7 +215,7 @@ Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, in
   if (node.is("Sub")) return binary(node, *in[0], *in[1], opset, std::minus<>());
   if (node.is("Mul")) return binary(node, *in[0], *in[1], opset, std::multiplies<>());
   if (node.is("Div")) return binary(node, *in[0], *in[1], opset, std::divides<>());
-  if (node.is("Identity") || node.is("Dropout") || node.is("Cast")) return *in[0];
+  if (node.is("Identity") || node.is("Dropout") || node.is("Cast") || node.is("CastLike")) return *in[0];
   if (node.is("Transpose")) return transpose(node, *in[0]);
   if (node.is("Constant")) return to_reference(std::get<Tensor>(node.attribute("value")->value));
   if (node.is("Relu")) {

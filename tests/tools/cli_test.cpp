@@ -156,6 +156,9 @@ TEST_F(OneCommand, FlagsOfOtherToolsAreExplained) {
                        "onnxsim's --overwrite-input-shape is --shape NAME:DIMS here"));
   EXPECT_TRUE(
       contains(hint("onnx-optimize", "--model-check-inputs=x:1"), "onnxslim's --model-check-inputs is --input"));
+  for (const char* flag : {"--enable-onnxruntime-optimization", "--include-subgraph", "--unused-output",
+                           "--no-large-tensor", "--custom-lib", "--size-threshold", "--inputs"})
+    EXPECT_TRUE(contains(hint("onnx-optimize", flag), " here")) << flag;
   EXPECT_TRUE(contains(hint("onnx-bench", "--iterations"), "trtexec's --iterations is --runs N here"));
   EXPECT_TRUE(contains(refused({"onnx-optimize", "m", "o", "3"}, 2), "onnxsim's number of checks is --samples N here"));
 }
@@ -173,6 +176,12 @@ TEST_F(OneCommand, HintsNameFlagsThatExist) {
       EXPECT_TRUE(contains(known, (*name)[1])) << words;
   }
   EXPECT_GE(checked, 20u);
+}
+
+TEST_F(OneCommand, WhatFollowsTwoDashesIsAFile) {
+  std::filesystem::copy(kDigits, folder_ / "-v");
+  EXPECT_EQ(run({"onnx-inspect", "-q", "--", "-v"}).code, 0);
+  EXPECT_TRUE(contains(refused({"onnx-optimize", "--", "a", "b", "c"}, 2), "unexpected argument \"c\""));
 }
 
 TEST_F(OneCommand, EveryUnsupportedOperatorIsListedAtOnce) {

@@ -37,6 +37,11 @@ TEST_F(Inspect, CountsOperationsForTheShapesAskedFor) {
   refused({"onnx-inspect", kDigits, "--dim", "channels=3"}, 2);
 }
 
+TEST_F(Inspect, RefusesWhatMakesNoSense) {
+  refused({"onnx-inspect", "--operators", kDigits}, 2);
+  EXPECT_TRUE(contains(refused({"onnx-inspect", "-", "-"}, 2), "can be read once"));
+}
+
 TEST_F(Inspect, ListsWhatIsUnsupported) {
   save(unknown_operator(), "model.onnx");
   const Finished finished = run({"onnx-inspect", "model.onnx"});

@@ -178,6 +178,13 @@ TEST_F(Optimize, ModelsGoThroughStandardStreams) {
   EXPECT_EQ(piped.code, 0) << piped.err;
   EXPECT_TRUE(contains(piped.err, "10 of 10 BatchNormalizations folded")) << piped.err;
   EXPECT_EQ(read_file(folder_ / "piped.onnx"), read_file(folder_ / "file.onnx"));
+  const auto facts = [&](const std::string& arguments) {
+    shell("'" + program + "' " + arguments + " -q --report facts.json < '" + kDigits + "' > piped.onnx");
+    const auto document = nlohmann::json::parse(read_file(folder_ / "facts.json"));
+    return std::pair<int64_t, int64_t>(document["input"]["bytes"], document["output"]["bytes"]);
+  };
+  EXPECT_EQ(facts("- -o -"), facts("'" + std::string(kDigits) + "' -o file.onnx"));
+  EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-o", "/dev/stdout"}, 2), "-o - "));
   EXPECT_EQ(shell("'" + program + "' - -q < /dev/null").code, 4);
   EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-o", "-", "--json"}, 2), "--report FILE"));
   EXPECT_TRUE(contains(refused({"onnx-optimize", kDigits, "-o", "-", "--external-data", "always"}, 2), "second file"));

@@ -26,7 +26,22 @@ std::optional<std::string> why_broken(const ir::Node& node, std::string_view nam
   return std::nullopt;
 }
 
-/// The types stay as declared: the branches may differ even in rank.
+/// What holds of output `index` whichever branch is taken, by the types that the branches declare.
+ir::Type common_type(const ir::Node& node, size_t index) {
+  const ir::Type& one = branch_of(node, kThen)->graph->outputs()[index].type;
+  const ir::Type& other = branch_of(node, kElse)->graph->outputs()[index].type;
+  if (one.dtype != other.dtype || one.kind != other.kind) return {};
+  ir::Type common = one;
+  if (!one.dims || !other.dims || one.dims->size() != other.dims->size()) {
+    common.dims.reset();
+    return common;
+  }
+  for (size_t i = 0; i < common.dims->size(); ++i)
+    if (!(*one.dims)[i].known() || !((*one.dims)[i] == (*other.dims)[i])) (*common.dims)[i] = ir::Dim();
+  return common;
+}
+
+/// The branches may differ even in rank, and exporters declare the output as one of them has it.
 std::vector<ir::Type> infer_if(const InferContext& context) {
   context.check_inputs(1, 1);
   const auto shape = context.type(0).shape();
@@ -35,12 +50,17 @@ std::vector<ir::Type> infer_if(const InferContext& context) {
   for (const std::string_view name : {kThen, kElse})
     if (const auto why = why_broken(context.node, name)) fail(ErrorCode::kInvalidModel, "{}", *why);
   std::vector<ir::Type> types;
-  for (const ir::ValueId output : context.node.outputs)
-    types.push_back(output ? context.graph.type(output) : ir::Type{});
+  for (size_t i = 0; i < context.node.outputs.size(); ++i) types.push_back(common_type(context.node, i));
   return types;
 }
 
-constexpr Operator kOperators[] = {{"If", 1, kNewestOpset, kBools, infer_if, nullptr}};
+constexpr Operator kOperators[] = {{.type = "If",
+                                    .since = 1,
+                                    .until = kNewestOpset,
+                                    .types = kBools,
+                                    .infer = infer_if,
+                                    .prepare = nullptr,
+                                    .value_inputs = 0b1}};
 
 }  // namespace
 

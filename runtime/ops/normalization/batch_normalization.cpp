@@ -255,9 +255,7 @@ BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
   view.spatial = opset >= 9 || node.int_or("spatial", 1) != 0;
   const auto statistics = std::span(node.outputs).subspan(std::min<size_t>(1, node.outputs.size()));
   const bool listed = std::ranges::any_of(statistics, [](ir::ValueId id) { return static_cast<bool>(id); });
-  view.statistics_are_read = std::ranges::any_of(statistics, [&](ir::ValueId id) {
-    return id && (!graph.uses(id).empty() || graph.is_output(id) || graph.is_pinned(id));
-  });
+  view.statistics_are_read = std::ranges::any_of(statistics, [&](ir::ValueId id) { return graph.is_used(id); });
   if (opset >= 14) {
     view.training = node.int_or("training_mode", 0) != 0;
   } else if (opset >= 7) {

@@ -25,6 +25,8 @@ struct BatchNormView {
   /// Opset 7 to 13: outputs of statistics are listed that nobody reads. By the standard's words this is training;
   /// exporters meant inference, and so it is taken.
   bool lists_unread_statistics = false;
+  /// What folds as inference. `strict`: by the standard's words alone.
+  bool infers(bool strict) const { return !training && !statistics_are_read && !(strict && lists_unread_statistics); }
   /// One number for each channel (dimension 1). Otherwise, before opset 9 only, one for each element of a sample.
   bool spatial = true;
 

@@ -186,7 +186,8 @@ bool CommandLine::has(const std::string& flag) const { return parser_->app.count
 
 void CommandLine::check_rest() const {
   const CLI::App& app = parser_->app;
-  const std::vector<std::string> rest = app.remaining();
+  std::vector<std::string> rest = app.remaining();
+  if (const auto mark = std::ranges::find(rest, "--"); mark != rest.end()) rest.erase(mark);  // what follows are files
   if (rest.empty()) return;
   const std::string& first = rest.front();
   if (!first.starts_with('-')) {

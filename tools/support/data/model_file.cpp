@@ -1,6 +1,7 @@
 #include "tools/support/data/model_file.h"
 
 #include "runtime/core/error.h"
+#include "runtime/onnx/load.h"
 #include "tools/support/console/command_line.h"
 
 #include <cerrno>
@@ -37,12 +38,26 @@ void add_model_flags(CommandLine& line, ModelOptions& options) {
             .value = "DIR"});
 }
 
-Model read_model(const std::string& path, const ModelOptions& options) {
-  if (path != kStandardStream) return Model::load(path, options.load_options());
-  return in_file("standard input", [] {
-    const Limits limits;
-    return Model::parse(read_standard_input(limits.model_bytes), limits);
-  });
+Model read_model(const std::string& path, const ModelOptions& options, int64_t* bytes) {
+  if (path == kStandardStream)
+    return in_file("standard input", [&] {
+      const Limits limits;
+      const std::vector<std::byte> read = read_standard_input(limits.model_bytes);
+      if (bytes) *bytes = static_cast<int64_t>(read.size());
+      return Model::parse(read, limits);
+    });
+  Model model = Model::load(path, options.load_options());
+  if (!bytes) return model;
+  *bytes = bytes_of(path);
+  if (model.ir()->has_external_data)
+    for (const auto& file : external_files(path, options.load_options().external_folders)) *bytes += bytes_of(file);
+  return model;
+}
+
+int64_t bytes_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<int64_t>(bytes);
 }
 
 SavedFile about_to_write(const std::string& path) {
@@ -51,13 +66,18 @@ SavedFile about_to_write(const std::string& path) {
   return {path, exists ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten};
 }
 
-std::vector<SavedFile> write_model(const Model& model, const std::string& path, ExternalData external) {
-  if (path != kStandardStream) return save_model(*model.ir(), path, external);
+WrittenModel write_model(const Model& model, const std::string& path, ExternalData external) {
+  if (path != kStandardStream) {
+    WrittenModel written{save_model(*model.ir(), path, external), 0};
+    for (const SavedFile& file : written.files)
+      if (file.action != SavedFile::Action::kRemoved) written.bytes += bytes_of(file.path);
+    return written;
+  }
   if (::isatty(STDOUT_FILENO) == 1)
     fail(ErrorCode::kInvalidArgument, "the model goes to standard output, which is a terminal; give it a file");
   const std::string bytes = serialize_model(*model.ir());
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);  // whoever runs the command looks whether that went well
-  return {};
+  return {{}, static_cast<int64_t>(bytes.size())};
 }
 
 }  // namespace pli::tools

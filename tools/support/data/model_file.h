@@ -4,6 +4,8 @@
 
 #include <pli/model.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,13 +26,23 @@ void add_model_flags(CommandLine& line, ModelOptions& options);
 /// The path that stands for standard input and standard output.
 inline constexpr const char* kStandardStream = "-";
 
-/// The model that the user named; "-" is standard input, where external data is refused.
-Model read_model(const std::string& path, const ModelOptions& options);
+/// The model that the user named; "-" is standard input, where external data is refused, and which can be read once.
+/// `bytes`, if given, become those of the model's files, external data included.
+Model read_model(const std::string& path, const ModelOptions& options, int64_t* bytes = nullptr);
+
+/// Of a file; 0 when there is none.
+int64_t bytes_of(const std::filesystem::path& file);
 
 /// What writing a file of this name will do to it.
 SavedFile about_to_write(const std::string& path);
 
-/// Writes the model; "-" is standard output, and no file. kInvalidArgument when that is a terminal.
-std::vector<SavedFile> write_model(const Model& model, const std::string& path, ExternalData external);
+/// A model that was written.
+struct WrittenModel {
+  std::vector<SavedFile> files;
+  int64_t bytes = 0;  // of all of them together
+};
+
+/// "-" is standard output, and no file. kInvalidArgument when that is a terminal.
+WrittenModel write_model(const Model& model, const std::string& path, ExternalData external);
 
 }  // namespace pli::tools

@@ -57,9 +57,7 @@ ByteCounts count_bytes(const ir::Graph& graph, const ModelFacts& facts) {
     counts.weights[tensor.dtype()] += bytes;
     weights += bytes;
   });
-  std::error_code error;
-  const auto own = std::filesystem::file_size(facts.path, error);
-  if (!error) counts.external = facts.bytes - static_cast<int64_t>(own);
+  if (facts.path != kStandardStream) counts.external = facts.bytes - bytes_of(facts.path);
   counts.rest = std::max<int64_t>(facts.bytes - weights, 0);
   return counts;
 }
@@ -111,10 +109,11 @@ std::optional<Error> reason_why_not(Body&& body) {
 
 Inspection inspect(const std::string& path, const ModelOptions& options, const InputOptions& input_options,
                    int threads) {
-  const Model model = read_model(path, options);
+  int64_t bytes = 0;
+  const Model model = read_model(path, options, &bytes);
   const ir::Model& ir = *model.ir();
   Inspection inspection;
-  inspection.facts = facts_of(model, path, ir.has_external_data, options);
+  inspection.facts = facts_of(model, path, bytes);
   inspection.ir_version = ir.ir_version;
   inspection.opsets = *ir.opsets;
   for (const ir::ValueId id : ir.graph.inputs())

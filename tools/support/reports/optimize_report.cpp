@@ -122,12 +122,6 @@ std::string_view action_name(SavedFile::Action action) {
   return "written";
 }
 
-int64_t bytes_of(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(file, error);
-  return error ? 0 : static_cast<int64_t>(bytes);
-}
-
 Json files_json(const std::vector<SavedFile>& files) {
   Json list = Json::array();
   for (const SavedFile& file : files)
@@ -144,7 +138,7 @@ void print_files(const CommandLine& line, const OptimizeOutcome& outcome) {
       line.print("removed {}\n", name);
     else if (action == SavedFile::Action::kWritten)
       line.print("wrote {}: {}\n", name, size);
-    else if (std::filesystem::equivalent(path, outcome.input.path, error))
+    else if (path == outcome.report_path || std::filesystem::equivalent(path, outcome.input.path, error))
       line.print("replaced {}: {}\n", name, size);
     else
       line.print("replaced {}, another file than the input: {}\n", name, size);
@@ -200,14 +194,10 @@ std::string grouped(const CommandLine& line, const std::vector<Fold>& folds) {
 
 }  // namespace
 
-ModelFacts facts_of(const Model& model, const std::string& path, bool external, const ModelOptions& options) {
+ModelFacts facts_of(const Model& model, const std::string& path, int64_t bytes) {
   const ir::Graph& graph = model.ir()->graph;
-  ModelFacts facts{path, 0, count_nodes(model), 0, graph.opset("")};
+  ModelFacts facts{path, bytes, count_nodes(model), 0, graph.opset("")};
   facts.nested_nodes = facts.nodes - static_cast<int64_t>(graph.node_count());
-  facts.bytes = bytes_of(path);
-  if (external)
-    for (const auto& file : external_files(path, options.load_options().external_folders))
-      facts.bytes += bytes_of(file);
   return facts;
 }
 

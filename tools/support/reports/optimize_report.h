@@ -24,8 +24,8 @@ struct ModelFacts {
   int64_t opset = 0;  // of ONNX's own operators
 };
 
-/// Of a model that was read from `path` or written there. `external`: look for files of external data, too.
-ModelFacts facts_of(const Model& model, const std::string& path, bool external, const ModelOptions& options = {});
+/// Of a model that was read from `path` or written there.
+ModelFacts facts_of(const Model& model, const std::string& path, int64_t bytes);
 
 /// Of all graphs, nested ones included.
 int64_t count_nodes(const Model& model);
@@ -38,6 +38,7 @@ struct OptimizeOutcome {
   ModelFacts input;
   std::optional<ModelFacts> output;  // when it was written
   std::vector<SavedFile> files;      // what became of the model's files, and of the report's
+  std::string report_path;           // empty: none is written
   Report report;
   int64_t nodes_after = 0;  // nested graphs included
   bool unchanged = false;   // nothing was found to do, so that there was nothing to verify
