@@ -13,9 +13,12 @@ namespace {
 /// Weights that are stored in few bits would lose that.
 bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
 
-/// A BatchNormalization that is not to be taken as inference.
-bool trains(const Context& context, const ir::Node& node) {
-  return node.is("BatchNormalization") && !ops::BatchNormView::of(context.graph, node).infers(context.options.strict);
+/// A BatchNormalization that the kernels would not compute as it is meant. One in training mode whose statistics nobody
+/// reads is a function of its input as well: weight standardization is often written so.
+bool is_read_otherwise(const Context& context, const ir::Node& node) {
+  if (!node.is("BatchNormalization")) return false;
+  const auto view = ops::BatchNormView::of(context.graph, node);
+  return view.statistics_are_read || (context.options.strict && view.lists_unread_statistics);
 }
 
 /// Nothing when the node can't be computed now: what it needs is not known, Pli can't run it, or the limits forbid it.
@@ -70,7 +73,7 @@ int64_t fold_constants(Context& context) {
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
       continue;
-    if (context.log.kept_by_user(id) || context.broken.contains(id) || trains(context, node)) continue;
+    if (context.log.kept_by_user(id) || context.broken.contains(id) || is_read_otherwise(context, node)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
     const auto results = results_of(context, id);

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <numeric>
+
 namespace pli::test {
 namespace {
 
@@ -136,6 +139,33 @@ TEST(FoldConstants, ChainsAsLongAsTheirOperandsGo) {
   for (const Fold& fold : result.report.batch_norms) EXPECT_TRUE(fold.folded) << fold.output << ": " << fold.reason;
   EXPECT_EQ(result.model.graph.node_count(), 4u);
   EXPECT_TRUE(result.report.notes.empty());
+}
+
+TEST(FoldConstants, NormalizingAWeightByItsOwnStatistics) {
+  // Weight standardization as some write it: BatchNormalization in training mode of a constant.
+  Net net(14);
+  const ValueId x = net.input("x", {-1, 3, 8, 9});
+  const ValueId rows = net.weight("rows", {1, 5, 18});
+  const ValueId scale = net.weight("scale", {5}), bias = net.weight("bias", {5});
+  const ValueId normal =
+      net.node("BatchNormalization", {rows, scale, bias, net.weight("m", {5}), net.weight("v", {5}, 0.5, 1)},
+               {attribute("training_mode", 1)}, "normal");
+  const ValueId shape = net.constant("shape", int64_tensor(std::vector<int64_t>{5, 3, 3, 2}));
+  net.output(net.node("Conv", {x, net.node("Reshape", {normal, shape}, {}, "weight")}, {}, "y"));
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 1u);
+  EXPECT_EQ(result.fold("normal").how, "computed_from_constants");
+  const auto numbers = [&](ValueId id) { return to_doubles(*net.graph().constant_of(id)); };
+  const std::vector<double> before = numbers(rows), gamma = numbers(scale), beta = numbers(bias);
+  const std::vector<double> after = to_doubles(result.constant("weight"));
+  for (size_t row = 0; row < 5; ++row) {
+    const std::span<const double> own(before.data() + row * 18, 18);
+    const double mean = std::accumulate(own.begin(), own.end(), 0.0) / 18;
+    double variance = 0;
+    for (const double value : own) variance += (value - mean) * (value - mean) / 18;
+    for (size_t i = 0; i < 18; ++i)
+      EXPECT_NEAR(after[row * 18 + i], gamma[row] * (own[i] - mean) / std::sqrt(variance + 1e-5) + beta[row], 1e-5);
+  }
 }
 
 TEST(FoldConstants, SaysWhatTheLimitsLeave) {
