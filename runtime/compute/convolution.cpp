@@ -1,5 +1,6 @@
 #include "runtime/compute/convolution.h"
 
+#include "runtime/compute/convolution_f64.h"
 #include "runtime/compute/onednn.h"
 
 namespace pli::compute {
@@ -141,6 +142,7 @@ class RepackingKernel final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
+  if (problem.source.dtype == DataType::kFloat64) return make_convolution_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     using Source = Argument::Source;
     const Form form = form_of(problem);

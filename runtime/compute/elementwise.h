@@ -37,6 +37,9 @@ class TileLoop {
   /// f: a functor of a few numbers, which takes In... and gives Out.
   template <class Out, class... In, class F>
   static TileLoop of(const F& f);
+  /// The same from a function of one input over adjacent elements.
+  template <class Out, class In>
+  static TileLoop of_rows(void (*f)(const In* from, Out* to, int64_t count));
 
   /// The output's memory may be that of an input that is laid out like it.
   void operator()(const Tile& tile) const {
@@ -200,6 +203,22 @@ TileLoop TileLoop::of(const F& f) {
   loop.operands_ = 1 + sizeof...(In);
   loop.element_bytes_ = {sizeof(Out), sizeof(In)...};
   new (loop.functor_.data()) F(f);
+  return loop;
+}
+
+template <class Out, class In>
+TileLoop TileLoop::of_rows(void (*f)(const In* from, Out* to, int64_t count)) {
+  using Function = decltype(f);
+  TileLoop loop;
+  loop.run_ = [](const Tile& tile, const std::byte* functor) {
+    const Function function = *reinterpret_cast<const Function*>(functor);
+    for (int64_t row = 0; row < tile.rows; ++row)
+      function(static_cast<const In*>(tile.inputs[0]) + row * tile.row_strides[1],
+               static_cast<Out*>(tile.output) + row * tile.row_strides[0], tile.columns);
+  };
+  loop.operands_ = 2;
+  loop.element_bytes_ = {sizeof(Out), sizeof(In)};
+  new (loop.functor_.data()) Function(f);
   return loop;
 }
 

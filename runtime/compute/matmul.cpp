@@ -1,5 +1,6 @@
 #include "runtime/compute/matmul.h"
 
+#include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
 
 namespace pli::compute {
@@ -7,6 +8,7 @@ namespace pli::compute {
 using dnnl::memory;
 
 std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
+  if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     using Source = Argument::Source;
     const auto a = to_onednn(problem.a);

@@ -1,5 +1,7 @@
 #include "runtime/compute/onednn.h"
 
+#include "runtime/compute/halves.h"
+
 namespace pli::compute {
 
 using dnnl::algorithm;
@@ -63,18 +65,23 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   }
 }
 
-SharedWeights pack(const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
+bool is_stored_in_half(const Tensor& tensor) { return bit_width(tensor.dtype()) == 16; }
+
+SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory::desc& to) {
   struct Packed {
+    Tensor stored;  // whose address is the weights' name
     Tensor tensor;
     memory weights;
   };
+  const Tensor tensor = is_stored_in_half(stored) ? widened(stored) : stored;
   auto packed = std::shared_ptr<Packed>(
-      new Packed{tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()))});
+      new Packed{stored, tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()))});
   if (!(from == to)) {
     memory source = std::exchange(packed->weights, memory(to, cpu_engine()));
     dnnl::stream stream(cpu_engine());
     dnnl::reorder(source, packed->weights).execute(stream, source, packed->weights);
     stream.wait();
+    packed->tensor = stored;  // what was widened is needed no more
   }
   return {packed, &packed->weights};
 }
@@ -227,7 +234,7 @@ SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, c
   }
   if (entries_.size() >= most_entries_) forget_unused();
   SharedWeights weights = pack(tensor, from, to);
-  entries_.emplace(address, Entry{from, to, weights});
+  entries_.emplace(address, Entry{from, to, !(from == to) || is_stored_in_half(tensor), weights});
   return weights;
 }
 
@@ -235,7 +242,9 @@ int64_t WeightCache::bytes() const {
   const std::scoped_lock lock(mutex_);
   int64_t total = 0;
   for (const auto& [address, entry] : entries_)
-    if (!(entry.from == entry.to) && !entry.weights.expired()) total += static_cast<int64_t>(entry.to.get_size());
+    if (entry.is_copy && !entry.weights.expired()) total += static_cast<int64_t>(entry.to.get_size());
+  for (const auto& [name, other] : forms_)
+    if (!other.form.expired()) total += other.bytes;
   return total;
 }
 

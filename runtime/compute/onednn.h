@@ -8,6 +8,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <map>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -70,11 +71,30 @@ class WeightCache {
   /// `tensor`, described by `from`, in the layout `to`: packed now unless somebody has it.
   SharedWeights get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 
+  /// What make() gives for `tensor`, unless somebody has it; `form` tells the forms of one tensor apart. A Form keeps
+  /// the tensor and knows its bytes().
+  template <class Form, class Make>
+  std::shared_ptr<const Form> form_of(const Tensor& tensor, const std::string& form, const Make& make) {
+    const std::scoped_lock lock(mutex_);
+    const auto name = std::pair(tensor.bytes().data(), form);
+    if (const auto found = forms_.find(name); found != forms_.end())
+      if (auto there = found->second.form.lock()) return std::static_pointer_cast<const Form>(there);
+    std::erase_if(forms_, [](const auto& entry) { return entry.second.form.expired(); });
+    auto made = std::make_shared<const Form>(make());
+    forms_[name] = {made, made->bytes()};
+    return made;
+  }
+
   int64_t bytes() const;
 
  private:
+  struct OtherForm {
+    std::weak_ptr<const void> form;
+    int64_t bytes = 0;
+  };
   struct Entry {
     dnnl::memory::desc from, to;
+    bool is_copy = false;                       // takes memory beside the tensor's
     std::weak_ptr<const dnnl::memory> weights;  // while they are there, so is their tensor, and its address means it
   };
   void forget_unused();
@@ -82,10 +102,11 @@ class WeightCache {
   mutable std::mutex mutex_;
   std::unordered_multimap<const std::byte*, Entry> entries_;  // by the tensor's address
   size_t most_entries_ = 0;                                   // before those without weights are looked for
+  std::map<std::pair<const std::byte*, std::string>, OtherForm> forms_;
 };
 
 /// `tensor`, described by `from`, in the layout `to`; from `cache` where there is one. The payload itself, without a
-/// copy, when the layouts are equal.
+/// copy, when the layouts are equal. What is stored as float16 or bfloat16 becomes float32, which is what `from` says.
 SharedWeights packed(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                      WeightCache* cache);
 

@@ -1,9 +1,9 @@
 #include "runtime/exec/compile.h"
 
-#include "runtime/compute/copy.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/exec/fuse.h"
 #include "runtime/exec/memory_plan.h"
+#include "runtime/ops/arithmetic/cast.h"
 
 #include <algorithm>
 #include <map>
@@ -43,7 +43,9 @@ class Compiler {
 
   Places& places(ir::ValueId id) { return places_[static_cast<size_t>(id.index)]; }
   int& readers(ir::ValueId id) { return readers_[static_cast<size_t>(id.index)]; }
-  TensorDesc plain_desc(ir::ValueId id) const { return plain(graph_.type(id).dtype, *graph_.type(id).shape()); }
+  DataType dtype(ir::ValueId id) const { return graph_.type(id).dtype; }
+  DataType memory_type(ir::ValueId id) const { return dtype(id) == DataType::kString ? kStringAddress : dtype(id); }
+  TensorDesc plain_desc(ir::ValueId id) const { return plain(memory_type(id), *graph_.type(id).shape()); }
 
   std::vector<ir::ValueId> operands_of(const Group& group) const {
     std::vector<ir::ValueId> ids = graph_.node(group.root).inputs;
@@ -86,12 +88,15 @@ class Compiler {
     const ir::ValueId id = graph_.inputs()[index];
     if (graph_.constant_of(id) || (graph_.uses(id).empty() && !graph_.is_output(id))) return;
     const TensorDesc desc = plain_desc(id);
+    if (dtype(id) == DataType::kString) plan_.string_inputs.push_back({index, static_cast<size_t>(desc.size())});
     add_operand(id, {.kind = Buffer::Kind::kInput, .bytes = compute::span_bytes(desc), .index = index}, desc);
   }
 
   const Operand& place_constant(ir::ValueId id) {
     if (places(id).empty()) {
-      const Tensor& tensor = plan_.constants.emplace_back(*graph_.constant_of(id));
+      const Tensor& stored = plan_.constants.emplace_back(*graph_.constant_of(id));
+      const bool strings = stored.dtype() == DataType::kString;
+      const Tensor& tensor = strings ? plan_.constants.emplace_back(addresses_of(stored)) : stored;
       add_operand(
           id,
           {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(tensor.bytes().size()), .constant = &tensor},
@@ -116,15 +121,16 @@ class Compiler {
 
   void copy(const Operand& from, const Operand& to, ir::ValueId id) {
     const std::string& name = graph_.name(id);
-    add_step(
-        {"Reorder", name, fmt::format("copy of \"{}\"", name), compute::make_copy(from.desc, to.desc), {from}, {to}});
+    const char* group = from.desc.dtype == to.desc.dtype ? "Reorder" : "Convert";
+    add_step({group, name, fmt::format("copy of \"{}\"", name), ops::make_cast(from.desc, to.desc), {from}, {to}});
   }
 
   /// The value in the layout `wanted`: where it already is, or in a copy.
   Operand in_layout(ir::ValueId id, const TensorDesc& wanted) {
     if (graph_.constant_of(id)) place_constant(id);
     for (const Operand& place : places(id))
-      if (compute::same_layout(place.desc, wanted)) return {place.buffer, place.byte_offset, wanted};
+      if (place.desc.dtype == wanted.dtype && compute::same_layout(place.desc, wanted))
+        return {place.buffer, place.byte_offset, wanted};
     const Operand from = places(id).front();
     if (const Tensor* constant = graph_.constant_of(id)) return constant_copy(id, *constant, from, wanted);
     const Operand to = allocate(id, wanted);
@@ -134,10 +140,10 @@ class Compiler {
 
   Operand constant_copy(ir::ValueId id, const Tensor& constant, const Operand& from, const TensorDesc& wanted) {
     Tensor& copied =
-        plan_.constants.emplace_back(constant.dtype(), Shape(constant.shape().begin(), constant.shape().end()));
+        plan_.constants.emplace_back(wanted.dtype, Shape(constant.shape().begin(), constant.shape().end()));
     const void* in[] = {constant.bytes().data()};
     void* out[] = {copied.mutable_raw()};
-    const auto kernel = compute::make_copy(from.desc, wanted);
+    const auto kernel = ops::make_cast(from.desc, wanted);
     const auto state = kernel->make_state();
     kernel->run({in, out, nullptr, state.get()});
     return add_operand(
@@ -173,7 +179,26 @@ class Compiler {
     for (ops::Epilogue& epilogue : context.epilogues) epilogue.operand += root.inputs.size();
     for (const ir::ValueId id : outputs_of(group))
       context.outputs.push_back(id && graph_.type(id).shape() ? plain_desc(id) : TensorDesc{});
+    widen_halves(group, context);
     return context;
+  }
+
+  /// What computes on halves does so in float32, and what moves them takes them as float32 where one lies so: then the
+  /// group reads and gives float32.
+  void widen_halves(const Group& group, ops::PrepareContext& context) const {
+    const ops::Operator& op = *ops::find_operator(graph_, context.node);
+    const std::vector<ir::ValueId> inputs = operands_of(group), outputs = outputs_of(group);
+    const DataType half = ops::half_type(op, graph_, inputs);
+    if (half == DataType::kUndefined) return;
+    const auto is_half = [&](ir::ValueId id) { return id && dtype(id) == half; };
+    bool wide = op.computes_wide();
+    for (size_t i = 0; i < inputs.size(); ++i)
+      wide = wide || (is_half(inputs[i]) && !op.reads_only_type(i) && context.inputs[i].dtype == DataType::kFloat32);
+    if (!wide) return;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (is_half(inputs[i]) && !op.reads_only_type(i)) context.inputs[i].dtype = DataType::kFloat32;
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (is_half(outputs[i]) && context.outputs[i].present()) context.outputs[i].dtype = DataType::kFloat32;
   }
 
   std::vector<ir::ValueId> outputs_of(const Group& group) const {
@@ -189,6 +214,7 @@ class Compiler {
     const auto views = op.view(context);
     if (!views) return false;
     const Operand from = places(context.node.inputs[0]).front();
+    if (from.desc.dtype != context.inputs[0].dtype) return false;
     const std::vector<ir::ValueId> outputs = outputs_of(group);
     for (size_t i = 0; i < std::min(outputs.size(), views->size()); ++i) {
       if (!outputs[i]) continue;
@@ -197,14 +223,6 @@ class Compiler {
       residents_[static_cast<size_t>(from.buffer)].push_back(outputs[i]);
     }
     return true;
-  }
-
-  static ops::Layouts plain_layouts(const ops::PrepareContext& context) {
-    ops::Layouts layouts;
-    const auto to_plain = [](const TensorDesc& desc) { return desc.present() ? plain(desc.dtype, desc.dims) : desc; };
-    std::ranges::transform(context.inputs, std::back_inserter(layouts.inputs), to_plain);
-    std::ranges::transform(context.outputs, std::back_inserter(layouts.outputs), to_plain);
-    return layouts;
   }
 
   /// Residual operands come in the result's layout; one that dies here lends the result its memory.
@@ -236,14 +254,16 @@ class Compiler {
     };
     if (add_views(group, context)) return release();
     try {
-      Layouts layouts = op.layout ? op.layout(context) : plain_layouts(context);
+      Layouts layouts = op.layout ? op.layout(context) : ops::row_major_layouts(context);
       for (const ops::Epilogue& epilogue : context.epilogues)
         if (epilogue.kind == ops::Epilogue::Kind::kAdd) layouts.inputs[epilogue.operand] = layouts.outputs[0];
 
       Step step{describe(graph_, group), root.name, ir::describe(graph_, root), nullptr, {}, {}};
       const std::vector<ir::ValueId> inputs = operands_of(group);
-      for (size_t i = 0; i < inputs.size(); ++i)
-        step.inputs.push_back(inputs[i] ? in_layout(inputs[i], layouts.inputs[i]) : Operand{});
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        const bool read = inputs[i] && !(context.constants[i] && op.absorbs(i));
+        step.inputs.push_back(read ? in_layout(inputs[i], layouts.inputs[i]) : Operand{});
+      }
       release();
       Operand in_place;
       settle_epilogues(group, layouts, context, step, in_place);
@@ -251,13 +271,17 @@ class Compiler {
       context.outputs = layouts.outputs;
       if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
       step.kernel = op.prepare(context);
-      const std::vector<ir::ValueId> outputs = outputs_of(group);
+      std::vector<ir::ValueId> outputs = outputs_of(group);
       for (size_t i = 0; i < outputs.size(); ++i) {
         const bool wanted = outputs[i] && layouts.outputs[i].present();
+        if (!wanted) outputs[i] = {};
         step.outputs.push_back(!wanted ? Operand{}
                                        : place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{}));
       }
+      const std::vector<Operand> made = step.outputs;
       add_step(std::move(step));
+      for (size_t i = 0; i < outputs.size(); ++i)
+        if (outputs[i] && is_to_be_rounded(outputs[i], made[i].desc)) round(outputs[i], made[i]);
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kUnsupported) throw;
       unsupported_ += fmt::format("{}{}: {}", unsupported_.empty() ? "" : ", ", ir::describe(graph_, root), e.what());
@@ -272,18 +296,37 @@ class Compiler {
         add_operand(id, {.kind = Buffer::Kind::kArena}, plain_desc(id));
   }
 
+  /// A half that lies as float32 may stay so, unless every step is to round what it gives.
+  bool is_to_be_rounded(ir::ValueId id, const TensorDesc& desc) const {
+    return options_.round_halves && desc.dtype != memory_type(id);
+  }
+
+  void round(ir::ValueId id, const Operand& made) {
+    TensorDesc desc = made.desc;
+    desc.dtype = dtype(id);
+    copy(made, place_output(id, desc, {}), id);
+  }
+
   Operand place_output(ir::ValueId id, const TensorDesc& desc, const Operand& in_place) {
+    if (is_to_be_rounded(id, desc)) return in_place.buffer >= 0 ? in_place : allocate({}, desc);
     if (in_place.buffer >= 0) {
       const Operand operand{in_place.buffer, 0, desc};
       places(id).push_back(operand);
       residents_[static_cast<size_t>(in_place.buffer)].push_back(id);
       return operand;
     }
-    if (graph_.is_output(id) && compute::is_plain(desc)) {
+    if (graph_.is_output(id) && compute::is_plain(desc) && desc.dtype == memory_type(id)) {
       return add_operand(
           id, {.kind = Buffer::Kind::kOutput, .bytes = compute::span_bytes(desc), .index = first_output_.at(id)}, desc);
     }
     return allocate(id, desc);
+  }
+
+  /// A buffer of the constant itself, whatever the steps see of it.
+  int constant_output(ir::ValueId id) {
+    if (dtype(id) != DataType::kString) return place_constant(id).buffer;
+    const Tensor& strings = plan_.constants.emplace_back(*graph_.constant_of(id));
+    return add_buffer({.kind = Buffer::Kind::kConstant, .constant = &strings});
   }
 
   /// Each output of the graph in a buffer of its own, row-major; constants and inputs as they are.
@@ -291,17 +334,17 @@ class Compiler {
     for (size_t i = 0; i < graph_.outputs().size(); ++i) {
       const ir::ValueId id = graph_.outputs()[i].value;
       const TensorDesc desc = plain_desc(id);
-      plan_.outputs.push_back(desc);
+      plan_.outputs.push_back(plain(dtype(id), desc.dims));
       if (graph_.constant_of(id)) {
-        plan_.output_buffers.push_back(place_constant(id).buffer);
+        plan_.output_buffers.push_back(constant_output(id));
         continue;
       }
       const auto direct = std::ranges::find_if(places(id), [&](const Operand& place) {
         const Buffer& buffer = plan_.buffers[static_cast<size_t>(place.buffer)];
-        const bool whole =
-            place.byte_offset == 0 && compute::is_plain(place.desc) && buffer.bytes == compute::span_bytes(desc);
-        return whole &&
-               (buffer.kind == Buffer::Kind::kInput || (buffer.kind == Buffer::Kind::kOutput && buffer.index == i));
+        const bool whole = place.byte_offset == 0 && place.desc.dtype == desc.dtype && compute::is_plain(place.desc) &&
+                           buffer.bytes == compute::span_bytes(desc);
+        return whole && ((buffer.kind == Buffer::Kind::kInput && dtype(id) != DataType::kString) ||
+                         (buffer.kind == Buffer::Kind::kOutput && buffer.index == i));
       });
       if (direct != places(id).end()) {
         plan_.output_buffers.push_back(direct->buffer);

@@ -10,6 +10,7 @@ namespace pli::exec {
 struct CompileOptions {
   int threads = 1;
   Fusion fusion = Fusion::kAll;
+  bool round_halves = false;  // each step rounds the halves that it gives, which may stay float32 otherwise
   Limits limits;
   std::shared_ptr<compute::WeightCache> weights;
 };

@@ -108,7 +108,10 @@ void check_overlaps(std::span<const OutputMemory> outputs, std::span<const Tenso
 
 std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
   std::vector<const void*> data;
-  for (const Tensor* tensor : tensors) data.push_back(tensor ? tensor->bytes().data() : nullptr);
+  for (const Tensor* tensor : tensors)
+    data.push_back(!tensor                                ? nullptr
+                   : tensor->dtype() == DataType::kString ? static_cast<const void*>(tensor->data<std::string>().data())
+                                                          : tensor->bytes().data());
   return data;
 }
 
@@ -121,6 +124,7 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.threads =
       options.threads == 0 ? compute::available_threads().threads : compute::possible_threads(options.threads);
   compile_options_.limits = options.limits;
+  compile_options_.round_halves = !options.fuse || !options.float32_between_steps;
   compile_options_.weights = compute::make_weight_cache();
   graph_.erase_dead();  // what no output needs may be wrong
   refuse_internal(graph_);

@@ -96,7 +96,9 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
     const ir::Node& node = graph.node(id);
     Group group{id, {id}, {}, {}, node.output(0)};
     const ops::Operator* op = ops::find_operator(graph, node);
-    while (fusion != Fusion::kNone && op && op->epilogues && group.result && group.epilogues.size() < kMostEpilogues) {
+    const bool extensible = fusion != Fusion::kNone && op && op->epilogues && group.result &&
+                            graph.type(group.result).dtype != DataType::kFloat64;  // its kernels carry nothing
+    while (extensible && group.epilogues.size() < kMostEpilogues) {
       const ir::NodeId reader = readers[static_cast<size_t>(group.result.index)];
       if (!reader || taken[static_cast<size_t>(reader.index)] || !extend(graph, op->epilogues, fusion, reader, group))
         break;

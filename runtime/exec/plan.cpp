@@ -65,6 +65,13 @@ std::string describe(const Plan& plan, int64_t packed_weight_bytes) {
   return text;
 }
 
+Tensor addresses_of(const Tensor& strings) {
+  Tensor addresses(kStringAddress, Shape(strings.shape().begin(), strings.shape().end()));
+  auto to = addresses.mutable_data<uint64_t>().begin();
+  for (const std::string& text : strings.data<std::string>()) *to++ = reinterpret_cast<uintptr_t>(&text);
+  return addresses;
+}
+
 Execution::Execution(std::shared_ptr<const Plan> plan)
     : plan_(std::move(plan)), arena_(allocate(plan_->arena_bytes)), scratch_(allocate(plan_->scratch_bytes)) {
   for (const Step& step : plan_->steps) {
@@ -112,7 +119,7 @@ std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs,
       output_data_.push_back(nullptr);
       continue;
     } else {
-      outputs.emplace_back(desc.dtype, desc.dims);
+      outputs.emplace_back(desc.dtype == DataType::kString ? kStringAddress : desc.dtype, desc.dims);
       output_data_.push_back(outputs.back().mutable_raw());
     }
     const void* content = buffer.kind == Buffer::Kind::kInput      ? inputs[buffer.index]
@@ -123,7 +130,35 @@ std::vector<Tensor> Execution::make_outputs(std::span<const void* const> inputs,
   return outputs;
 }
 
-std::vector<Tensor> Execution::run(std::span<const void* const> inputs, const RunControl& control) {
+void Execution::take_inputs(std::span<const void* const> inputs) {
+  inputs_.assign(inputs.begin(), inputs.end());
+  strings_.resize(plan_->string_inputs.size());
+  for (size_t i = 0; i < strings_.size(); ++i) {
+    const auto& [index, size] = plan_->string_inputs[i];
+    const auto* text = static_cast<const std::string*>(inputs[index]);
+    strings_[i].clear();
+    for (size_t element = 0; element < size; ++element) strings_[i].push_back(text + element);
+    inputs_[index] = strings_[i].data();
+  }
+}
+
+/// Copies of the strings that the outputs hold the addresses of.
+void Execution::give_strings(std::vector<Tensor>& outputs) const {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (plan_->outputs[i].dtype != DataType::kString || outputs[i].dtype() == DataType::kString) continue;
+    Tensor strings(DataType::kString, plan_->outputs[i].dims);
+    auto to = strings.mutable_data<std::string>().begin();
+    for (const uint64_t address : outputs[i].data<uint64_t>()) {
+      if (address != 0) *to = *reinterpret_cast<const std::string*>(static_cast<uintptr_t>(address));
+      ++to;
+    }
+    outputs[i] = std::move(strings);
+  }
+}
+
+std::vector<Tensor> Execution::run(std::span<const void* const> given, const RunControl& control) {
+  take_inputs(given);
+  const std::span<const void* const> inputs = inputs_;
   std::vector<Tensor> outputs = make_outputs(inputs, control.outputs);
   for (const Patch& patch : input_patches_)
     pointers_[patch.pointer] = static_cast<std::byte*>(const_cast<void*>(inputs[patch.index])) + patch.byte_offset;
@@ -144,6 +179,7 @@ std::vector<Tensor> Execution::run(std::span<const void* const> inputs, const Ru
     in_node(step.node, [&] { step.kernel->run(args); });
     if (timed) control.step_ms[i] = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
+  give_strings(outputs);
   return outputs;
 }
 

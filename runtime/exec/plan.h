@@ -11,6 +11,12 @@
 
 namespace pli::exec {
 
+/// What the steps of a plan see of a string: its address. 0 is an empty one.
+inline constexpr DataType kStringAddress = DataType::kUint64;
+
+/// The addresses of a tensor's strings, which has to outlive them.
+Tensor addresses_of(const Tensor& strings);
+
 /// Memory that steps read and write.
 struct Buffer {
   enum class Kind { kArena, kInput, kOutput, kConstant };
@@ -38,6 +44,12 @@ struct Step {
   std::vector<Operand> outputs;
 };
 
+/// An input of strings.
+struct StringInput {
+  size_t index = 0;  // of the graph's input
+  size_t size = 0;   // elements
+};
+
 /// A graph compiled for concrete shapes: what was decided, as data. Immutable; `run` of an Execution walks it.
 struct Plan {
   std::deque<Tensor> constants;  // addresses stay: buffers and kernels point to them
@@ -45,6 +57,7 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<compute::TensorDesc> outputs;  // row-major, in the graph's order
   std::vector<int> output_buffers;           // kOutput; or a kConstant or kInput whose content is the output
+  std::vector<StringInput> string_inputs;    // read as the addresses of their elements
   int64_t arena_bytes = 0;
   int64_t scratch_bytes = 0;
 };
@@ -68,8 +81,8 @@ class Execution {
  public:
   explicit Execution(std::shared_ptr<const Plan> plan);
 
-  /// `inputs`: addresses of the graph's inputs, row-major. Outputs are made anew and own their memory, unless there is
-  /// some for them.
+  /// `inputs`: addresses of the graph's inputs, row-major, those of strings being std::string. Outputs are made anew
+  /// and own their memory, unless there is some for them.
   std::vector<Tensor> run(std::span<const void* const> inputs, const RunControl& control = {});
 
  private:
@@ -81,6 +94,8 @@ class Execution {
   };
 
   void place(const Operand& operand);
+  void take_inputs(std::span<const void* const> inputs);
+  void give_strings(std::vector<Tensor>& outputs) const;
   std::vector<Tensor> make_outputs(std::span<const void* const> inputs, std::span<const OutputMemory* const> memory);
 
   std::shared_ptr<const Plan> plan_;
@@ -90,6 +105,8 @@ class Execution {
   std::vector<void*> pointers_;  // of all operands, step after step: inputs, then outputs
   std::vector<Patch> input_patches_, output_patches_;
   std::vector<void*> output_data_;
+  std::vector<const void*> inputs_;                       // of the call, strings as their addresses
+  std::vector<std::vector<const std::string*>> strings_;  // parallel to the plan's string_inputs
 };
 
 }  // namespace pli::exec

@@ -1,6 +1,7 @@
 #include "runtime/ops/evaluate.h"
 
 #include "runtime/compute/copy.h"
+#include "runtime/compute/halves.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/ops/shape/shape.h"
 
@@ -138,6 +139,43 @@ void run_in_layouts(const Kernel& kernel, const PrepareContext& context, std::sp
       copy(out[i], desc, outputs[i].mutable_raw(), row_major(desc));
 }
 
+/// Operands and results that are halves, as float32: what computes_wide() asks for.
+class WidenedHalves {
+ public:
+  WidenedHalves(const Operator& op, const PrepareContext& context, std::span<const Tensor* const> inputs)
+      : half_(op.computes_wide() ? half_type(op, context.graph, context.node.inputs) : DataType::kUndefined) {
+    operands_.assign(inputs.begin(), inputs.end());
+    tensors_.reserve(inputs.size());
+    for (const Tensor*& operand : operands_)
+      if (operand && is_half(operand->dtype())) operand = &tensors_.emplace_back(compute::widened(*operand));
+  }
+
+  void describe(PrepareContext& context, std::span<Tensor> outputs) {
+    for (size_t i = 0; i < operands_.size(); ++i)
+      if (operands_[i] && is_half(context.inputs[i].dtype)) context.inputs[i].dtype = DataType::kFloat32;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!is_half(context.outputs[i].dtype)) continue;
+      context.outputs[i].dtype = DataType::kFloat32;
+      outputs[i] = Tensor(DataType::kFloat32, context.outputs[i].dims);
+      rounded_.push_back(i);
+    }
+  }
+
+  std::span<const Tensor* const> operands() const { return operands_; }
+
+  void round(std::span<Tensor> outputs) const {
+    for (const size_t i : rounded_) outputs[i] = compute::narrowed(outputs[i], half_);
+  }
+
+ private:
+  bool is_half(DataType dtype) const { return half_ != DataType::kUndefined && dtype == half_; }
+
+  DataType half_;
+  std::vector<Tensor> tensors_;
+  std::vector<const Tensor*> operands_;
+  std::vector<size_t> rounded_;  // outputs that are float32 until they are rounded
+};
+
 }  // namespace
 
 std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, std::span<const Tensor* const> inputs,
@@ -172,12 +210,15 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", node.op_type);
 
   const compute::ThreadScope one_thread(1);
+  WidenedHalves halves(op, context, inputs);
+  halves.describe(context, outputs);
   if (op.layout) {
     Layouts layouts = op.layout(context);
     context.inputs = std::move(layouts.inputs);
     context.outputs = std::move(layouts.outputs);
   }
-  run_in_layouts(*op.prepare(context), context, inputs, outputs);
+  run_in_layouts(*op.prepare(context), context, halves.operands(), outputs);
+  halves.round(outputs);
   return outputs;
 }
 

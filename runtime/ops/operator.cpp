@@ -26,6 +26,14 @@ void InferContext::check_outputs(size_t least, size_t most) const {
     if (!node.output(i)) fail(ErrorCode::kInvalidModel, "output {} of at least {} is missing", i, least);
 }
 
+Layouts row_major_layouts(const PrepareContext& context) {
+  Layouts layouts;
+  const auto row_major = [](const TensorDesc& desc) { return desc.present() ? plain(desc.dtype, desc.dims) : desc; };
+  std::ranges::transform(context.inputs, std::back_inserter(layouts.inputs), row_major);
+  std::ranges::transform(context.outputs, std::back_inserter(layouts.outputs), row_major);
+  return layouts;
+}
+
 Layouts channels_last_layouts(const PrepareContext& context) {
   const auto spatial = [](const TensorDesc& desc) {
     const bool image = desc.rank() >= 3 && desc.rank() <= 5;
@@ -80,6 +88,14 @@ std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::o
     }
   }
   return result;
+}
+
+DataType half_type(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands) {
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const DataType dtype = operands[i] && !op.reads_only_type(i) ? graph.type(operands[i]).dtype : DataType::kUndefined;
+    if (dtype == DataType::kFloat16 || dtype == DataType::kBfloat16) return dtype;
+  }
+  return DataType::kUndefined;
 }
 
 std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits) {

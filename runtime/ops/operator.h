@@ -39,9 +39,11 @@ inline constexpr DataTypes kIntegers =
            DataType::kUint32, DataType::kUint64});
 inline constexpr DataTypes kBools = types({DataType::kBool});
 inline constexpr DataTypes kF64 = types({DataType::kFloat64});
-/// What moves without being computed with.
-inline constexpr DataTypes kMovable =
-    kF32 | kF64 | kIntegers | kBools | types({DataType::kFloat16, DataType::kBfloat16});
+inline constexpr DataTypes kHalves = types({DataType::kFloat16, DataType::kBfloat16});
+/// What moves without being computed with. Kernels meet strings as 64-bit integers, their addresses; 0 is an empty one.
+inline constexpr DataTypes kStrings = types({DataType::kString});
+inline constexpr DataTypes kNoStrings = kF32 | kF64 | kIntegers | kBools | kHalves;
+inline constexpr DataTypes kMovable = kNoStrings | kStrings;
 
 /// What type inference sees of a node. Types and constants are those that the graph holds at the moment: symbolic or
 /// unknown while optimizing, concrete while compiling.
@@ -107,8 +109,10 @@ struct PrepareContext {
   const ir::Node& node;
   const Limits& limits;
   int64_t opset;
-  std::vector<TensorDesc> inputs;        // the node's, then the operands of epilogues; not present(): omitted
-  std::vector<const Tensor*> constants;  // parallel to inputs; null when not constant. They live as long as the kernel
+  std::vector<TensorDesc> inputs;  // the node's, then the operands of epilogues; not present(): omitted
+  /// Parallel to inputs; null when not constant. They live as long as the kernel. Their element type is the model's,
+  /// which may be a half where `inputs` says float32.
+  std::vector<const Tensor*> constants;
   std::vector<TensorDesc> outputs;
   std::vector<Epilogue> epilogues;
   int threads = 1;
@@ -140,7 +144,9 @@ struct Operator {
   std::string_view type;
   int64_t since;  // first and last version of ONNX's operator set that it is right for
   int64_t until;
-  DataTypes types;  // element types of input 0
+  /// Element types of input 0 that the kernels know. With float32 the halves need not be among them: see
+  /// computes_wide.
+  DataTypes types;
   /// The output types from the input types, one for each output of the node. Checks arity, ranks, attributes and sizes
   /// against each other. kInvalidModel when they contradict; an unknown type or dimension where it can't be told.
   InferFn infer;
@@ -160,7 +166,15 @@ struct Operator {
   uint32_t type_inputs = 0;
   /// kInternalDomain: made by the executor's rewriting only, never in a file that Pli writes.
   std::string_view domain = "";
+  /// Bit i: input i, when it is constant, is taken up by the kernel while it is made, and not read when it runs.
+  uint32_t absorbed_inputs = 0;
 
+  /// float16 and bfloat16 are computed with as float32: whoever runs the kernel converts what it reads and gives. They
+  /// are rounded when the kernel has ended, or later.
+  bool computes_wide() const { return (types & kF32) && !(types & kHalves); }
+  /// Element types of input 0 that the operator runs on.
+  DataTypes accepted_types() const { return computes_wide() ? types | kHalves : types; }
+  bool absorbs(size_t input) const { return input < 32 && ((absorbed_inputs >> input) & 1u) != 0; }
   bool reads_value(size_t input) const { return input < 32 && ((value_inputs >> input) & 1u) != 0; }
   bool reads_only_type(size_t input) const { return input < 32 && ((type_inputs >> input) & 1u) != 0; }
 };
@@ -174,6 +188,10 @@ const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);
 /// What `op` infers of the node, with the size of every output checked against the limits: kResourceLimit.
 std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits);
 
+/// The element type, float16 or bfloat16, of those of these operands that the node reads as data; kUndefined when none
+/// is of one.
+DataType half_type(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands);
+
 /// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as
 /// fitting.
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node);
@@ -182,6 +200,9 @@ std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Nod
 
 /// The table of a family, one line an operator; registry.cpp joins them.
 using Family = std::span<const Operator>;
+
+/// Everything row-major.
+Layouts row_major_layouts(const PrepareContext& context);
 
 /// Input and output 0 channels-last where their rank is 3 to 5 (the kernels of spatial operators), everything else
 /// row-major.

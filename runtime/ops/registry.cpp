@@ -66,7 +66,21 @@ bool takes(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
   if (type.kind != ir::Type::Kind::kTensor) return false;
   if (type.dtype == DataType::kUndefined) return true;
   const auto bit = static_cast<uint32_t>(type.dtype);
-  return bit < 32 && ((op.types >> bit) & 1u) != 0;
+  return bit < 32 && ((op.accepted_types() >> bit) & 1u) != 0;
+}
+
+bool is_string(const ir::Graph& graph, ir::ValueId value) {
+  return value && graph.type(value).dtype == DataType::kString;
+}
+
+/// Whether the node would have to do more with strings than to move them: kernels see their addresses.
+bool computes_with_strings(const Operator& op, const ir::Graph& graph, const ir::Node& node) {
+  bool reads = false, gives = false;
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    reads = reads || (!op.reads_only_type(i) && is_string(graph, node.inputs[i]));
+  for (const ir::ValueId output : node.outputs) gives = gives || is_string(graph, output);
+  const bool moves = (op.types & kStrings) != 0 || node.is("Where");
+  return reads ? !moves : gives && !node.is("Constant");
 }
 
 }  // namespace
@@ -106,6 +120,7 @@ std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Nod
     return fmt::format("operator {} on {}", node.op_type,
                        tensor ? to_string(type.dtype) : "values that are no tensors");
   }
+  if (computes_with_strings(*op, graph, node)) return fmt::format("operator {} with strings", node.op_type);
   return std::nullopt;
 }
 

@@ -248,6 +248,12 @@ const Case kGraphCases[] = {
 const Case kTensorCases[] = {
     {"a payload too short", [](auto& m) { weight(m).mutable_raw_data()->pop_back(); }, kInvalid,
      "initializer \"w\": raw_data holds 23 bytes; float32 of shape [2, 3] takes 24"},
+    {"an odd payload of bfloat16",
+     [](auto& m) {
+       weight(m).set_data_type(TensorProto::BFLOAT16);
+       weight(m).mutable_raw_data()->resize(11);
+     },
+     kInvalid, "raw_data holds 11 bytes; bfloat16 of shape [2, 3] takes 12"},
     {"a payload too long", [](auto& m) { weight(m).mutable_raw_data()->push_back('x'); }, kInvalid,
      "raw_data holds 25 bytes"},
     {"no payload", [](auto& m) { weight(m).clear_raw_data(); }, kInvalid, "raw_data holds 0 bytes"},

@@ -104,6 +104,23 @@ std::vector<Tensor> run_channels_last(const NodeCase& node, int threads) {
   return run_laid_out(node, std::move(layouts), threads, false).outputs;
 }
 
+double tolerance_of(DataType dtype) {
+  switch (dtype) {
+    case DataType::kFloat64:
+      return 1e-13;
+    case DataType::kFloat16:
+      return 0x1p-10;
+    case DataType::kBfloat16:
+      return 0x1p-7;
+    default:
+      return 1e-5;
+  }
+}
+
+Tensor as(const Tensor& tensor, DataType dtype) {
+  return from_doubles(dtype, Shape(tensor.shape().begin(), tensor.shape().end()), to_doubles(tensor));
+}
+
 LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving, int threads, bool use_views) {
   const ir::Graph graph = graph_of(test_case);
   const ir::Node& node = graph.node(graph.nodes().front());
@@ -179,7 +196,7 @@ void expect_near(const Tensor& actual, const Shape& shape, std::span<const doubl
   ASSERT_EQ(Shape(actual.shape().begin(), actual.shape().end()), shape);
   ASSERT_EQ(actual.size(), expected.size());
   const std::vector<double> values =
-      actual.dtype() == DataType::kFloat32 || actual.dtype() == DataType::kFloat64 ? to_doubles(actual) : [&] {
+      is_float(actual.dtype()) ? to_doubles(actual) : [&] {
         const auto integers = to_int64s(actual);
         return std::vector<double>(integers.begin(), integers.end());
       }();

@@ -70,6 +70,17 @@ Error error_of(Body&& body) {
 /// Uniform in [low, high), the same for the same seed.
 Tensor random_tensor(Shape shape, uint32_t seed, float low = -1, float high = 1);
 
+/// The element types that are computed with.
+inline constexpr DataType kFloatTypes[] = {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16,
+                                           DataType::kBfloat16};
+
+/// By how much a result that is rounded to the type may differ from the exact one, relatively; of sums of some hundred
+/// terms where it is computed in the type itself.
+double tolerance_of(DataType dtype);
+
+/// The same numbers in another float type, rounded.
+Tensor as(const Tensor& tensor, DataType dtype);
+
 template <class T>
 Tensor tensor(Shape shape, const std::vector<T>& values) {
   Tensor result(dtype_of<T>(), std::move(shape));

@@ -126,5 +126,20 @@ TEST(Compare, SequencesAndOptionalsAreComparedInside) {
   EXPECT_FALSE(equal(filled(one), one));
 }
 
+TEST(Compare, SingleElementsMayStrayWhileTheRestIsNear) {
+  constexpr Tolerance kStraying{.atol = 1, .stray = 5};
+  const auto with_first = [](float first) {
+    Tensor tensor(DataType::kFloat32, {40});
+    tensor.mutable_data<float>()[0] = first;
+    return Value(std::move(tensor));
+  };
+  EXPECT_TRUE(equal(with_first(4.5f), with_first(0), kStraying));
+  EXPECT_FALSE(equal(with_first(5.5f), with_first(0), kStraying)) << "too far";
+  EXPECT_TRUE(equal(floats({1, -1, 1}), floats({0, 0, 0}), kStraying));
+  const Comparison all = compare(floats({1.5f, -1.5f, 1.5f}), floats({0, 0, 0}), kStraying);
+  EXPECT_NE(all.difference.find("root mean square is 1.5 where 1 is allowed"), std::string::npos) << all.difference;
+  EXPECT_NEAR(all.max_of_allowed, 1.5, 1e-9);
+}
+
 }  // namespace
 }  // namespace pli::tools

@@ -38,6 +38,11 @@ struct SessionOptions {
   /// run takes a plan in which activations stand on their own. What only arises inside, as by an overflow, still meets
   /// fused ones; off, nothing does.
   bool fuse = true;
+  /// What computes on float16 or bfloat16 does so in float32 and rounds when it has ended. On: what it gives stays
+  /// float32 for the operators behind it, which is faster and rounds less often; a number beyond 65504 is then none
+  /// that becomes infinite. Casts and the outputs of the model are rounded always. Off, or with `fuse` off, each
+  /// operator rounds.
+  bool float32_between_steps = true;
   /// Fold inputs that have a default (initializers that are inputs as well, of IR version 4 and later) as if they were
   /// constant. A run that gives one meets a second form of the model in which they are not, made at the first such
   /// call. Off: there is only that form.

@@ -20,11 +20,15 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// From this version on the bounds of Clip are inputs.
 constexpr int64_t kClipByInputs = 11;
 
-/// A float32 constant of one element; nothing when it is something else.
+bool is_float32_or_half(DataType dtype) {
+  return dtype == DataType::kFloat32 || dtype == DataType::kFloat16 || dtype == DataType::kBfloat16;
+}
+
+/// A constant of one float32 or half; nothing when it is something else.
 std::optional<float> constant_scalar(const ir::Graph& graph, ir::ValueId id) {
   const Tensor* tensor = graph.constant_of(id);
-  if (!tensor || tensor->dtype() != DataType::kFloat32 || tensor->size() != 1) return std::nullopt;
-  return tensor->data<float>()[0];
+  if (!tensor || !is_float32_or_half(tensor->dtype()) || tensor->size() != 1) return std::nullopt;
+  return static_cast<float>(to_doubles(*tensor)[0]);
 }
 
 /// Clip with constant bounds; a missing bound is infinite.
@@ -248,7 +252,7 @@ compute::TileLoop activation_loop(const Activation& activation) {
 
 std::optional<Activation> as_activation(const ir::Graph& graph, const ir::Node& node) {
   if (!(node.is_onnx() || node.domain == kInternalDomain) || !node.input(0)) return std::nullopt;
-  if (graph.type(node.input(0)).dtype != DataType::kFloat32) return std::nullopt;
+  if (!is_float32_or_half(graph.type(node.input(0)).dtype)) return std::nullopt;
   if (node.is("Clip")) return as_clip(graph, node);
   if (node.is("PRelu")) {
     const auto slope = constant_scalar(graph, node.input(1));

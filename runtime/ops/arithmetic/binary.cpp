@@ -226,7 +226,7 @@ std::unique_ptr<Kernel> prepare_pow(const PrepareContext& context) {
   const auto operands = binary_operands(context);
   if (operands[0].dtype == DataType::kFloat32 && operands[1].dtype == DataType::kFloat32) {
     const Tensor* exponent = context.constant(1);
-    const float one = exponent && exponent->size() == 1 ? exponent->data<float>()[0] : 0;
+    const float one = exponent && exponent->size() == 1 ? static_cast<float>(to_doubles(*exponent)[0]) : 0;
     if (one == 2.0f) return loop_kernel<float, float>(context.outputs[0], operands, Square{}, kLightGrain);
     if (one == 0.5f) return loop_kernel<float, float>(context.outputs[0], operands, SquareRoot{}, kLightGrain);
     return loop_kernel<float, float, float>(context.outputs[0], operands, Pow{}, kHeavyGrain);

@@ -1,6 +1,7 @@
 #include "runtime/ops/arithmetic/cast.h"
 
 #include "runtime/compute/copy.h"
+#include "runtime/compute/halves.h"
 #include "runtime/ops/elementwise.h"
 
 #include <array>
@@ -35,14 +36,20 @@ using Wide = decltype(widened<T>());
 template <class From>
 struct Widen {
   Wide<From> operator()(Stored<From> x) const {
-    if constexpr (kIsHalf<From>)
-      return to_float(x);
-    else if constexpr (std::is_same_v<From, bool>)
+    if constexpr (std::is_same_v<From, bool>)
       return x != 0 ? 1 : 0;
     else
       return x;
   }
 };
+
+template <class From>
+compute::TileLoop widening_loop() {
+  if constexpr (kIsHalf<From>)
+    return compute::TileLoop::of_rows<float, From>(compute::widen);
+  else
+    return compute::TileLoop::of<Wide<From>, Stored<From>>(Widen<From>{});
+}
 
 /// A wide element as the target's.
 template <class From, class To>
@@ -111,11 +118,19 @@ std::optional<std::vector<View>> view_cast(const PrepareContext& context) {
 using compute::Tile;
 using compute::TileLoop;
 
+template <class From, class To>
+TileLoop narrowing_loop() {
+  if constexpr (std::is_same_v<From, float> && kIsHalf<To>)
+    return TileLoop::of_rows<To, float>(compute::narrow);
+  else
+    return TileLoop::of<Stored<To>, From>(Narrow<From, To>{});
+}
+
 template <class From>
 TileLoop narrow_to(DataType dtype) {
   std::optional<TileLoop> loop;
   const auto try_types = [&]<class... To>(TypeList<To...>) {
-    ((dtype == dtype_of<To>() ? void(loop = TileLoop::of<Stored<To>, From>(Narrow<From, To>{})) : void()), ...);
+    ((dtype == dtype_of<To>() ? void(loop = narrowing_loop<From, To>()) : void()), ...);
   };
   try_types(CastTypes{});
   if (!loop) fail(ErrorCode::kUnsupported, "elements of type {}", to_string(dtype));
@@ -158,7 +173,7 @@ std::unique_ptr<Kernel> make_cast(const TensorDesc& from, const TensorDesc& to) 
     if constexpr (std::is_same_v<Wide<From>, From>) {
       return compute::make_elementwise(std::move(walk), narrow, compute::kLightGrain);
     } else {
-      const TileLoop widen = TileLoop::of<Wide<From>, Stored<From>>(Widen<From>{});
+      const TileLoop widen = widening_loop<From>();
       if (to.dtype == dtype_of<Wide<From>>())
         return compute::make_elementwise(std::move(walk), widen, compute::kLightGrain);
       return make_wide_cast(std::move(walk), widen, narrow);

@@ -159,6 +159,11 @@ std::vector<ir::Type> infer_conv(const InferContext& context) {
   return {ir::Type::tensor(x.dtype, std::move(dims))};
 }
 
+/// The kernels of float64 want images row by row.
+Layouts convolution_layouts(const PrepareContext& context) {
+  return context.inputs[0].dtype == DataType::kFloat64 ? row_major_layouts(context) : channels_last_layouts(context);
+}
+
 }  // namespace
 
 ConvView ConvView::of(const ir::Graph& graph, const ir::Node& node) {
@@ -216,18 +221,20 @@ Family convolution_family() {
       {.type = "Conv",
        .since = 1,
        .until = kNewestOpset,
-       .types = kF32,
+       .types = kF32 | kF64,
        .infer = infer_conv,
        .prepare = prepare_convolution,
-       .layout = channels_last_layouts,
-       .epilogues = kTakesActivation | kTakesLinear | kTakesAdd},
+       .layout = convolution_layouts,
+       .epilogues = kTakesActivation | kTakesLinear | kTakesAdd,
+       .absorbed_inputs = 0b110},
       {.type = "ConvTranspose",
        .since = 1,
        .until = kNewestOpset,
-       .types = kF32,
+       .types = kF32 | kF64,
        .infer = infer_conv,
        .prepare = prepare_convolution,
-       .layout = channels_last_layouts},
+       .layout = convolution_layouts,
+       .absorbed_inputs = 0b110},
   }};
   return kOperators;
 }

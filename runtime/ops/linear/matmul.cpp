@@ -120,17 +120,19 @@ Family matmul_family() {
       {.type = "Gemm",
        .since = 1,
        .until = kNewestOpset,
-       .types = kF32,
+       .types = kF32 | kF64,
        .infer = infer_gemm,
        .prepare = prepare_gemm,
-       .epilogues = kTakesActivation},
+       .epilogues = kTakesActivation,
+       .absorbed_inputs = 0b10},
       {.type = "MatMul",
        .since = 1,
        .until = kNewestOpset,
-       .types = kF32,
+       .types = kF32 | kF64,
        .infer = infer_matmul,
        .prepare = prepare_matmul,
-       .epilogues = kTakesActivation | kTakesRow},
+       .epilogues = kTakesActivation | kTakesRow,
+       .absorbed_inputs = 0b10},
   }};
   return kOperators;
 }

@@ -57,11 +57,12 @@ class EmptySums final : public Kernel {
 
 std::unique_ptr<Kernel> make(const compute::MatMulProblem& problem) {
   if (problem.result.size() == 0) return compute::make_kernel([](const compute::RunArgs&) {});
-  if (problem.a.dims.back() == 0) return std::make_unique<EmptySums>(problem);
+  if (problem.a.dims.back() == 0 && problem.a.dtype != DataType::kFloat64) return std::make_unique<EmptySums>(problem);
   return compute::make_matmul(problem);
 }
 
 /// Multiplies the kernel's input 2 by beta before the product is made.
+template <class T>
 class ScaledC final : public Kernel {
  public:
   ScaledC(std::unique_ptr<Kernel> product, int64_t size, float beta)
@@ -72,15 +73,15 @@ class ScaledC final : public Kernel {
   std::unique_ptr<compute::KernelState> make_state() const override { return product_->make_state(); }
 
   void run(const compute::RunArgs& args) const override {
-    const float* c = args.input<float>(2);
-    auto* scaled = static_cast<float*>(args.scratch);
-    for (int64_t i = 0; i < size_; ++i) scaled[i] = beta_ * c[i];
+    const T* c = args.input<T>(2);
+    auto* scaled = static_cast<T*>(args.scratch);
+    for (int64_t i = 0; i < size_; ++i) scaled[i] = static_cast<T>(beta_) * c[i];
     const void* inputs[] = {args.inputs[0], args.inputs[1], scaled};
     product_->run({inputs, args.outputs, static_cast<std::byte*>(args.scratch) + own_bytes(), args.state});
   }
 
  private:
-  size_t own_bytes() const { return (static_cast<size_t>(size_) * sizeof(float) + 63) / 64 * 64; }
+  size_t own_bytes() const { return (static_cast<size_t>(size_) * sizeof(T) + 63) / 64 * 64; }
 
   std::unique_ptr<Kernel> product_;
   int64_t size_;
@@ -107,7 +108,8 @@ std::unique_ptr<Kernel> prepare_gemm(const PrepareContext& context) {
   }
   problem.post_ops.insert(problem.post_ops.begin(), {PostOp::Kind::kAdd, 0, 0, 2, widened(c, 2)});
   if (view.beta == 1) return make(problem);
-  return std::make_unique<ScaledC>(make(problem), c.size(), view.beta);
+  if (c.dtype == DataType::kFloat64) return std::make_unique<ScaledC<double>>(make(problem), c.size(), view.beta);
+  return std::make_unique<ScaledC<float>>(make(problem), c.size(), view.beta);
 }
 
 std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context) {

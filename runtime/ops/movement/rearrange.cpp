@@ -195,7 +195,7 @@ std::unique_ptr<Kernel> prepare_reverse_sequence(const PrepareContext& context) 
 constexpr Operator kOperators[] = {
     {"DepthToSpace", 1, kNewestOpset, kMovable, infer_depth_to_space, prepare_depth_to_space, follow_layouts},
     {"SpaceToDepth", 1, kNewestOpset, kMovable, infer_space_to_depth, prepare_space_to_depth, follow_layouts},
-    {"Trilu", 14, kNewestOpset, kMovable, infer_trilu, prepare_trilu},
+    {"Trilu", 14, kNewestOpset, kNoStrings, infer_trilu, prepare_trilu},
     {"ReverseSequence", 10, kNewestOpset, kMovable, infer_reverse_sequence, prepare_reverse_sequence},
 };
 

@@ -307,10 +307,12 @@ std::unique_ptr<Kernel> prepare_resize(const PrepareContext& context) {
                                          extrapolation_value(view, output.dtype));
 }
 
+constexpr DataTypes kTypes = kNoStrings & ~kHalves;  // halves are interpolated as float32
+
 constexpr Operator kOperators[] = {
-    {"Upsample", 1, 9, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
-    {"Resize", 10, 10, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
-    {"Resize", 11, kNewestOpset, kMovable, infer_resize, prepare_resize, layout_resize, view_resize, 0b1110},
+    {"Upsample", 1, 9, kTypes, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
+    {"Resize", 10, 10, kTypes, infer_resize, prepare_resize, layout_resize, view_resize, 0b10},
+    {"Resize", 11, kNewestOpset, kTypes, infer_resize, prepare_resize, layout_resize, view_resize, 0b1110},
 };
 
 }  // namespace

@@ -53,31 +53,34 @@ struct AffineLoop {
   int64_t outer = 1, channels = 1, inner = 1;
 };
 
-[[gnu::always_inline]] inline void scale_shift_rows(const float* x, float* y, const float* scale, const float* shift,
+template <class T>
+[[gnu::always_inline]] inline void scale_shift_rows(const T* x, T* y, const T* scale, const T* shift,
                                                     const AffineLoop& loop, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     const int64_t channel = row % loop.channels;
-    const float factor = scale[channel];
-    const float offset = shift[channel];
-    const float* from = x + row * loop.inner;
-    float* to = y + row * loop.inner;
+    const T factor = scale[channel];
+    const T offset = shift[channel];
+    const T* from = x + row * loop.inner;
+    T* to = y + row * loop.inner;
     for (int64_t i = 0; i < loop.inner; ++i) to[i] = factor * from[i] + offset;
   }
 }
 
-[[gnu::always_inline]] inline void scale_shift_vectors(const float* x, float* y, const float* scale, const float* shift,
+template <class T>
+[[gnu::always_inline]] inline void scale_shift_vectors(const T* x, T* y, const T* scale, const T* shift,
                                                        const AffineLoop& loop, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
-    const float* from = x + row * loop.channels;
-    float* to = y + row * loop.channels;
+    const T* from = x + row * loop.channels;
+    T* to = y + row * loop.channels;
     for (int64_t c = 0; c < loop.channels; ++c) to[c] = scale[c] * from[c] + shift[c];
   }
 }
 
-/// What is done to the results: in place, on a run of them.
+/// What is done to the results, float32 then: in place, on a run of them.
 using Activations = std::vector<compute::TileLoop>;
 
-void scale_shift(const float* x, float* y, const float* scale, const float* shift, const AffineLoop& loop,
+template <class T>
+void scale_shift(const T* x, T* y, const T* scale, const T* shift, const AffineLoop& loop,
                  const Activations& activations) {
   const bool channels_inside = loop.inner == 1;
   const int64_t width = channels_inside ? loop.channels : loop.inner;
@@ -88,9 +91,9 @@ void scale_shift(const float* x, float* y, const float* scale, const float* shif
     for (int64_t from = begin; from < end; from += block) {
       const int64_t to = std::min(from + block, end);
       if (channels_inside)
-        compute::simd<scale_shift_vectors>(x, y, scale, shift, loop, from, to);
+        compute::simd<scale_shift_vectors<T>>(x, y, scale, shift, loop, from, to);
       else
-        compute::simd<scale_shift_rows>(x, y, scale, shift, loop, from, to);
+        compute::simd<scale_shift_rows<T>>(x, y, scale, shift, loop, from, to);
       compute::Tile tile{.rows = 1, .columns = (to - from) * width, .output = y + from * width};
       tile.column_strides[0] = 1;
       for (const compute::TileLoop& activation : activations) activation.in_place(tile);
@@ -109,71 +112,85 @@ AffineLoop loop_of(const TensorDesc& x, bool spatial) {
   return {size / (channels * inner), channels, inner};
 }
 
-void to_floats(const ChannelAffine& affine, float* scale, float* shift) {
-  for (size_t i = 0; i < affine.scale.size(); ++i) {
-    scale[i] = static_cast<float>(affine.scale[i]);
-    shift[i] = static_cast<float>(affine.shift[i]);
+/// A kernel's operand of one number a channel, float32 or float64.
+class Parameter {
+ public:
+  Parameter() = default;
+  /// kUnsupported for other types.
+  explicit Parameter(const TensorDesc& desc) : is_double_(desc.dtype == DataType::kFloat64) {
+    if (!is_double_ && desc.dtype != DataType::kFloat32)
+      fail(ErrorCode::kUnsupported, "parameters of {}", to_string(desc.dtype));
   }
-}
+  double at(const void* data, int64_t channel) const {
+    return is_double_ ? static_cast<const double*>(data)[channel]
+                      : static_cast<double>(static_cast<const float*>(data)[channel]);
+  }
 
-/// Statistics that are only known while running.
+ private:
+  bool is_double_ = false;
+};
+using Parameters = std::array<Parameter, 4>;  // scale, bias, mean, variance
+
+/// Parameters that are only known while running.
+template <class T>
 class DynamicBatchNormalization final : public Kernel {
  public:
-  DynamicBatchNormalization(AffineLoop loop, double epsilon, Activations activations)
-      : loop_(loop), epsilon_(epsilon), activations_(std::move(activations)) {}
+  DynamicBatchNormalization(AffineLoop loop, double epsilon, const Parameters& parameters, Activations activations)
+      : loop_(loop), epsilon_(epsilon), parameters_(parameters), activations_(std::move(activations)) {}
 
-  size_t scratch_bytes() const override { return 2 * static_cast<size_t>(loop_.channels) * sizeof(float); }
+  size_t scratch_bytes() const override { return 2 * static_cast<size_t>(loop_.channels) * sizeof(T); }
 
   void run(const RunArgs& args) const override {
-    auto* scale = static_cast<float*>(args.scratch);
-    float* shift = scale + loop_.channels;
+    auto* scale = static_cast<T*>(args.scratch);
+    T* shift = scale + loop_.channels;
+    const auto parameter = [&](size_t i, int64_t channel) { return parameters_[i].at(args.inputs[i + 1], channel); };
     for (int64_t c = 0; c < loop_.channels; ++c) {
-      const double factor = static_cast<double>(args.input<float>(1)[c]) /
-                            std::sqrt(static_cast<double>(args.input<float>(4)[c]) + epsilon_);
-      scale[c] = static_cast<float>(factor);
-      shift[c] = static_cast<float>(static_cast<double>(args.input<float>(2)[c]) -
-                                    static_cast<double>(args.input<float>(3)[c]) * factor);
+      const double factor = parameter(0, c) / std::sqrt(parameter(3, c) + epsilon_);
+      scale[c] = static_cast<T>(factor);
+      shift[c] = static_cast<T>(parameter(1, c) - parameter(2, c) * factor);
     }
-    scale_shift(args.input<float>(0), args.output<float>(0), scale, shift, loop_, activations_);
+    scale_shift<T>(args.input<T>(0), args.output<T>(0), scale, shift, loop_, activations_);
   }
 
  private:
   AffineLoop loop_;
   double epsilon_;
+  Parameters parameters_;
   Activations activations_;
 };
 
 /// Training mode: mean and variance are those of each channel of x, whatever inputs 3 and 4 hold.
+template <class T>
 class BatchStatistics final : public Kernel {
  public:
-  BatchStatistics(AffineLoop loop, double epsilon, Activations activations)
-      : loop_(loop), epsilon_(epsilon), activations_(std::move(activations)) {}
+  BatchStatistics(AffineLoop loop, double epsilon, const Parameters& parameters, Activations activations)
+      : loop_(loop), epsilon_(epsilon), parameters_(parameters), activations_(std::move(activations)) {}
 
   size_t scratch_bytes() const override {
-    return 2 * static_cast<size_t>(loop_.channels) * (sizeof(double) + sizeof(float));
+    return 2 * static_cast<size_t>(loop_.channels) * (sizeof(double) + sizeof(T));
   }
 
   void run(const RunArgs& args) const override {
     auto* mean = static_cast<double*>(args.scratch);
     double* variance = mean + loop_.channels;
-    auto* scale = reinterpret_cast<float*>(variance + loop_.channels);
-    float* shift = scale + loop_.channels;
-    const float* x = args.input<float>(0);
+    auto* scale = reinterpret_cast<T*>(variance + loop_.channels);
+    T* shift = scale + loop_.channels;
+    const T* x = args.input<T>(0);
     average(x, mean, [](double value, double) { return value; });
     const auto squared_distance = [&](double value, double center) { return (value - center) * (value - center); };
     average(x, variance, squared_distance, mean);
     for (int64_t c = 0; c < loop_.channels; ++c) {
-      const double factor = static_cast<double>(args.input<float>(1)[c]) / std::sqrt(variance[c] + epsilon_);
-      scale[c] = static_cast<float>(factor);
-      shift[c] = static_cast<float>(static_cast<double>(args.input<float>(2)[c]) - mean[c] * factor);
+      const double factor = parameters_[0].at(args.inputs[1], c) / std::sqrt(variance[c] + epsilon_);
+      scale[c] = static_cast<T>(factor);
+      shift[c] = static_cast<T>(parameters_[1].at(args.inputs[2], c) - mean[c] * factor);
     }
-    scale_shift(x, args.output<float>(0), scale, shift, loop_, activations_);
+    scale_shift<T>(x, args.output<T>(0), scale, shift, loop_, activations_);
   }
 
  private:
   /// Of each channel, the mean of term(x, center).
   template <class Term>
-  void average(const float* x, double* result, const Term& term, const double* centers = nullptr) const {
+  void average(const T* x, double* result, const Term& term, const double* centers = nullptr) const {
     std::fill_n(result, loop_.channels, 0.0);
     for (int64_t row = 0; row < loop_.outer * loop_.channels; ++row) {
       const int64_t channel = row % loop_.channels;
@@ -186,8 +203,31 @@ class BatchStatistics final : public Kernel {
 
   AffineLoop loop_;
   double epsilon_;
+  Parameters parameters_;
   Activations activations_;
 };
+
+template <class T>
+std::unique_ptr<Kernel> make_batch_normalization(const PrepareContext& context, const BatchNormView& view) {
+  const AffineLoop loop = loop_of(context.inputs[0], view.spatial);
+  Activations activations;
+  for (const Epilogue& epilogue : context.epilogues) activations.push_back(activation_loop(epilogue.activation));
+  const auto first = context.constants.begin() + 1;
+  const bool known = std::all_of(first, first + 4, [](const Tensor* constant) { return constant != nullptr; });
+  if (!view.training && known) {
+    const ChannelAffine affine = view.affine(*first[0], *first[1], *first[2], *first[3]);
+    return compute::make_kernel([loop, scale = std::vector<T>(affine.scale.begin(), affine.scale.end()),
+                                 shift = std::vector<T>(affine.shift.begin(), affine.shift.end()),
+                                 activations = std::move(activations)](const RunArgs& args) {
+      scale_shift<T>(args.input<T>(0), args.output<T>(0), scale.data(), shift.data(), loop, activations);
+    });
+  }
+  Parameters parameters;
+  for (size_t i = 0; i < (view.training ? 2 : 4); ++i) parameters[i] = Parameter(context.inputs[i + 1]);
+  if (view.training)
+    return std::make_unique<BatchStatistics<T>>(loop, view.epsilon, parameters, std::move(activations));
+  return std::make_unique<DynamicBatchNormalization<T>>(loop, view.epsilon, parameters, std::move(activations));
+}
 
 std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& context) {
   const BatchNormView view = BatchNormView::of(context.graph, context.node);
@@ -195,44 +235,16 @@ std::unique_ptr<Kernel> prepare_batch_normalization(const PrepareContext& contex
     fail(ErrorCode::kUnsupported, "training mode whose statistics are read");
   const TensorDesc& x = context.inputs[0];
   if (x.size() == 0) return compute::make_kernel([](const RunArgs&) {});
-  const AffineLoop loop = loop_of(x, view.spatial);
-  const auto count = static_cast<size_t>(loop.channels);
-  Activations activations;
-  for (const Epilogue& epilogue : context.epilogues) activations.push_back(activation_loop(epilogue.activation));
+  const int64_t channels = loop_of(x, view.spatial).channels;
   for (size_t i = 1; i < 5; ++i)
-    if (context.inputs[i].size() != loop.channels)
-      fail(ErrorCode::kInvalidModel, "input {} has {} elements, not {}", i, context.inputs[i].size(), loop.channels);
-
-  if (view.training) {
-    for (size_t i = 1; i < 3; ++i)
-      if (context.inputs[i].dtype != DataType::kFloat32)
-        fail(ErrorCode::kUnsupported, "training mode with parameters of {}", to_string(context.inputs[i].dtype));
-    return std::make_unique<BatchStatistics>(loop, view.epsilon, std::move(activations));
-  }
-  if (std::all_of(context.constants.begin() + 1, context.constants.begin() + 5,
-                  [](const Tensor* t) { return t != nullptr; })) {
-    const ChannelAffine affine =
-        view.affine(*context.constants[1], *context.constants[2], *context.constants[3], *context.constants[4]);
-    std::vector<float> numbers(2 * count);
-    to_floats(affine, numbers.data(), numbers.data() + count);
-    return compute::make_kernel(
-        [loop, numbers = std::move(numbers), activations = std::move(activations)](const RunArgs& args) {
-          scale_shift(args.input<float>(0), args.output<float>(0), numbers.data(), numbers.data() + loop.channels, loop,
-                      activations);
-        });
-  }
-  for (size_t i = 1; i < 5; ++i)
-    if (context.inputs[i].dtype != DataType::kFloat32)
-      fail(ErrorCode::kUnsupported, "statistics of {} that are not constant", to_string(context.inputs[i].dtype));
-  return std::make_unique<DynamicBatchNormalization>(loop, view.epsilon, std::move(activations));
+    if (context.inputs[i].size() != channels)
+      fail(ErrorCode::kInvalidModel, "input {} has {} elements, not {}", i, context.inputs[i].size(), channels);
+  return x.dtype == DataType::kFloat64 ? make_batch_normalization<double>(context, view)
+                                       : make_batch_normalization<float>(context, view);
 }
 
 Layouts layout_batch_normalization(const PrepareContext& context) {
-  if (BatchNormView::of(context.graph, context.node).spatial) return shared_layouts(context);
-  Layouts layouts;
-  for (const TensorDesc& desc : context.inputs) layouts.inputs.push_back(compute::plain(desc.dtype, desc.dims));
-  for (const TensorDesc& desc : context.outputs) layouts.outputs.push_back(compute::plain(desc.dtype, desc.dims));
-  return layouts;
+  return BatchNormView::of(context.graph, context.node).spatial ? shared_layouts(context) : row_major_layouts(context);
 }
 
 }  // namespace
@@ -293,7 +305,7 @@ Family batch_normalization_family() {
       {.type = "BatchNormalization",
        .since = 1,
        .until = kNewestOpset,
-       .types = kF32,
+       .types = kF32 | kF64,
        .infer = infer_batch_normalization,
        .prepare = prepare_batch_normalization,
        .layout = layout_batch_normalization,

@@ -25,6 +25,14 @@ Reduction reduction_of(const ir::Node& node, int64_t opset) {
   fail(ErrorCode::kInvalidModel, "there is no reduction \"{}\"", name);
 }
 
+Reduction reduction_for(const PrepareContext& context) {
+  const Reduction reduction = reduction_of(context.node, context.opset);
+  const DataType dtype = context.graph.type(context.node.inputs[0]).dtype;
+  if (reduction != Reduction::kNone && dtype == DataType::kString)
+    fail(ErrorCode::kUnsupported, "a reduction of strings");
+  return reduction;
+}
+
 /// NaN wins against every number.
 template <Reduction kind, class T>
 T combine(T old, T update) {
@@ -122,7 +130,7 @@ std::unique_ptr<Kernel> prepare_scatter_elements(const PrepareContext& context) 
       }
     });
   };
-  return by_reduction(reduction_of(context.node, context.opset), data.dtype, make);
+  return by_reduction(reduction_for(context), data.dtype, make);
 }
 
 // --- ScatterND -------------------------------------------------------------------------------------------------------
@@ -169,13 +177,15 @@ std::unique_ptr<Kernel> prepare_scatter_nd(const PrepareContext& context) {
       }
     });
   };
-  return by_reduction(reduction_of(context.node, context.opset), data.dtype, make);
+  return by_reduction(reduction_for(context), data.dtype, make);
 }
 
+constexpr DataTypes kTypes = kMovable & ~kHalves;  // halves are reduced as float32
+
 constexpr Operator kOperators[] = {
-    {"Scatter", 9, 10, kMovable, infer_scatter_elements, prepare_scatter_elements},
-    {"ScatterElements", 11, kNewestOpset, kMovable, infer_scatter_elements, prepare_scatter_elements},
-    {"ScatterND", 11, kNewestOpset, kMovable, infer_scatter_nd, prepare_scatter_nd},
+    {"Scatter", 9, 10, kTypes, infer_scatter_elements, prepare_scatter_elements},
+    {"ScatterElements", 11, kNewestOpset, kTypes, infer_scatter_elements, prepare_scatter_elements},
+    {"ScatterND", 11, kNewestOpset, kTypes, infer_scatter_nd, prepare_scatter_nd},
 };
 
 }  // namespace

@@ -197,7 +197,7 @@ constexpr Operator kOperators[] = {
     {"TopK", 1, 9, kNumbers, infer_top_k, prepare_top_k},
     {"TopK", 10, kNewestOpset, kNumbers, infer_top_k, prepare_top_k, nullptr, nullptr, 0b10},
     {"CumSum", 11, kNewestOpset, kSummable, infer_cum_sum, prepare_cum_sum, nullptr, nullptr, 0b10},
-    {"NonZero", 9, kNewestOpset, kMovable, infer_non_zero, prepare_non_zero},
+    {"NonZero", 9, kNewestOpset, kNoStrings, infer_non_zero, prepare_non_zero},
 };
 
 }  // namespace

@@ -265,7 +265,7 @@ constexpr uint32_t kSecond = 0b10;
 
 constexpr Operator kOperators[] = {
     {"Identity", 1, kNewestOpset, kMovable, infer_identity, prepare_reshape, layout_reshape, view_reshape},
-    {"Dropout", 1, kNewestOpset, kMovable, infer_dropout, prepare_dropout, layout_dropout, view_dropout, 0b110},
+    {"Dropout", 1, kNewestOpset, kNoStrings, infer_dropout, prepare_dropout, layout_dropout, view_dropout, 0b110},
     {"Reshape", 1, kNewestOpset, kMovable, infer_reshape, prepare_reshape, layout_reshape, view_reshape, kSecond},
     {"Flatten", 1, kNewestOpset, kMovable, infer_flatten, prepare_reshape, layout_reshape, view_reshape},
     {"Squeeze", 1, 12, kMovable, infer_squeeze, prepare_reshape, layout_reshape, view_reshape},

@@ -114,11 +114,10 @@ std::unique_ptr<Kernel> prepare_constant_of_shape(const PrepareContext& context)
 }
 
 /// A scalar operand of Range; exporters also write it as a tensor of one element.
-template <class T>
-T scalar(const Tensor& tensor) {
+const Tensor& scalar(const Tensor& tensor) {
   if (tensor.size() != 1)
     fail(ErrorCode::kInvalidModel, "an operand has {} elements where one is expected", tensor.size());
-  return tensor.data<T>()[0];
+  return tensor;
 }
 
 /// max(ceil((limit - start) / delta), 0). kInvalidModel when that is no number; INT64_MAX for all that is larger.
@@ -150,8 +149,10 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
            to_string(dtype));
   const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
   if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
-  const int64_t length = with_number_type(
-      dtype, [&]<class T>(T) { return range_length(scalar<T>(*start), scalar<T>(*limit), scalar<T>(*delta)); });
+  const auto length_of = [&](const auto& values) {
+    return range_length(values(scalar(*start))[0], values(scalar(*limit))[0], values(scalar(*delta))[0]);
+  };
+  const int64_t length = is_float(dtype) ? length_of(to_doubles) : length_of(to_int64s);
   return {ir::Type::tensor(dtype, ir::Dims{length})};
 }
 
@@ -262,7 +263,7 @@ constexpr Operator kOperators[] = {
     {"ConstantOfShape", 9, kNewestOpset, kInt64Only, infer_constant_of_shape, prepare_constant_of_shape, nullptr,
      nullptr, 0b1},
     {"Range", 11, kNewestOpset, kRangeTypes, infer_range, prepare_range, nullptr, nullptr, 0b111},
-    {"EyeLike", 9, kNewestOpset, kMovable, infer_eye_like, prepare_eye_like, follow_layouts, nullptr, 0, kNoEpilogue,
+    {"EyeLike", 9, kNewestOpset, kNoStrings, infer_eye_like, prepare_eye_like, follow_layouts, nullptr, 0, kNoEpilogue,
      0b1},
 };
 

@@ -84,23 +84,28 @@ std::vector<double> reference(const Geometry& g, bool transposed, const Tensor& 
   return y;
 }
 
-void check(const Geometry& g, bool transposed, uint32_t seed) {
-  SCOPED_TRACE(fmt::format("{} input {} kernel {} filters {} group {} strides {} dilations {} pads {} bias {}",
-                           transposed ? "ConvTranspose" : "Conv", to_string(g.input), to_string(g.kernel), g.filters,
-                           g.group, to_string(g.strides), to_string(g.dilations), to_string(g.pads), g.bias));
-  const Tensor x = random_tensor(g.input, seed);
+void check(const Geometry& g, bool transposed, uint32_t seed, DataType dtype) {
+  SCOPED_TRACE(fmt::format("{} {} input {} kernel {} filters {} group {} strides {} dilations {} pads {} bias {}",
+                           transposed ? "ConvTranspose" : "Conv", to_string(dtype), to_string(g.input),
+                           to_string(g.kernel), g.filters, g.group, to_string(g.strides), to_string(g.dilations),
+                           to_string(g.pads), g.bias));
+  const auto rounded = [&](const Shape& shape, uint32_t s) {
+    return as(as(random_tensor(shape, s), dtype), DataType::kFloat32);
+  };
+  const Tensor x = rounded(g.input, seed);
   Shape w_dims = transposed ? Shape{g.input[1], g.filters / g.group} : Shape{g.filters, g.input[1] / g.group};
   w_dims.insert(w_dims.end(), g.kernel.begin(), g.kernel.end());
-  const Tensor w = random_tensor(w_dims, seed + 1);
-  const Tensor b = random_tensor({g.filters}, seed + 2);
-  NodeCase node{transposed ? "ConvTranspose" : "Conv", 13, {x, w}};
-  if (g.bias) node.inputs.push_back(b);
+  const Tensor w = rounded(w_dims, seed + 1);
+  const Tensor b = rounded({g.filters}, seed + 2);
+  NodeCase node{transposed ? "ConvTranspose" : "Conv", 22, {as(x, dtype), as(w, dtype)}};
+  if (g.bias) node.inputs.push_back(as(b, dtype));
   node.attributes = {ints("kernel_shape", g.kernel), ints("strides", g.strides), ints("dilations", g.dilations),
                      ints("pads", g.pads), attribute("group", g.group)};
   const Shape out = output_shape(g, transposed);
   const auto expected = reference(g, transposed, x, w, g.bias ? &b : nullptr, out);
-  expect_near(run(node).at(0), out, expected, 1e-4, 1e-5);
-  expect_near(run_channels_last(node).at(0), out, expected, 1e-4, 1e-5);
+  const double tolerance = 10 * tolerance_of(dtype);
+  expect_near(run(node).at(0), out, expected, tolerance, tolerance / 10);
+  if (bit_width(dtype) > 16) expect_near(run_channels_last(node).at(0), out, expected, tolerance, tolerance / 10);
 }
 
 const Geometry kGeometries[] = {
@@ -114,16 +119,19 @@ const Geometry kGeometries[] = {
     {{1, 6, 15}, {3}, 6, 6, {1}, {2}, {2, 2}, false},
     {{1, 4, 5, 6, 7}, {3, 2, 3}, 9, 1, {1, 2, 1}, {1, 1, 1}, {1, 0, 1, 1, 1, 1}, true},
     {{2, 6, 4, 5, 6}, {2, 2, 2}, 4, 2, {1, 1, 1}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}, false},
+    {{1, 40, 9, 21}, {3, 3}, 70, 1, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},  // more than one block of everything
 };
 
 TEST(Convolution, AgreesWithTheDefinition) {
   uint32_t seed = 100;
-  for (const Geometry& geometry : kGeometries) check(geometry, false, seed += 10);
+  for (const DataType dtype : kFloatTypes)
+    for (const Geometry& geometry : kGeometries) check(geometry, false, seed += 10, dtype);
 }
 
 TEST(Convolution, TransposedAgreesWithTheDefinition) {
   uint32_t seed = 500;
-  for (const Geometry& geometry : kGeometries) check(geometry, true, seed += 10);
+  for (const DataType dtype : kFloatTypes)
+    for (const Geometry& geometry : kGeometries) check(geometry, true, seed += 10, dtype);
 }
 
 TEST(Convolution, TakesAWeightThatIsOnlyKnownWhenRunning) {

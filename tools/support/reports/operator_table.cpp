@@ -47,11 +47,12 @@ struct Claim {
 std::vector<Claim> claims() {
   std::vector<Claim> list;
   for (const ops::Operator* op : ops::operators()) {
-    if (!list.empty() && list.back().type == op->type && list.back().types == op->types &&
+    const ops::DataTypes types = op->accepted_types();
+    if (!list.empty() && list.back().type == op->type && list.back().types == types &&
         list.back().until + 1 == op->since)
       list.back().until = op->until;
     else
-      list.push_back({op->type, op->since, op->until, op->types});
+      list.push_back({op->type, op->since, op->until, types});
   }
   return list;
 }

@@ -45,6 +45,7 @@ Comparison compare_numbers(std::span<const double> a, std::span<const double> b,
   Comparison result;
   size_t wrong = 0;
   size_t first = 0;
+  double distances = 0, allowances = 0;  // sums of squares
   for (size_t i = 0; i < b.size(); ++i) {
     bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
     if (std::isfinite(b[i])) result.informative = true;
@@ -52,8 +53,10 @@ Comparison compare_numbers(std::span<const double> a, std::span<const double> b,
       const double distance = std::fabs(a[i] - b[i]);
       result.max_abs = std::max(result.max_abs, distance);
       const double allowed = base + tolerance.rtol * std::fabs(b[i]);
-      same = same || distance <= allowed;
-      if (distance > 0) result.max_of_allowed = std::max(result.max_of_allowed, distance / allowed);
+      same = same || distance <= tolerance.stray * allowed;
+      distances += distance * distance;
+      allowances += allowed * allowed;
+      if (distance > 0) result.max_of_allowed = std::max(result.max_of_allowed, distance / (tolerance.stray * allowed));
     }
     if (!same && tolerance.any_for_nan && std::isnan(b[i]))
       ++result.not_compared;
@@ -61,6 +64,12 @@ Comparison compare_numbers(std::span<const double> a, std::span<const double> b,
       first = i;
   }
   if (result.max_abs > 0) result.max_rel_rms = rms > 0 ? result.max_abs / rms : std::numeric_limits<double>::infinity();
+  if (tolerance.stray > 1 && distances > 0)
+    result.max_of_allowed = std::max(result.max_of_allowed, std::sqrt(distances / allowances));
+  if (tolerance.stray > 1 && distances > allowances)
+    result.difference = fmt::format("the differences' root mean square is {:.3g} where {:.3g} is allowed (RMS {:.3g})",
+                                    std::sqrt(distances / static_cast<double>(b.size())),
+                                    std::sqrt(allowances / static_cast<double>(b.size())), rms);
   if (wrong > 0)
     result.difference =
         fmt::format("{} of {} elements differ, first {} at {} for {}, largest difference {:.3g} (RMS {:.3g})", wrong,

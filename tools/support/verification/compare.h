@@ -13,6 +13,9 @@ struct Tolerance {
   double rtol = 0;
   double atol = 0;
   double atol_rms = 0;
+  /// Elements may stray so many times farther, as long as the root mean square of the distances is not above that of
+  /// what they may be: the roundings of many operators add up to few elements that lie far out.
+  double stray = 1;
   bool any_for_nan = false;  // nothing is asked of an element whose reference is NaN
 };
 
@@ -20,7 +23,7 @@ struct Comparison {
   std::string difference;     // what differs first, in words; empty: equal within the tolerance
   double max_abs = 0;         // largest |a - b| of the finite elements of tensors that may differ
   double max_rel_rms = 0;     // the largest of (max_abs of a tensor / RMS of its reference)
-  double max_of_allowed = 0;  // the largest of (|a - b| / what it may be) of finite elements; 1 and less is equal
+  double max_of_allowed = 0;  // the largest of (distance / what it may be) of finite elements; 1 and less is equal
   size_t not_compared = 0;    // elements that differ, but of which nothing is asked
   bool informative = false;   // some element that was compared is neither NaN nor infinite
 };

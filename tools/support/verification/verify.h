@@ -49,8 +49,9 @@ struct Verification {
 ///     float16            1e-2  1e-2
 ///     bfloat16           5e-2  5e-2
 ///
-/// float64 is as float32, because a model may compute in float32 and give float64. All other types have to be equal;
-/// integers only as long as no atol is given.
+/// In float16 and bfloat16 single elements may differ by five times as much, as long as the root mean square of the
+/// differences is within that of what is allowed. float64 is as float32, because a model may compute in float32 and
+/// give float64. All other types have to be equal; integers only as long as no atol is given.
 Tolerance default_tolerance(DataType dtype);
 
 /// Runs a model on several sets of inputs, with operators fused or each on its own.
