@@ -65,7 +65,8 @@ class Product {
       : left_(left), right_(right), start_(start), result_(result), stride_(stride) {}
 
   void run(const Part& part) const {
-    alignas(64) thread_local double block[kDepth * kBlockColumns];
+    thread_local std::vector<double> memory(kDepth * kBlockColumns);  // of the right factor, in order
+    double* const block = memory.data();
     for (int64_t row = part.first_row; row < part.end_row; ++row)
       std::fill_n(result_ + row * stride_ + part.first_column, part.end_column - part.first_column,
                   start_ ? start_[row] : 0.0);

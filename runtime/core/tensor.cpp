@@ -133,38 +133,38 @@ float to_float(Float16 half) {
 
 float to_float(Bfloat16 half) { return std::bit_cast<float>(static_cast<uint32_t>(half.bits) << 16); }
 
-Float16 to_float16(double value) {
-  const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
-  if (std::isnan(value)) return {static_cast<uint16_t>(sign | 0x7e00)};
-  const double magnitude = std::fabs(value);
-  if (magnitude >= 65520.0) return {static_cast<uint16_t>(sign | 0x7c00)};
-  int exponent = 0;
-  std::frexp(magnitude, &exponent);
-  // The spacing of halves around the value: 2^(e-11) for a normal, 2^-24 below. nearbyint rounds to even.
-  const int scale = std::max(exponent - 11, -24);
-  const double steps = std::nearbyint(std::ldexp(magnitude, -scale));
-  const double rounded = std::ldexp(steps, scale);
-  if (rounded < 0x1p-14) return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::ldexp(rounded, 24)))};
-  std::frexp(rounded, &exponent);
-  const auto mantissa = static_cast<uint16_t>(std::ldexp(rounded, 11 - exponent) - 1024);
-  return {static_cast<uint16_t>(sign | ((exponent + 14) << 10) | mantissa)};
+namespace {
+
+/// A double rounded once, to nearest and a tie to even, to a float of 16 bits of which `mantissa` are the mantissa's:
+/// its bits.
+template <int mantissa>
+uint16_t rounded_bits(double value) {
+  constexpr int kExponentBits = 15 - mantissa;
+  constexpr int kBias = (1 << (kExponentBits - 1)) - 1, kDropped = 52 - mantissa;
+  constexpr uint64_t kLeastNormal = static_cast<uint64_t>(1023 + 1 - kBias) << 52;
+  constexpr uint64_t kInfinity = ((uint64_t{1} << kExponentBits) - 1) << mantissa;
+  const auto bits = std::bit_cast<uint64_t>(value);
+  const auto sign = static_cast<uint64_t>(bits >> 63) << 15;
+  const uint64_t magnitude = bits & ~(uint64_t{1} << 63);
+  uint64_t result = 0;
+  if (magnitude > std::bit_cast<uint64_t>(std::numeric_limits<double>::infinity())) {
+    result = kInfinity | (uint64_t{1} << (mantissa - 1));
+  } else if (magnitude >= kLeastNormal) {
+    const uint64_t moved = magnitude - (static_cast<uint64_t>(1023 - kBias) << 52);
+    const uint64_t half = (uint64_t{1} << (kDropped - 1)) - 1 + ((moved >> kDropped) & 1);
+    result = std::min((moved + half) >> kDropped, kInfinity);
+  } else {  // beside this number the spacing of doubles is that of the subnormal results: the sum rounds
+    constexpr double kBeside = std::bit_cast<double>(static_cast<uint64_t>(1023 + 1 - kBias + kDropped) << 52);
+    result = std::bit_cast<uint64_t>(std::bit_cast<double>(magnitude) + kBeside) - std::bit_cast<uint64_t>(kBeside);
+  }
+  return static_cast<uint16_t>(result | sign);
 }
 
-Bfloat16 to_bfloat16(double value) {
-  if (std::isnan(value)) return {static_cast<uint16_t>(std::signbit(value) ? 0xffc0 : 0x7fc0)};
-  // A float made by rounding to odd keeps what the second rounding needs, so the result is rounded once.
-  float narrow = static_cast<float>(value);
-  if (std::isfinite(narrow) && static_cast<double>(narrow) != value) {
-    const bool away = std::fabs(static_cast<double>(narrow)) > std::fabs(value);
-    if (away) narrow = std::nextafter(narrow, 0.0f);
-    narrow = std::bit_cast<float>(std::bit_cast<uint32_t>(narrow) | 1u);
-  } else if (std::isinf(narrow) && std::isfinite(value)) {
-    narrow = std::copysign(std::numeric_limits<float>::max(), narrow);
-  }
-  const auto bits = std::bit_cast<uint32_t>(narrow);
-  if (std::isinf(narrow)) return {static_cast<uint16_t>(bits >> 16)};
-  return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
-}
+}  // namespace
+
+Float16 to_float16(double value) { return {rounded_bits<10>(value)}; }
+
+Bfloat16 to_bfloat16(double value) { return {rounded_bits<7>(value)}; }
 
 namespace {
 

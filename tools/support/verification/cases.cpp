@@ -66,9 +66,10 @@ Value load_as_declared(const fs::path& file, const std::string& declaration, con
   return bits_as(value.tensor(), DataType::kBfloat16);
 }
 
-/// A bfloat16 can't be asked to be closer than its last place.
+/// A bfloat16 can't be asked to be closer than two of its last place: one that a reference rounds at every node of a
+/// function, which stays float32 here, and one of its own.
 Tolerance tolerance_for(DataType dtype, Tolerance tolerance) {
-  if (dtype == DataType::kBfloat16) tolerance.rtol = std::max(tolerance.rtol, 0x1p-7);
+  if (dtype == DataType::kBfloat16) tolerance.rtol = std::max(tolerance.rtol, 0x1p-6);
   return tolerance;
 }
 
