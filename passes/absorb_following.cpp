@@ -133,10 +133,17 @@ std::optional<Tensor> narrowed(const Tensor& weight, const ChannelMap& map, Data
   return narrow;
 }
 
+/// A constant in the type that it is folded in: a half as it is where it is going to be stored, else as float32.
+Tensor operand(const Context& context, ir::ValueId constant) {
+  const Tensor& tensor = *context.graph.constant_of(constant);
+  if (context.purpose == Purpose::kWriting || bit_width(tensor.dtype()) != 16) return tensor;
+  return from_doubles(DataType::kFloat32, Shape(tensor.shape().begin(), tensor.shape().end()), to_doubles(tensor));
+}
+
 std::optional<NewConstants> fold_numbers(const Context& context, const AffineNode& node, const LinearNode& linear,
                                          Refusal& why) {
   const ir::Graph& graph = context.graph;
-  const Tensor& weight = *graph.constant_of(linear.weight);
+  const Tensor weight = operand(context, linear.weight);
   const ops::ChannelAffine& affine = node.affine;
   const std::string name = ir::describe(graph, graph.node(linear.node));
   NewConstants made;
@@ -154,7 +161,7 @@ std::optional<NewConstants> fold_numbers(const Context& context, const AffineNod
   if (!linear.bias && all(affine.shift, 0)) return made;
 
   Tensor bias(weight.dtype(), {linear.map.channels()});
-  if (linear.bias) bias = *graph.constant_of(linear.bias);
+  if (linear.bias) bias = operand(context, linear.bias);
   const bool grows =
       bias.size() > 0 && (bias.shape().empty() || bias.shape().back() == 1) && affine.scale.size() > bias.size();
   const auto elements = checked_mul(static_cast<int64_t>(bias.size()), static_cast<int64_t>(affine.scale.size()));
@@ -176,7 +183,8 @@ ir::ValueId replace_weight(Context& context, const LinearNode& linear, Tensor we
   const auto old = narrow_weight(graph, linear.weight);
   if (!old) return context.names.replace(linear.weight, std::move(weight));
   const DataType narrow = graph.type(old->stored).dtype;
-  auto rounded = context.options.widen_weights ? std::nullopt : narrowed(weight, linear.map, narrow);
+  const bool widens = context.options.widen_weights || context.purpose == Purpose::kRunning;
+  auto rounded = widens ? std::nullopt : narrowed(weight, linear.map, narrow);
   if (!rounded) {
     context.widened_bytes +=
         static_cast<int64_t>(weight.bytes().size() - graph.constant_of(old->stored)->bytes().size());
@@ -261,6 +269,7 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
 
   context.subnormals_cleared += made->cleared;
   context.budget.bytes -= made->growth;
+  const DataType dtype = context.graph.type(linear.weight).dtype;
   ir::ValueId weight = linear.weight;
   ir::ValueId bias;
   if (made->weight) weight = replace_weight(context, linear, std::move(*made->weight));
@@ -268,6 +277,9 @@ std::optional<std::string> absorb_following(Context& context, const AffineNode& 
     bias = linear.bias ? context.names.replace(linear.bias, std::move(*made->bias))
                        : context.names.add(bias_name(context.names.of(linear.weight)), std::move(*made->bias),
                                            affine.shift_origin);
+  for (const ir::ValueId id : {weight, bias})
+    if (id && context.graph.type(id).dtype != dtype)
+      context.graph.set_type(id, ir::Type::tensor(dtype, context.graph.type(id).dims));
   rewrite(context.graph, affine, match, weight, bias);
   return into;
 }

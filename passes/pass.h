@@ -11,11 +11,20 @@
 
 namespace pli::passes {
 
+/// What is to become of the model.
+enum class Purpose {
+  kWriting,
+  /// It is run, and never written: what is folded into weights of float16 or bfloat16 stays float32, under a type that
+  /// says otherwise, so that it is not rounded once more.
+  kRunning,
+};
+
 /// What a pass works on. The runner has inferred all types before it, and afterwards removes dead code, renames and
 /// verifies.
 struct Context {
   ir::Graph& graph;
   const OptimizeOptions& options;
+  Purpose purpose;
   FoldLog& log;                    // what becomes of each BatchNormalization and affine
   Names& names;                    // that new constants shall have
   ops::FoldingBudget budget;       // for the whole run

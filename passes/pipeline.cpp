@@ -129,7 +129,7 @@ bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.
 
 std::span<const Pass> passes() { return kPasses; }
 
-Report run(ir::Model& model, const OptimizeOptions& options) {
+Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   std::vector<Pass> chosen = selected(options);
   ir::Graph& graph = model.graph;
   Report report;
@@ -149,7 +149,7 @@ Report run(ir::Model& model, const OptimizeOptions& options) {
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Context context{graph, options, log, names, ops::FoldingBudget::of(graph, options.limits), {}};
+  Context context{graph, options, purpose, log, names, ops::FoldingBudget::of(graph, options.limits), {}};
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   graph.erase_dead();

@@ -20,14 +20,22 @@ void report_functions(const ir::Model& model, Report& report) {
            .reason = "it is in a local function of the model, and those are left as they are"});
 }
 
-}  // namespace
-
-Report optimize(Model& model, const OptimizeOptions& options) {
+Report optimize_for(passes::Purpose purpose, Model& model, const OptimizeOptions& options) {
   ir::Model copy = *model.ir();
-  Report report = passes::run(copy, options);
+  Report report = passes::run(copy, options, purpose);
   report_functions(copy, report);
   model = Model(std::make_shared<const ir::Model>(std::move(copy)));
   return report;
+}
+
+}  // namespace
+
+Report optimize(Model& model, const OptimizeOptions& options) {
+  return optimize_for(passes::Purpose::kWriting, model, options);
+}
+
+Report optimize_to_run(Model& model, const OptimizeOptions& options) {
+  return optimize_for(passes::Purpose::kRunning, model, options);
 }
 
 std::vector<PassInfo> list_passes() {

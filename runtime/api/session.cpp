@@ -1,3 +1,4 @@
+#include "runtime/api/optimize.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/core/error.h"
 #include "runtime/exec/executor.h"
@@ -56,7 +57,7 @@ Prepared make_ready(Model model, const SessionOptions& options, bool fold_defaul
   if (options.optimize) {
     OptimizeOptions optimizing;
     optimizing.limits = options.limits;
-    report = pli::optimize(model, optimizing);
+    report = optimize_to_run(model, optimizing);
   }
   return {std::move(model), std::move(report)};
 }

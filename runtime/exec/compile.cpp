@@ -100,7 +100,7 @@ class Compiler {
       add_operand(
           id,
           {.kind = Buffer::Kind::kConstant, .bytes = static_cast<int64_t>(tensor.bytes().size()), .constant = &tensor},
-          plain_desc(id));
+          plain(tensor.dtype(), plain_desc(id).dims));
     }
     return places(id).front();
   }

@@ -88,7 +88,8 @@ struct ValueRecord {
   Type type;
   NodeId producer;                // of a kNodeOutput
   std::optional<Tensor> payload;  // of an initializer, or the default of an input
-  /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one.
+  /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one. Of
+  /// another element type than `type` says in a model that is never written: a half that was kept as float32.
   std::optional<Tensor> constant;
   std::set<Use> uses;
   std::vector<size_t> output_uses;  // the indices of the graph outputs bound to it, in no order

@@ -230,7 +230,9 @@ bool has_constant_inputs(const ir::Graph& graph, const ir::Node& node) {
   if (node.is("Shape") || node.is("Size")) return false;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const ir::ValueId input = node.inputs[i];
-    if (!input || graph.constant_of(input)) continue;
+    const Tensor* constant = input ? graph.constant_of(input) : nullptr;
+    if (constant && constant->dtype() != graph.type(input).dtype) return false;  // a half that was kept as float32
+    if (!input || constant) continue;
     if (!op->reads_only_type(i) || graph.type(input).dtype == DataType::kUndefined) return false;
   }
   return true;

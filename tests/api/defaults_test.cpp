@@ -105,5 +105,43 @@ TEST(Defaults, AreLeftAloneWhenTheOptionsSaySo) {
   test::expect_equal(session.run({{"x", made.image}}), folded.run({{"x", made.image}}));
 }
 
+/// Conv of one product a result and BatchNormalization, in halves: what a session folds is not rounded on the way.
+TEST(HalfSession, FoldsWithoutRounding) {
+  for (const DataType dtype : {DataType::kFloat16, DataType::kBfloat16}) {
+    test::Network net(15, 3);
+    const auto halves = [&](Shape shape, bool positive) {
+      Tensor tensor = net.tensor(std::move(shape));
+      for (float& value : tensor.mutable_data<float>()) value = positive ? std::abs(value) + 0.5f : value;
+      return from_doubles(dtype, Shape(tensor.shape().begin(), tensor.shape().end()), to_doubles(tensor));
+    };
+    const auto x = net.input("x", {1, 6, 3, 4}, dtype);
+    std::vector<Tensor> constants{halves({6, 1, 1, 1}, false)};
+    for (const bool positive : {false, false, false, true}) constants.push_back(halves({6}, positive));
+    std::vector<ir::ValueId> ids;
+    for (const Tensor& constant : constants) ids.push_back(net.graph.add_constant(constant, "constant"));
+    const auto conv = net.node("Conv", {x, ids[0]}, {{"group", int64_t{6}, {}}});
+    net.output("y", net.node("BatchNormalization", {conv, ids[1], ids[2], ids[3], ids[4]}));
+    ir::Model made;
+    made.ir_version = 8;
+    made.opsets = net.graph.opsets();
+    made.graph = net.graph;
+    const Session session(Model(std::make_shared<const ir::Model>(made)), {.threads = 1});
+    EXPECT_TRUE(session.report().batch_norms.at(0).folded);
+
+    const Tensor image = halves({1, 6, 3, 4}, false);
+    const NamedValues outputs = session.run({{"x", image}});
+    const std::vector<double> found = to_doubles(outputs.at("y").tensor()), given = to_doubles(image);
+    std::vector<std::vector<double>> numbers;
+    for (const Tensor& constant : constants) numbers.push_back(to_doubles(constant));
+    for (size_t i = 0; i < found.size(); ++i) {
+      const size_t c = i / 12;
+      const double scale = numbers[1][c] / std::sqrt(numbers[4][c] + static_cast<double>(1e-5f));
+      const double exact = (given[i] * numbers[0][c] - numbers[3][c]) * scale + numbers[2][c];
+      const double roundoff = dtype == DataType::kFloat16 ? 0x1p-11 : 0x1p-8;
+      EXPECT_NEAR(found[i], exact, roundoff * std::abs(exact) + 1e-6) << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pli
