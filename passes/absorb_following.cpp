@@ -186,8 +186,8 @@ ir::ValueId replace_weight(Context& context, const LinearNode& linear, Tensor we
   const bool widens = context.options.widen_weights || context.purpose == Purpose::kRunning;
   auto rounded = widens ? std::nullopt : narrowed(weight, linear.map, narrow);
   if (!rounded) {
-    context.widened_bytes +=
-        static_cast<int64_t>(weight.bytes().size() - graph.constant_of(old->stored)->bytes().size());
+    const size_t stored = graph.constant_of(old->stored)->bytes().size();
+    if (weight.bytes().size() > stored) context.widened_bytes += static_cast<int64_t>(weight.bytes().size() - stored);
     return context.names.replace(linear.weight, std::move(weight));
   }
   ++context.rounded_weights[narrow];

@@ -22,11 +22,10 @@ bool is_read_otherwise(const Context& context, const ir::Node& node) {
 }
 
 /// Nothing when the node can't be computed now: what it needs is not known, Pli can't run it, or the limits forbid it.
-std::optional<std::vector<Tensor>> results_of(Context& context, ir::NodeId id) {
+std::optional<std::vector<Tensor>> results_of(Context& context, ir::NodeId id, ops::FoldingBudget& budget) {
   try {
     auto passed = ops::FoldingLimit::kNone;
-    auto results =
-        ops::fold_constant(context.graph, context.graph.node(id), context.options.limits, context.budget, &passed);
+    auto results = ops::fold_constant(context.graph, context.graph.node(id), context.options.limits, budget, &passed);
     if (passed != ops::FoldingLimit::kNone) context.over_limit.emplace_back(id, passed);
     return results;
   } catch (const Error& e) {
@@ -76,10 +75,9 @@ int64_t fold_constants(Context& context) {
     if (context.log.kept_by_user(id) || context.broken.contains(id) || is_read_otherwise(context, node)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
-    const auto results = results_of(context, id);
+    const auto results = results_of(context, id, stays ? context.widening : context.budget);
     if (!results) continue;
-    if (stays) {  // a few times what the file holds, at most, and none of it is written
-      context.budget.bytes += bytes_of(results->front());
+    if (stays) {
       graph.set_constant(node.outputs[0], results->front());
       continue;
     }

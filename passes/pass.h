@@ -27,6 +27,7 @@ struct Context {
   Purpose purpose;
   FoldLog& log;                    // what becomes of each BatchNormalization and affine
   Names& names;                    // that new constants shall have
+  ops::FoldingBudget widening;     // as budget, for what widens weights and stays in the model
   ops::FoldingBudget budget;       // for the whole run
   ops::BrokenNodes broken;         // they stay as they are, and nothing is folded into them
   std::set<ir::ValueId> computed;  // constants that were folded in this run

@@ -3,6 +3,10 @@
 #include "runtime/compute/convolution_f64.h"
 #include "runtime/compute/onednn.h"
 
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
 namespace pli::compute {
 
 using dnnl::memory;
@@ -139,6 +143,35 @@ class RepackingKernel final : public Kernel {
   size_t weight_bytes_;
 };
 
+/// oneDNN's convolutions by plain matrix products read the operand of a sum as if it were one number a channel
+/// (2.6.3, channels-last). Those that add to what the result holds are right.
+bool adds_wrongly(const Primitive& made) {
+  const char* name = nullptr;
+  dnnl_primitive_desc_query(made.descriptor->get(), dnnl_query_impl_info_str, 0, &name);
+  const std::string_view implementation = name ? name : "";
+  return implementation.find("gemm") != std::string_view::npos || implementation.find("ref") != std::string_view::npos;
+}
+
+/// Puts the operand of a sum, which is laid out like the result, into the result and has the convolution add to that.
+class AddToCopy final : public Kernel {
+ public:
+  AddToCopy(std::unique_ptr<Kernel> convolution, size_t operand, const TensorDesc& result)
+      : convolution_(std::move(convolution)), operand_(operand), bytes_(static_cast<size_t>(span_bytes(result))) {}
+
+  size_t scratch_bytes() const override { return convolution_->scratch_bytes(); }
+  std::string implementation() const override { return convolution_->implementation(); }
+  std::unique_ptr<KernelState> make_state() const override { return convolution_->make_state(); }
+
+  void run(const RunArgs& args) const override {
+    std::memcpy(args.outputs[0], args.inputs[operand_], bytes_);
+    convolution_->run(args);
+  }
+
+ private:
+  std::unique_ptr<Kernel> convolution_;
+  size_t operand_, bytes_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
@@ -150,6 +183,12 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
     const auto result = to_onednn(form.result);
     const auto given = to_onednn(form.weight);
     Primitive made = make_primitive(problem, form, make_attributes(problem.post_ops, result));
+    const auto sum = std::ranges::find(problem.post_ops, PostOp::Kind::kAdd, &PostOp::kind);
+    if (sum != problem.post_ops.end() && adds_wrongly(made)) {
+      ConvolutionProblem in_place = problem;
+      in_place.post_ops[static_cast<size_t>(sum - problem.post_ops.begin())] = {PostOp::Kind::kAddInPlace, 0, 0, 0, {}};
+      return std::make_unique<AddToCopy>(make_convolution(in_place), sum->operand, problem.result);
+    }
 
     std::vector<Argument> arguments{{DNNL_ARG_SRC, source, Source::kInput, 0, {}},
                                     {DNNL_ARG_DST, result, Source::kOutput, 0, {}}};

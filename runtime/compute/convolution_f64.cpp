@@ -15,22 +15,29 @@ constexpr int64_t kOutside = -1;
 
 /// One spatial dimension: which element of the input a place of the kernel meets at a place of the output.
 struct Axis {
-  int64_t kernel = 1, output = 1;
-  std::vector<int64_t> offsets;  // [kernel, output], in elements; kOutside: none
+  int64_t kernel, output, input;
+  int64_t step, dilation, pad;
+  int64_t stride;  // of the input, in elements
+  bool transposed;
 
-  Axis(const ConvolutionProblem& problem, size_t i, int64_t stride)
-      : kernel(problem.weight_dims[i + 2]), output(problem.result.dims[i + 2]) {
-    const int64_t input = problem.source.dims[i + 2], step = problem.strides[i];
-    for (int64_t k = 0; k < kernel; ++k)
-      for (int64_t o = 0; o < output; ++o) {
-        const int64_t tap = k * problem.dilations[i];
-        int64_t at = o * step + tap - problem.pads_begin[i];
-        if (problem.transposed) {
-          const int64_t behind = o + problem.pads_begin[i] - tap;
-          at = behind % step == 0 ? behind / step : kOutside;
-        }
-        offsets.push_back(at >= 0 && at < input ? at * stride : kOutside);
-      }
+  Axis(const ConvolutionProblem& problem, size_t i, int64_t input_stride)
+      : kernel(problem.weight_dims[i + 2]),
+        output(problem.result.dims[i + 2]),
+        input(problem.source.dims[i + 2]),
+        step(problem.strides[i]),
+        dilation(problem.dilations[i]),
+        pad(problem.pads_begin[i]),
+        stride(input_stride),
+        transposed(problem.transposed) {}
+
+  /// In elements; kOutside: none.
+  int64_t offset(int64_t k, int64_t o) const {
+    int64_t at = o * step + k * dilation - pad;
+    if (transposed) {
+      const int64_t behind = o + pad - k * dilation;
+      at = behind % step == 0 ? behind / step : kOutside;
+    }
+    return at >= 0 && at < input ? at * stride : kOutside;
   }
 };
 
@@ -96,9 +103,9 @@ class ImageColumns final : public RightFactor {
     std::fill_n(offsets.begin(), pixels.count, 0);
     for (size_t i = geometry_.axes.size(); i-- > 0; tap /= geometry_.axes[i].kernel) {
       const Axis& axis = geometry_.axes[i];
-      const int64_t* row = axis.offsets.data() + tap % axis.kernel * axis.output;
+      const int64_t place = tap % axis.kernel;
       for (size_t column = 0; column < static_cast<size_t>(pixels.count); ++column) {
-        const int64_t offset = row[pixels.at[i][column]];
+        const int64_t offset = axis.offset(place, pixels.at[i][column]);
         offsets[column] = offset == kOutside || offsets[column] == kOutside ? kOutside : offsets[column] + offset;
       }
     }

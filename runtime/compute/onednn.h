@@ -20,14 +20,15 @@ namespace pli::compute {
 /// The CPU engine, shared by all.
 const dnnl::engine& cpu_engine();
 
-/// Runs `body`; a dnnl::error becomes an Error: kUnsupported where oneDNN has no implementation, else kInternal.
+/// Runs `body`; a dnnl::error becomes an Error: kUnsupported where oneDNN has no implementation or does not take the
+/// arguments, else kInternal.
 template <class Body>
 decltype(auto) with_onednn(Body&& body) {
   try {
     return body();
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
-    const bool missing = e.status == dnnl_unimplemented;
+    const bool missing = e.status == dnnl_unimplemented || e.status == dnnl_invalid_arguments;
     fail(missing ? ErrorCode::kUnsupported : ErrorCode::kInternal, "oneDNN: {}", e.message);
   }
 }

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 /// Matrix products of float64, which oneDNN does not have: blocked for the caches, with a kernel of registers inside.

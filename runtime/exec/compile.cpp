@@ -188,9 +188,12 @@ class Compiler {
   void widen_halves(const Group& group, ops::PrepareContext& context) const {
     const ops::Operator& op = *ops::find_operator(graph_, context.node);
     const std::vector<ir::ValueId> inputs = operands_of(group), outputs = outputs_of(group);
-    const DataType half = ops::half_type(op, graph_, inputs);
-    if (half == DataType::kUndefined) return;
-    const auto is_half = [&](ir::ValueId id) { return id && dtype(id) == half; };
+    if (!ops::reads_halves(op, graph_, inputs)) return;
+    const auto is_half = [&](ir::ValueId id) { return id && ops::is_half(dtype(id)); };
+    if (context.node.is("Cast") || context.node.is("CastLike")) {  // of what the model means: rounded
+      if (is_half(inputs[0])) context.inputs[0].dtype = dtype(inputs[0]);
+      return;
+    }
     bool wide = op.computes_wide();
     for (size_t i = 0; i < inputs.size(); ++i)
       wide = wide || (is_half(inputs[i]) && !op.reads_only_type(i) && context.inputs[i].dtype == DataType::kFloat32);

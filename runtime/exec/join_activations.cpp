@@ -16,9 +16,7 @@ using ir::NodeId;
 using ir::ValueId;
 
 /// Whether a group of nodes on this type may become one: what it is computed in is float32.
-bool is_joined(DataType dtype) {
-  return dtype == DataType::kFloat32 || dtype == DataType::kFloat16 || dtype == DataType::kBfloat16;
-}
+bool is_joined(DataType dtype) { return dtype == DataType::kFloat32 || ops::is_half(dtype); }
 
 /// The single element of a float constant; nothing otherwise.
 std::optional<double> scalar(const Graph& graph, ValueId id) {

@@ -143,37 +143,37 @@ void run_in_layouts(const Kernel& kernel, const PrepareContext& context, std::sp
 class WidenedHalves {
  public:
   WidenedHalves(const Operator& op, const PrepareContext& context, std::span<const Tensor* const> inputs)
-      : half_(op.computes_wide() ? half_type(op, context.graph, context.node.inputs) : DataType::kUndefined) {
+      : widens_(op.computes_wide() && reads_halves(op, context.graph, context.node.inputs)) {
     operands_.assign(inputs.begin(), inputs.end());
     tensors_.reserve(inputs.size());
     for (const Tensor*& operand : operands_)
-      if (operand && is_half(operand->dtype())) operand = &tensors_.emplace_back(compute::widened(*operand));
+      if (operand && widens(operand->dtype())) operand = &tensors_.emplace_back(compute::widened(*operand));
   }
 
   void describe(PrepareContext& context, std::span<Tensor> outputs) {
     for (size_t i = 0; i < operands_.size(); ++i)
-      if (operands_[i] && is_half(context.inputs[i].dtype)) context.inputs[i].dtype = DataType::kFloat32;
+      if (operands_[i] && widens(context.inputs[i].dtype)) context.inputs[i].dtype = DataType::kFloat32;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      if (!is_half(context.outputs[i].dtype)) continue;
+      if (!widens(context.outputs[i].dtype)) continue;
+      rounded_.emplace_back(i, context.outputs[i].dtype);
       context.outputs[i].dtype = DataType::kFloat32;
       outputs[i] = Tensor(DataType::kFloat32, context.outputs[i].dims);
-      rounded_.push_back(i);
     }
   }
 
   std::span<const Tensor* const> operands() const { return operands_; }
 
   void round(std::span<Tensor> outputs) const {
-    for (const size_t i : rounded_) outputs[i] = compute::narrowed(outputs[i], half_);
+    for (const auto& [i, dtype] : rounded_) outputs[i] = compute::narrowed(outputs[i], dtype);
   }
 
  private:
-  bool is_half(DataType dtype) const { return half_ != DataType::kUndefined && dtype == half_; }
+  bool widens(DataType dtype) const { return widens_ && is_half(dtype); }
 
-  DataType half_;
+  bool widens_;
   std::vector<Tensor> tensors_;
   std::vector<const Tensor*> operands_;
-  std::vector<size_t> rounded_;  // outputs that are float32 until they are rounded
+  std::vector<std::pair<size_t, DataType>> rounded_;  // outputs that are float32 until they are rounded
 };
 
 }  // namespace

@@ -90,12 +90,10 @@ std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::o
   return result;
 }
 
-DataType half_type(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands) {
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const DataType dtype = operands[i] && !op.reads_only_type(i) ? graph.type(operands[i]).dtype : DataType::kUndefined;
-    if (dtype == DataType::kFloat16 || dtype == DataType::kBfloat16) return dtype;
-  }
-  return DataType::kUndefined;
+bool reads_halves(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands) {
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (operands[i] && !op.reads_only_type(i) && is_half(graph.type(operands[i]).dtype)) return true;
+  return false;
 }
 
 std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits) {

@@ -40,6 +40,7 @@ inline constexpr DataTypes kIntegers =
 inline constexpr DataTypes kBools = types({DataType::kBool});
 inline constexpr DataTypes kF64 = types({DataType::kFloat64});
 inline constexpr DataTypes kHalves = types({DataType::kFloat16, DataType::kBfloat16});
+constexpr bool is_half(DataType dtype) { return dtype == DataType::kFloat16 || dtype == DataType::kBfloat16; }
 /// What moves without being computed with. Kernels meet strings as 64-bit integers, their addresses; 0 is an empty one.
 inline constexpr DataTypes kStrings = types({DataType::kString});
 inline constexpr DataTypes kNoStrings = kF32 | kF64 | kIntegers | kBools | kHalves;
@@ -188,9 +189,8 @@ const Operator* find_operator(const ir::Graph& graph, const ir::Node& node);
 /// What `op` infers of the node, with the size of every output checked against the limits: kResourceLimit.
 std::vector<ir::Type> infer(const Operator& op, const ir::Graph& graph, const ir::Node& node, const Limits& limits);
 
-/// The element type, float16 or bfloat16, of those of these operands that the node reads as data; kUndefined when none
-/// is of one.
-DataType half_type(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands);
+/// Whether one of these operands that the node reads as data is float16 or bfloat16.
+bool reads_halves(const Operator& op, const ir::Graph& graph, std::span<const ir::ValueId> operands);
 
 /// Why Pli can't run the node as it stands, in words; nothing when it can. Types that are not known yet are taken as
 /// fitting.

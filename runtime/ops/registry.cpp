@@ -79,8 +79,8 @@ bool computes_with_strings(const Operator& op, const ir::Graph& graph, const ir:
   for (size_t i = 0; i < node.inputs.size(); ++i)
     reads = reads || (!op.reads_only_type(i) && is_string(graph, node.inputs[i]));
   for (const ir::ValueId output : node.outputs) gives = gives || is_string(graph, output);
-  const bool moves = (op.types & kStrings) != 0 || node.is("Where");
-  return reads ? !moves : gives && !node.is("Constant");
+  const bool moves = (op.types & kStrings) != 0 || node.is("Where") || node.is("If");
+  return reads ? !moves : gives && !node.is("Constant") && !node.is("If");
 }
 
 }  // namespace

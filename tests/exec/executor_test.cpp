@@ -184,6 +184,44 @@ TEST(Executor, AResidualThatIsReadLaterIsNotOverwritten) {
   expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
 }
 
+TEST(Executor, ASumWithAnInputIsRightWhateverConvolvesIt) {
+  // Pads that cover the kernel, strides that leave something out: for these oneDNN takes another implementation.
+  struct Form {
+    Shape x, w;
+    std::vector<int64_t> pads, strides;
+    int64_t group;
+    Shape result;
+  };
+  const Form forms[] = {{{1, 3, 8, 8}, {4, 3, 1, 1}, {1, 1, 1, 1}, {1, 1}, 1, {1, 4, 10, 10}},
+                        {{1, 16, 8, 8}, {16, 16, 2, 2}, {1, 0, 0, 2}, {1, 1}, 1, {1, 16, 8, 9}},
+                        {{1, 16, 8, 8}, {16, 1, 3, 3}, {3, 3, 3, 3}, {1, 1}, 16, {1, 16, 12, 12}},
+                        {{1, 3, 8}, {4, 3, 1}, {0, 2}, {3}, 1, {1, 4, 4}},
+                        {{1, 3, 8, 8}, {4, 3, 3, 3}, {1, 1, 1, 1}, {1, 1}, 1, {1, 4, 8, 8}}};
+  for (const Form& form : forms) {
+    Network net;
+    const auto x = net.input("x", {form.x.begin(), form.x.end()});
+    const auto other = net.input("other", {form.result.begin(), form.result.end()});
+    const auto conv = net.node("Conv", {x, net.weight(form.w), net.weight({form.w[0]})},
+                               {{"pads", form.pads, {}}, {"strides", form.strides, {}}, {"group", form.group, {}}});
+    net.output("y", net.node("Relu", {net.node("Add", {conv, other})}));
+    const NamedValues inputs{{"x", net.tensor(form.x)}, {"other", net.tensor(form.result)}};
+    const Executor executor(net.graph, options(true));
+    const auto plan = executor.plan(inputs);
+    EXPECT_TRUE(std::ranges::any_of(plan->steps, [](const Step& step) { return step.group == "Conv + Add + Relu"; }));
+    expect_equal(executor.run(inputs), test::run_each_node(net.graph, inputs));
+  }
+}
+
+TEST(Executor, WhatOneDnnDoesNotTakeIsUnsupported) {
+  Network net;
+  const auto x = net.input("x", {1, 3, 7, 7});
+  net.output("y", net.node("ConvTranspose", {x, net.weight({3, 4, 3, 1})},
+                           {{"dilations", std::vector<int64_t>{2, 2}, {}},
+                            {"output_padding", std::vector<int64_t>{1, 1}, {}}}));
+  const Executor executor(net.graph, options(true));
+  EXPECT_EQ(code_of([&] { executor.run({{"x", net.tensor({1, 3, 7, 7})}}); }), ErrorCode::kUnsupported);
+}
+
 TEST(Executor, RunsFromManyThreadsAtOnce) {
   Network net = residual_network();
   const Executor executor(net.graph, options(true));

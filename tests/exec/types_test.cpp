@@ -101,11 +101,31 @@ TEST(Halves, ACastRoundsAlways) {
   EXPECT_EQ(to_doubles(y), (std::vector<double>{1, 65504, std::numeric_limits<double>::infinity()}));
 }
 
+TEST(Halves, ACastOfWhatIsBeyondTheRangeMeetsInfinity) {
+  Network net(15);
+  const ValueId x = net.input("x", {1}, DataType::kFloat16);
+  const ValueId sum = net.node("Add", {x, x});
+  const auto cast = [&](ValueId value, DataType to) {
+    return net.node("Cast", {value}, {{"to", static_cast<int64_t>(to), {}}});
+  };
+  net.output("wide", cast(sum, DataType::kFloat32));
+  net.output("twice", cast(cast(sum, DataType::kFloat16), DataType::kFloat32));
+  net.output("whole", cast(sum, DataType::kInt64));
+  const Tensor given = from_doubles(DataType::kFloat16, {1}, std::vector{60000.0});
+  const NamedValues outputs = Executor(net.graph, options(true)).run({{"x", given}});
+  for (const char* name : {"wide", "twice"}) EXPECT_TRUE(std::isinf(outputs.at(name).data<float>()[0])) << name;
+  EXPECT_EQ(outputs.at("whole").data<int64_t>()[0], INT64_MAX);
+}
+
 TEST(Halves, ACastToATypeThatIsNotComputedIsOneClearLine) {
   Network net(19);
   net.output("y", net.node("Cast", {net.input("x", {3})}, {{"to", int64_t{17}, {}}}));
   std::string text;
-  EXPECT_EQ(code_of([&] { Executor(net.graph, options(true)).run({{"x", net.tensor({3})}}); }, &text),
+  EXPECT_EQ(code_of(
+                [&] {
+                  Executor(net.graph, options(true)).run({{"x", net.tensor({3})}});
+                },
+                &text),
             ErrorCode::kUnsupported);
   EXPECT_NE(text.find("Cast"), std::string::npos) << text;
   EXPECT_NE(text.find("float8e4m3fn"), std::string::npos) << text;
@@ -113,7 +133,7 @@ TEST(Halves, ACastToATypeThatIsNotComputedIsOneClearLine) {
 
 TEST(Halves, ParametersMayBeOfAnotherType) {
   for (const DataType dtype : {DataType::kFloat16, DataType::kBfloat16, DataType::kFloat32, DataType::kFloat64})
-    for (const DataType parameter : {DataType::kFloat32, DataType::kFloat64, dtype}) {
+    for (const DataType parameter : {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16, DataType::kBfloat16}) {
       Network net(15);
       const ValueId x = net.input("x", {2, 3, 4}, dtype);
       std::vector<ValueId> inputs{x};
@@ -192,6 +212,30 @@ TEST(Strings, Move) {
   EXPECT_EQ(text_of(outputs.at("same")), (std::vector<std::string>{"x", zoo, "", "w"}));
   EXPECT_EQ(text_of(outputs.at("names")), (std::vector<std::string>{a, "b"}));
   EXPECT_EQ(outputs.at("turned").dtype(), DataType::kString);
+}
+
+TEST(Strings, GoThroughAnIf) {
+  Network net(15);
+  const ValueId words = net.input("words", {2}, DataType::kString);
+  const ValueId condition = net.input("condition", {}, DataType::kBool);
+  const auto branch = [&](size_t copies) {
+    ir::Graph body(net.graph.opsets());
+    const ValueId inner = body.add_capture("words", net.graph.type(words));
+    const ir::NodeId node = body.add_node(
+        {"Concat", "", "", std::vector<ValueId>(copies, inner), {{"result", {}, {}}}, {{"axis", int64_t{0}, {}}}, {}});
+    body.add_output({"result", body.node(node).outputs[0], ir::Type::tensor(DataType::kString), {}});
+    return ir::Subgraph{std::make_shared<const ir::Graph>(std::move(body)), {words}};
+  };
+  const ValueId result = net.node("If", {condition}, {{"then_branch", branch(1), {}}, {"else_branch", branch(2), {}}});
+  net.graph.set_type(result, ir::Type::tensor(DataType::kString));
+  net.output("y", result);
+  const Executor executor(net.graph, options(true));
+  for (const bool value : {true, false}) {
+    Tensor chosen(DataType::kBool, {});
+    chosen.mutable_data<bool>()[0] = value;
+    const NamedValues outputs = executor.run({{"words", strings({2}, {"a", "b"})}, {"condition", chosen}});
+    EXPECT_EQ(text_of(outputs.at("y")).size(), value ? 2u : 4u);
+  }
 }
 
 TEST(Strings, AreNotComputedWith) {

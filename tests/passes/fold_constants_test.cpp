@@ -200,6 +200,21 @@ TEST(FoldConstants, SaysWhatTheLimitsLeave) {
   EXPECT_TRUE(folded.report.notes.empty());
 }
 
+TEST(FoldConstants, WhatWidensWeightsHasABudget) {
+  Net net;
+  const ValueId stored = net.weight("w", {1024}, -1, 1, DataType::kFloat16);
+  for (int i = 0; i < 100; ++i) net.output(net.node("Cast", {stored}, {attribute("to", 11)}, "y" + std::to_string(i)));
+  OptimizeOptions options;
+  options.limits.folded_bytes = 8192;
+  ir::Model model = net.model();
+  (void)passes::run(model, options);
+  int known = 0;
+  for (const ir::NodeId id : model.graph.nodes())
+    known += model.graph.constant_of(model.graph.node(id).outputs[0]) != nullptr;
+  EXPECT_GT(known, 1);
+  EXPECT_LE(known, 64) << "64 times the limit of one node, and twice the constants";
+}
+
 TEST(FoldConstants, SaysWhichLimitWasPassed) {
   Net many;  // each result is small, all of them together are more than the budget has
   const ValueId count = many.constant("count", int64_tensor(std::vector<int64_t>{20}));

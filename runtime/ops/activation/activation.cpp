@@ -20,9 +20,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// From this version on the bounds of Clip are inputs.
 constexpr int64_t kClipByInputs = 11;
 
-bool is_float32_or_half(DataType dtype) {
-  return dtype == DataType::kFloat32 || dtype == DataType::kFloat16 || dtype == DataType::kBfloat16;
-}
+bool is_float32_or_half(DataType dtype) { return dtype == DataType::kFloat32 || is_half(dtype); }
 
 /// A constant of one float32 or half; nothing when it is something else.
 std::optional<float> constant_scalar(const ir::Graph& graph, ir::ValueId id) {
