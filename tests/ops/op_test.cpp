@@ -195,11 +195,10 @@ Tensor random_tensor(Shape shape, uint32_t seed, float low, float high) {
 void expect_near(const Tensor& actual, const Shape& shape, std::span<const double> expected, double rtol, double atol) {
   ASSERT_EQ(Shape(actual.shape().begin(), actual.shape().end()), shape);
   ASSERT_EQ(actual.size(), expected.size());
-  const std::vector<double> values =
-      is_float(actual.dtype()) ? to_doubles(actual) : [&] {
-        const auto integers = to_int64s(actual);
-        return std::vector<double>(integers.begin(), integers.end());
-      }();
+  const std::vector<double> values = is_float(actual.dtype()) ? to_doubles(actual) : [&] {
+    const auto integers = to_int64s(actual);
+    return std::vector<double>(integers.begin(), integers.end());
+  }();
   int wrong = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     const bool equal = values[i] == expected[i] || (std::isnan(values[i]) && std::isnan(expected[i]));
