@@ -149,14 +149,8 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Context context{graph,
-                  options,
-                  purpose,
-                  log,
-                  names,
-                  ops::FoldingBudget::of(graph, options.limits),
-                  ops::FoldingBudget::of(graph, options.limits),
-                  {}};
+  const ops::FoldingBudget budget = ops::FoldingBudget::of(graph, options.limits);
+  Context context{graph, options, purpose, log, names, budget, budget, {}};
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   graph.erase_dead();

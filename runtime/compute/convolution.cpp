@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string_view>
 
 namespace pli::compute {
 
@@ -146,10 +145,8 @@ class RepackingKernel final : public Kernel {
 /// oneDNN's convolutions by plain matrix products read the operand of a sum as if it were one number a channel
 /// (2.6.3, channels-last). Those that add to what the result holds are right.
 bool adds_wrongly(const Primitive& made) {
-  const char* name = nullptr;
-  dnnl_primitive_desc_query(made.descriptor->get(), dnnl_query_impl_info_str, 0, &name);
-  const std::string_view implementation = name ? name : "";
-  return implementation.find("gemm") != std::string_view::npos || implementation.find("ref") != std::string_view::npos;
+  const std::string implementation = implementation_of(made.descriptor->get());
+  return implementation.find("gemm") != std::string::npos || implementation.find("ref") != std::string::npos;
 }
 
 /// Puts the operand of a sum, which is laid out like the result, into the result and has the convolution add to that.

@@ -140,8 +140,7 @@ struct Weights {
   }
 };
 
-std::vector<LeftPanels> weights_of(const ConvolutionProblem& problem, const double* weight) {
-  const Geometry geometry(problem);
+std::vector<LeftPanels> weights_of(const ConvolutionProblem& problem, const Geometry& geometry, const double* weight) {
   const int64_t filters = problem.result.dims[1] / problem.groups, channels = geometry.channels, taps = geometry.taps;
   std::vector<LeftPanels> groups;
   for (int64_t group = 0; group < problem.groups; ++group)
@@ -158,7 +157,7 @@ class ConvolutionF64 final : public Kernel {
   explicit ConvolutionF64(const ConvolutionProblem& problem) : problem_(problem), geometry_(problem) {
     if (!problem.weight) return;
     const auto make = [&] {
-      return Weights{*problem.weight, weights_of(problem, problem.weight->data<double>().data())};
+      return Weights{*problem.weight, weights_of(problem, geometry_, problem.weight->data<double>().data())};
     };
     const std::string form = fmt::format("f64 {} {}", problem.groups, problem.transposed);
     weights_ = problem.cache ? problem.cache->form_of<Weights>(*problem.weight, form, make)
@@ -170,7 +169,7 @@ class ConvolutionF64 final : public Kernel {
 
   void run(const RunArgs& args) const override {
     const std::vector<LeftPanels> own =
-        weights_ ? std::vector<LeftPanels>() : weights_of(problem_, args.input<double>(1));
+        weights_ ? std::vector<LeftPanels>() : weights_of(problem_, geometry_, args.input<double>(1));
     const std::vector<LeftPanels>& weights = weights_ ? weights_->groups : own;
     const double* bias = !problem_.has_bias ? nullptr
                          : problem_.bias    ? problem_.bias->data<double>().data()

@@ -90,9 +90,7 @@ class PrimitiveKernel final : public Kernel {
  public:
   PrimitiveKernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
       : primitive_(std::move(primitive)), arguments_(std::move(arguments)) {
-    const char* name = nullptr;
-    dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &name);
-    implementation_ = name ? name : "unknown";
+    implementation_ = implementation_of(descriptor);
     scratchpad_ = *dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
   }
 
@@ -200,6 +198,12 @@ dnnl::primitive_attr make_attributes(const PostOps& post_ops, const memory::desc
   for (const PostOp& op : post_ops) append(ops, op, result);
   attributes.set_post_ops(ops);
   return attributes;
+}
+
+std::string implementation_of(const_dnnl_primitive_desc_t descriptor) {
+  const char* name = nullptr;
+  dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &name);
+  return name ? name : "unknown";
 }
 
 void set_scale(dnnl::primitive_attr& attributes, float scale) { attributes.set_output_scales(0, {scale}); }

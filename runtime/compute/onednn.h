@@ -46,6 +46,9 @@ dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory
 /// Results times `scale`, before the post-ops.
 void set_scale(dnnl::primitive_attr& attributes, float scale);
 
+/// oneDNN's name of the implementation that a descriptor stands for, such as "jit:avx2".
+std::string implementation_of(const_dnnl_primitive_desc_t descriptor);
+
 /// A weight in the layout that kernels want, with all that it needs kept alive.
 using SharedWeights = std::shared_ptr<const dnnl::memory>;
 
