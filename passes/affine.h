@@ -1,52 +1,94 @@
 #pragma once
 
-#include "passes/pass.h"
-#include "passes/refusal.h"
-#include "runtime/ops/normalization/batch_normalization.h"
+#include "runtime/ir/graph.h"
+
+#include <functional>
+#include <optional>
+#include <vector>
 
 namespace pli::passes {
 
-/// A node that computes y = scale * x + shift with constant numbers, one pair for each channel of x or one for all of
-/// it.
-struct AffineNode {
-  ir::NodeId node;
-  ir::ValueId x, y;
-  ir::ValueId shift_origin;   // the constant that a shift is named after
-  ops::ChannelAffine affine;  // a single scale and shift (axis -1): for all channels
-  bool uniform() const { return affine.axis < 0; }
+/// Constant numbers that are broadcast to a value: as many dimensions as it has, each that of the value or 1.
+struct Spread {
+  Shape shape;
+  std::vector<double> numbers;
 };
 
-/// Add, Sub, Mul or Div.
-bool is_arithmetic(const ir::Node& node);
-
-/// A binary arithmetic node one of whose operands is constant.
-struct ConstantOperand {
-  ir::ValueId x, constant;
-  bool constant_first = false;
-  Shape shape;  // of the constant, aligned to the dimensions of x: as many, each that of x or 1
+/// Positions along an axis.
+struct Range {
+  int64_t start = 0;
+  int64_t count = 0;
+  int64_t step = 1;
 };
 
-/// Reads Add, Sub, Mul or Div with a constant operand of a float type that is broadcast to the other, and not the other
-/// way round.
-std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why);
+/// y = scale * x + shift with constant numbers that are broadcast to x, element by element.
+///
+/// Dimensions along which nothing varies are 1, so that a shape tells what the numbers depend on.
+class Affine {
+ public:
+  /// x itself, for a value of this rank.
+  static Affine identity(size_t rank);
+  /// Both lists have as many numbers as `shape` has positions, in row-major order.
+  Affine(Shape shape, std::vector<double> scale, std::vector<double> shift);
 
-/// Reads a BatchNormalization at inference.
-std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id, Refusal& why);
+  const Shape& shape() const { return shape_; }
+  const std::vector<double>& scale() const { return scale_; }
+  const std::vector<double>& shift() const { return shift_; }
+  size_t rank() const { return shape_.size(); }
 
-/// Reads Add, Sub, Mul or Div whose constant operand is a scalar or varies along one axis of the other.
-std::optional<AffineNode> read_arithmetic(const Context& context, ir::NodeId id, Refusal& why);
+  bool scales() const;
+  bool shifts() const;
+  bool is_identity() const { return !scales() && !shifts(); }
+  bool finite() const;
+  /// Every scale is above zero: order is kept.
+  bool increasing() const;
+  /// Nothing depends on the position along this axis.
+  bool constant_along(size_t axis) const { return shape_[axis] == 1; }
+  /// Nothing depends on the position along any other.
+  bool varies_along_at_most(size_t axis) const;
 
-/// It is an input with a default: constant as soon as the defaults are frozen.
-bool is_overridable(const ir::Graph& graph, ir::ValueId id);
+  /// The affine in two steps: first the one, then the other.
+  Affine scale_alone() const;
+  Affine shift_alone() const;
+  /// shift / scale: what has to be added before scaling. Only where no scale is 0.
+  Affine shift_before_scale() const;
+  /// First this one, then `next`, on the same value. Nothing where that would be far more numbers than either has.
+  std::optional<Affine> then(const Affine& next) const;
 
-/// "; fold before quantizing" where a node that stands in the way says that whoever made the model could have done so;
-/// else nothing.
-std::string how_to_mend(const ir::Node& between);
+  // Each of these gives the same affine for the same elements where they have been moved. Nothing where it would be
+  // more numbers than any weight that could take them up has rows, and as said.
 
-/// "is an input of the model", ...: what a value is when it is not constant.
-std::string why_not_constant(const ir::Graph& graph, ir::ValueId id);
+  /// Dimension i of the result is dimension permutation[i] of this.
+  Affine permuted(std::span<const int64_t> permutation) const;
+  /// For elements in row-major order under other dimensions; `from` are those of the value. Nothing where it is not
+  /// shown how the positions correspond.
+  std::optional<Affine> reshaped(const ir::Dims& from, const ir::Dims& to) const;
+  /// What holds at some positions along an axis, which are inside of it.
+  Affine taken(size_t axis, const Range& range) const;
+  /// The other way round: this one holds at these of `size` positions along an axis, x itself elsewhere.
+  std::optional<Affine> placed(size_t axis, int64_t size, const Range& range) const;
 
-/// An Add of a constant that varies along the last axis of x, in the model's own opset. The output is left to be named.
-ir::NodeSpec add_of(const ir::Graph& graph, ir::ValueId x, ir::ValueId constant);
+ private:
+  Affine gathered(Shape shape, const std::function<int64_t(std::span<const int64_t>)>& source) const;
+  void compact();
+
+  Shape shape_;
+  std::vector<double> scale_, shift_;
+};
+
+/// Calls visit(position, flat index) for every position of a shape, in row-major order.
+template <class Visit>
+void for_each_position(const Shape& shape, const Visit& visit) {
+  int64_t count = 1;
+  for (const int64_t dim : shape) count *= dim;
+  Shape at(shape.size(), 0);
+  for (int64_t flat = 0; flat < count; ++flat) {
+    visit(std::span<const int64_t>(at), flat);
+    for (size_t i = shape.size(); i-- > 0 && ++at[i] == shape[i];) at[i] = 0;
+  }
+}
+
+/// Where the numbers of this shape that are broadcast to a value stand for a position in it.
+int64_t broadcast_index(const Shape& shape, std::span<const int64_t> position);
 
 }  // namespace pli::passes

@@ -1,22 +1,19 @@
-#include "passes/absorb_following.h"
+#include "passes/move_affine.h"
 
 namespace pli::passes {
 
 /// Linear -> BatchNormalization   =>   Linear with other weights
+/// BatchNormalization -> Linear   =>   Linear with other weights
 ///
-/// where Linear is a Conv, ConvTranspose, Gemm or MatMul (+ Add), and BatchNormalization at inference is, channel by
-/// channel,
+/// where BatchNormalization at inference is, channel by channel,
 ///
 ///     y = scale / sqrt(variance + epsilon) * (x - mean) + bias
 ///
-/// (Ioffe and Szegedy, 2015). The guards are those of read_batch_norm and match_linear.
+/// (Ioffe and Szegedy, 2015). What counts as linear and what may stand between say the tables of absorb.cpp and
+/// carry.cpp.
 int64_t fold_batch_norm(Context& context) {
-  int64_t changes = 0;
-  for (const ir::NodeId id : context.graph.nodes()) {
-    if (!context.graph.alive(id) || !context.graph.node(id).is("BatchNormalization")) continue;
-    changes += fold_affine(context, id, read_batch_norm);
-  }
-  return changes;
+  const auto takes = [](const Context& c, ir::NodeId id) { return c.graph.node(id).is("BatchNormalization"); };
+  return move_affines(context, takes, read_batch_norm);
 }
 
 }  // namespace pli::passes

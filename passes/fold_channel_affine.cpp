@@ -1,36 +1,22 @@
-#include "passes/absorb_following.h"
-
-#include <algorithm>
+#include "passes/move_affine.h"
 
 namespace pli::passes {
 
 namespace {
 
-/// An Add or Sub right behind a MatMul is its bias already: MatMul has no other place for one.
-bool is_bias(const Context& context, const AffineNode& affine) {
-  const bool shifts_only = std::ranges::all_of(affine.affine.scale, [](double scale) { return scale == 1; });
-  if (!shifts_only) return false;
-  Refusal ignored;
-  const auto match = match_linear(context, affine, ignored);
-  return match && context.graph.node(match->linear.node).is("MatMul") && !match->linear.bias_node;
+/// Other arithmetic is not worth a line in the report.
+bool is_affine(const Context& context, ir::NodeId id) {
+  Refusal why;
+  if (!is_arithmetic(context.graph.node(id)) || context.broken.contains(id)) return false;
+  return read_arithmetic(context, id, why) || why.code == code::kNonFinite;
 }
 
 }  // namespace
 
-/// Linear -> Mul, Add, Sub or Div by a constant, one number or one for each channel   =>   Linear with other weights
+/// Linear -> Mul, Add, Sub or Div by a constant, or Neg   =>   Linear with other weights
 ///
-/// x * c, x + c, x - c, c - x and x / c are affine in x; c / x is not. What TensorFlow's exports make of
-/// BatchNormalization is such a Mul and Add. The guards are those of read_arithmetic and match_linear.
-int64_t fold_channel_affine(Context& context) {
-  int64_t changes = 0;
-  for (const ir::NodeId id : context.graph.nodes()) {
-    Refusal why;
-    if (!context.graph.alive(id) || context.broken.contains(id)) continue;
-    const auto affine = read_arithmetic(context, id, why);
-    if ((!affine && why.code != code::kNonFinite) || (affine && is_bias(context, *affine))) continue;
-    changes += fold_affine(context, id, read_arithmetic);
-  }
-  return changes;
-}
+/// and the other way round. x * c, x + c, x - c, c - x, x / c and -x are affine in x; c / x is not. What TensorFlow's
+/// exports make of BatchNormalization is such a Mul and Add.
+int64_t fold_channel_affine(Context& context) { return move_affines(context, is_affine, read_arithmetic); }
 
 }  // namespace pli::passes

@@ -1,6 +1,6 @@
 #include "passes/fold_log.h"
 
-#include "passes/affine.h"
+#include "passes/affine_node.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>
@@ -93,10 +93,23 @@ void FoldLog::folded(ir::NodeId id, std::string into, std::string_view how) {
 }
 
 void FoldLog::refused(ir::NodeId id, Refusal why) {
+  if (why.code.empty() && affines_.erase(id) > 0) return;
   Entry& refused = entry(id);
   refused.fold.code = std::move(why.code);
   refused.fold.reason = std::move(why.reason);
   refused.freezing_helps = why.freezing_helps;
+}
+
+void FoldLog::became(ir::NodeId old, ir::NodeId made) {
+  if (const auto norm = index_.extract(old)) {
+    batch_norms_[norm.mapped()].node = made;
+    index_[made] = norm.mapped();
+  }
+  if (auto original = originals_.extract(old)) originals_[made] = std::move(original.mapped());
+  if (auto affine = affines_.extract(old)) {
+    affine.mapped().node = made;
+    affines_[made] = std::move(affine.mapped());
+  }
 }
 
 int64_t FoldLog::kept_for_overridable() const {

@@ -23,7 +23,11 @@ class FoldLog {
   void consider(ir::NodeId id);
   /// About a BatchNormalization or a node that was considered; the node itself may be gone.
   void folded(ir::NodeId id, std::string into, std::string_view how);
+  /// An affine without a code is forgotten.
   void refused(ir::NodeId id, Refusal why);
+
+  /// What was said of one node is from now on said of another, which is what it has become.
+  void became(ir::NodeId old, ir::NodeId made);
 
   /// The nested graph in attribute `branch` of `holder` has been put in its place, as `nodes`; the others of `holder`
   /// are gone, as it is.

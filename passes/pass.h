@@ -2,6 +2,7 @@
 
 #include "passes/fold_log.h"
 #include "passes/names.h"
+#include "passes/scaled_weight.h"
 #include "runtime/ops/evaluate.h"
 
 #include <pli/optimize.h>
@@ -36,6 +37,15 @@ struct Context {
   int64_t subnormals_cleared = 0;
   std::map<DataType, int64_t> rounded_weights;  // folded weights that are stored in a narrow type again
   int64_t widened_bytes = 0;                    // by which folded weights grew that were stored in a narrow type
+  int64_t across_casts = 0;                     // affines that moved from one float type to another
+  /// What folded constants would hold were they not rounded: the next fold goes on from there.
+  std::map<ir::ValueId, ScaledWeight> scaled{};
+  std::map<ir::ValueId, std::vector<double>> exact{};
+
+  /// The type in which constants of a type are folded: half the bits are not kept where nothing is written.
+  DataType folded_type(DataType dtype) const;
+  ScaledWeight scaled_weight(ir::ValueId constant) const;
+  std::vector<double> exact_numbers(ir::ValueId constant) const;
 };
 
 /// One kind of rewrite, applied wherever it fits. It checks everything before the first change of each rewrite, so that

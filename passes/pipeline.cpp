@@ -16,11 +16,9 @@ constexpr std::array kPasses = std::to_array<Pass>({
      "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
     {"fold_constants", "Compute what depends on constants only", fold_constants},
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
-    {"fold_channel_affine",
-     "Fold constant Mul, Add, Sub and Div by channel into the Conv, ConvTranspose, Gemm or MatMul before them",
+    {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
+    {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
-    {"fold_batch_norm", "Fold BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it",
-     fold_batch_norm},
 });
 
 /// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
@@ -186,6 +184,10 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
                     "--widen-weights stores them as they are computed",
                     count, to_string(dtype)));
   }
+  if (context.across_casts > 0)
+    report.notes.push_back(fmt::format(
+        "{} scales and shifts moved across a Cast: what they give is rounded once in the type on its other side",
+        context.across_casts));
   if (context.widened_bytes > 0)
     report.notes.push_back(fmt::format("{} bytes more for folded weights that were stored in a narrower type{}",
                                        context.widened_bytes,

@@ -8,7 +8,8 @@
 
 namespace pli::passes {
 
-/// Why a fold was left undone: a stable code for programs and a sentence for people.
+/// Why a fold was left undone: a stable code for programs and a sentence for people. Without a code: there was nothing
+/// to be done.
 struct Refusal {
   std::string code;
   std::string reason;
@@ -33,7 +34,6 @@ inline constexpr std::string_view kNonFinite = "non_finite";          // NaN or 
 inline constexpr std::string_view kSizeMismatch = "size_mismatch";    // statistics and channels differ in number
 inline constexpr std::string_view kNoLinearNeighbour =
     "no_linear_neighbour";                                                  // nothing before it that could take it up
-inline constexpr std::string_view kLinearFollows = "linear_follows";        // only what comes after it could take it up
 inline constexpr std::string_view kNonlinearBetween = "nonlinear_between";  // something between it and the linear node
 inline constexpr std::string_view kNodeBetween = "node_between";            // the same, but nothing nonlinear
 inline constexpr std::string_view kAxisUnproven = "axis_unproven";          // not shown to run along the channels
@@ -44,7 +44,9 @@ inline constexpr std::string_view kDead = "dead";                           // n
 inline constexpr std::string_view kNestedGraph = "nested_graph";            // in the body of If, Loop or Scan
 inline constexpr std::string_view kUnknownOpset = "unknown_opset";          // newer than what Pli knows
 inline constexpr std::string_view kFunction = "function";                   // in a local function of the model
-inline constexpr std::string_view kBrokenNode = "broken_node";  // it, or what it would fold into, breaks the standard
+inline constexpr std::string_view kBrokenNode = "broken_node";    // it, or what it would fold into, breaks the standard
+inline constexpr std::string_view kPadding = "padding";           // what follows pads with zeros
+inline constexpr std::string_view kSearchLimit = "search_limit";  // what could take it up is too many nodes away
 inline constexpr std::string_view kPinned = "pinned";  // an annotation or training graph names what would change
 }  // namespace code
 

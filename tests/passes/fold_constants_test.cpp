@@ -180,14 +180,14 @@ TEST(FoldConstants, SaysWhatTheLimitsLeave) {
   const ValueId row = c.net.weight("row", {5, 1, 3, 2});
   const ValueId stretched = c.net.node(
       "Expand", {row, c.net.constant("shape", int64_tensor(std::vector<int64_t>{5, 3, 3, 2}))}, {}, "stretched");
-  const ValueId weight = c.net.node("Neg", {stretched}, {}, "weight");
+  const ValueId weight = c.net.node("Abs", {stretched}, {}, "weight");
   c.net.output(c.net.batch_norm(c.net.node("Conv", {c.x, weight}), 5, "y"));
   OptimizeOptions options;
   options.limits.folded_bytes = 300;
   const Optimized left = optimize(c.net.model(), options);
   EXPECT_EQ(left.fold("y").code, "not_constant");
   EXPECT_NE(
-      left.fold("y").reason.find("computed by Neg \"n_weight\" from constants, of which Expand \"n_stretched\" was "
+      left.fold("y").reason.find("computed by Abs \"n_weight\" from constants, of which Expand \"n_stretched\" was "
                                  "not folded"),
       std::string::npos)
       << left.fold("y").reason;

@@ -26,6 +26,8 @@ struct Limits {
   /// Bytes that constant folding may make of one node, unless the result is no larger than its operands. Over a whole
   /// model it may add 64 times as much to twice the constants that are there, and 2^14 multiply-adds for each byte.
   int64_t folded_bytes = int64_t{1} << 20;
+  /// Nodes that are looked at to find what takes one scale and shift up. Beyond it that one stays.
+  int folded_path = 64;
 };
 
 }  // namespace pli

@@ -1,0 +1,430 @@
+#include "passes/carry.h"
+
+#include "runtime/ops/dims.h"
+#include "runtime/ops/movement/movement.h"
+#include "runtime/ops/movement/pad.h"
+#include "runtime/ops/movement/resize.h"
+#include "runtime/ops/operator.h"
+#include "runtime/ops/pooling/pooling.h"
+#include "runtime/ops/shape/reshape.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+namespace pli::passes {
+
+namespace {
+
+using Answer = std::optional<Carried>;
+
+Answer refuse(std::string& why, std::string words) {
+  why = std::move(words);
+  return std::nullopt;
+}
+
+Answer at_first(Affine affine) { return Carried{{{0, std::move(affine)}}, {}}; }
+
+const ir::Dims* dims_of(const ir::Graph& graph, ir::ValueId value) {
+  if (!value) return nullptr;
+  const ir::Type& type = graph.type(value);
+  return type.dims ? &*type.dims : nullptr;
+}
+
+/// The dimensions of input 0 and output 0; refused where a rank is not known.
+struct Sides {
+  const ir::Dims* in;
+  const ir::Dims* out;
+  static std::optional<Sides> of(const Crossing& c, std::string& why) {
+    const Sides sides{dims_of(c.graph, c.node.input(0)), dims_of(c.graph, c.node.output(0))};
+    if (sides.in && sides.out) return sides;
+    why = "its rank is not known";
+    return std::nullopt;
+  }
+};
+
+/// Only the first result is used: the others depend on the numbers.
+bool gives_one_result(const Crossing& c) {
+  for (size_t i = 1; i < c.node.outputs.size(); ++i)
+    if (c.node.outputs[i] && c.graph.is_used(c.node.outputs[i])) return false;
+  return c.port == 0;
+}
+
+/// Element by element the same.
+Answer carry_as_it_is(const Crossing&, const Affine& affine, std::string&) { return at_first(affine); }
+
+Answer carry_dropout(const Crossing& c, const Affine& affine, std::string& why) {
+  if (!ops::is_passing_dropout(c.graph, c.node)) return refuse(why, "it drops elements");
+  return at_first(affine);
+}
+
+Answer carry_cast(const Crossing& c, const Affine& affine, std::string& why) {
+  const auto dtype = [&](ir::ValueId value) { return value ? c.graph.type(value).dtype : DataType::kUndefined; };
+  if (!is_float(dtype(c.node.input(0))) || !is_float(dtype(c.node.output(0))) || c.port != 0)
+    return refuse(why, "not both of its types are floating-point");
+  return at_first(affine);
+}
+
+/// Order is kept by a scale above zero, and by what such a scale multiplies.
+Answer carry_increasing(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  if (affine.shifts()) return refuse(why, "a shift does not pass");
+  if (!affine.increasing()) return refuse(why, "a scale is not above zero");
+  return at_first(affine);
+}
+
+Answer carry_transpose(const Crossing& c, const Affine& affine, std::string&) {
+  std::vector<int64_t> permutation = ops::transpose_permutation(c.node, static_cast<int64_t>(affine.rank()));
+  if (c.way == Way::kForth) return at_first(affine.permuted(permutation));
+  std::vector<int64_t> inverse(permutation.size());
+  for (size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
+  return at_first(affine.permuted(inverse));
+}
+
+Answer carry_reshape(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is a shape");
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  const bool back = c.way == Way::kBack;
+  auto moved = affine.reshaped(back ? *sides->out : *sides->in, back ? *sides->in : *sides->out);
+  if (!moved) return refuse(why, "what it works along is not shown to be one axis on both sides");
+  return at_first(std::move(*moved));
+}
+
+/// The axes from `first` on are joined by the node into something else.
+Answer carry_beside(const Crossing& c, const Affine& affine, size_t first, std::string& why) {
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  for (size_t i = first; i < affine.rank(); ++i)
+    if (!affine.constant_along(i)) return refuse(why, fmt::format("it varies along axis {}", i));
+  return at_first(affine);
+}
+
+/// Averages of the elements that there are; zeros of the padding that count keep the scale only.
+Answer carry_average_pool(const Crossing& c, const Affine& affine, std::string& why) {
+  const ops::PoolView view = ops::PoolView::of(c.node);
+  const auto zero = [](const Shape& pads) { return std::ranges::all_of(pads, [](int64_t pad) { return pad == 0; }); };
+  const bool pads = view.window.auto_pad != ops::Window::AutoPad::kNotSet
+                        ? view.window.auto_pad != ops::Window::AutoPad::kValid
+                        : !zero(view.window.pads_begin) || !zero(view.window.pads_end);
+  // Before opset 7 it is not said what counts.
+  if (affine.shifts() && pads && (view.count_include_pad || c.graph.opset("") < 7))
+    return refuse(why, "it averages zeros of the padding");
+  return carry_beside(c, affine, 2, why);
+}
+
+Answer carry_global_pool(const Crossing& c, const Affine& affine, std::string& why) {
+  return carry_beside(c, affine, 2, why);
+}
+
+Answer carry_max_pool(const Crossing& c, const Affine& affine, std::string& why) {
+  if (!gives_one_result(c)) return refuse(why, "its indices are used");
+  if (!affine.increasing()) return refuse(why, "a scale is not above zero");
+  return carry_beside(c, affine, 2, why);
+}
+
+/// The axes that a reduction removes or makes 1; nothing when they are known only at run time.
+std::optional<std::vector<int64_t>> reduced_axes(const Crossing& c, int64_t rank) {
+  std::vector<int64_t> axes = c.node.ints_or("axes", {});
+  if (c.node.input(1)) {
+    const auto given = ops::constant_ints(c.graph, c.node, 1);
+    if (!given) return std::nullopt;
+    axes = *given;
+  }
+  if (axes.empty()) {
+    if (c.node.int_or("noop_with_empty_axes", 0) != 0) return axes;
+    axes.resize(static_cast<size_t>(rank));
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  return ops::normalize_axes(std::move(axes), rank);
+}
+
+Answer carry_reduction(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  const auto axes = reduced_axes(c, static_cast<int64_t>(sides->in->size()));
+  if (!axes) return refuse(why, "its axes are known only at run time");
+  const auto reduced = [&](size_t i) { return std::ranges::find(*axes, static_cast<int64_t>(i)) != axes->end(); };
+  const bool keeps = c.node.int_or("keepdims", 1) != 0;
+  const bool back = c.way == Way::kBack;
+  Shape shape;  // on the other side
+  size_t at = 0;
+  for (size_t i = 0; i < sides->in->size(); ++i) {
+    if (!back && reduced(i) && !affine.constant_along(i)) return refuse(why, fmt::format("it varies along axis {}", i));
+    if (reduced(i) && !keeps) {
+      if (back) shape.push_back(1);
+      continue;
+    }
+    shape.push_back(affine.shape()[back ? at : i]);
+    ++at;
+  }
+  return at_first(Affine(std::move(shape), affine.scale(), affine.shift()));
+}
+
+Answer carry_reduce_max(const Crossing& c, const Affine& affine, std::string& why) {
+  if (!affine.increasing()) return refuse(why, "a scale is not above zero");
+  return carry_reduction(c, affine, why);
+}
+
+/// Whether a Resize or Upsample leaves axis `axis` as it is: the size does not tell it, for 1.04 of 10 are 10.
+bool keeps_axis(const Crossing& c, size_t axis, size_t rank) {
+  const int64_t opset = c.graph.opset("");
+  if (c.node.is("Upsample") && opset < 7) return axis < 2;
+  std::vector<double> scales;
+  if (const std::vector<float> given = c.node.floats_or("scales", {}); !given.empty())
+    scales.assign(given.begin(), given.end());
+  else if (const ir::ValueId input = c.node.input(c.node.is("Upsample") || opset < 11 ? 1 : 2)) {
+    const Tensor* tensor = c.graph.constant_of(input);
+    if (!tensor || !is_float(tensor->dtype())) return false;
+    scales = to_doubles(*tensor);
+  }
+  std::vector<int64_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  axes = ops::normalize_axes(c.node.ints_or("axes", axes), static_cast<int64_t>(rank));
+  const auto at = std::ranges::find(axes, static_cast<int64_t>(axis));
+  const auto index = static_cast<size_t>(at - axes.begin());
+  return scales.empty() || at == axes.end() || (index < scales.size() && scales[index] == 1);
+}
+
+/// Weights that come to one, along axes that nothing depends on.
+Answer carry_resize(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  if (ops::ResizeView::of(c.graph, c.node).coordinates == ops::ResizeView::Coordinates::kTfCropAndResize)
+    return refuse(why, "it puts a number beside the image");
+  for (size_t i = 0; i < affine.rank(); ++i)
+    if (!affine.constant_along(i) && (!((*sides->in)[i] == (*sides->out)[i]) || !keeps_axis(c, i, affine.rank())))
+      return refuse(why, fmt::format("axis {} is not shown to stay as it is", i));
+  return at_first(affine);
+}
+
+/// The number in every channel: of the padding, which has to be the same for all.
+Answer carry_pad(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  const auto view = ops::PadView::of(c.graph, c.node, static_cast<int64_t>(affine.rank()));
+  if (!view) return refuse(why, "its pads are known only at run time");
+  for (size_t i = 0; i < affine.rank(); ++i)
+    if (!affine.constant_along(i) && (view->begin[i] != 0 || view->end[i] != 0))
+      return refuse(why, fmt::format("it pads axis {}", i));
+  if (view->mode != ops::PadView::Mode::kConstant) return at_first(affine);
+  constexpr int64_t kValueIsInput = 11;
+  double old = 0;
+  if (c.graph.opset("") < kValueIsInput) {
+    old = static_cast<double>(c.node.float_or("value", 0));
+  } else if (c.node.input(2)) {
+    const Tensor* value = c.graph.constant_of(c.node.inputs[2]);
+    if (!value || value->size() != 1 || !is_float(value->dtype())) return refuse(why, "it pads with what is not known");
+    old = to_doubles(*value)[0];
+  }
+  // Back: scale p + shift is to come out where p did, forth: (p - shift) / scale is to go in.
+  std::optional<double> wanted;
+  for (size_t i = 0; i < affine.scale().size(); ++i) {
+    const double value = c.way == Way::kBack ? affine.scale()[i] * old + affine.shift()[i]
+                                             : (old - affine.shift()[i]) / affine.scale()[i];
+    if (!std::isfinite(value) || value != wanted.value_or(value))
+      return refuse(why, "channels would need different numbers around them");
+    wanted = value;
+  }
+  Carried carried{{{0, affine}}, {}};
+  if (*wanted == old) return carried;
+  if (!c.node.input(2)) return refuse(why, "it would have to pad with another number");
+  carried.operands.emplace_back(2, std::vector<double>{*wanted});
+  return carried;
+}
+
+/// What is broadcast to the result is scaled as the result is, and one operand is shifted.
+Answer carry_sum(const Crossing& c, const Affine& affine, std::string& why) {
+  const ir::Dims* out = dims_of(c.graph, c.node.output(0));
+  if (!out || c.graph.opset("") < ops::kNumpyBroadcasting) return refuse(why, "its broadcasting is not known");
+  const bool negates = c.node.is("Sub");
+  if (c.way == Way::kForth) {
+    const ir::Dims* in = dims_of(c.graph, c.node.inputs[c.port]);
+    if (affine.scales()) return refuse(why, "the other operand would have to be scaled");
+    if (!in) return refuse(why, "its broadcasting is not known");
+    Shape shape(out->size() - std::min(out->size(), in->size()), 1);
+    shape.insert(shape.end(), affine.shape().begin(), affine.shape().end());
+    std::vector<double> shift = affine.shift();
+    if (negates && c.port == 1) std::ranges::transform(shift, shift.begin(), std::negate<>());
+    return at_first(Affine(std::move(shape), affine.scale(), std::move(shift)));
+  }
+  Carried carried;
+  bool shifted = !affine.shifts();
+  for (size_t input = 0; input < c.node.inputs.size(); ++input) {
+    const ir::Dims* in = dims_of(c.graph, c.node.inputs[input]);
+    if (!in || in->size() > out->size()) return refuse(why, "its broadcasting is not known");
+    const size_t missing = out->size() - in->size();
+    bool fits = true;  // the operand has every dimension that the affine varies along
+    for (size_t i = 0; i < affine.rank(); ++i)
+      fits = fits && (affine.constant_along(i) || (i >= missing && (*in)[i - missing] == ir::Dim(affine.shape()[i])));
+    const Affine& scale = affine.scale_alone();
+    const bool takes_shift = !shifted && fits && !(negates && input == 1);
+    const Affine wanted = takes_shift ? affine : scale;
+    for (size_t i = 0; i < wanted.rank(); ++i)
+      if (!wanted.constant_along(i) && (i < missing || !((*in)[i - missing] == ir::Dim(wanted.shape()[i]))))
+        return refuse(why, "an operand is broadcast along what it depends on");
+    Shape shape(wanted.shape().begin() + static_cast<std::ptrdiff_t>(missing), wanted.shape().end());
+    carried.places.emplace_back(input, Affine(std::move(shape), wanted.scale(), wanted.shift()));
+    shifted = shifted || takes_shift;
+  }
+  if (!shifted) return refuse(why, "no operand has the dimensions of the shift");
+  return carried;
+}
+
+/// Where each of some values begins along an axis that they are joined or divided along, and the end of all; nothing
+/// where that is not known.
+std::optional<std::vector<int64_t>> starts_of(const ir::Graph& graph, std::span<const ir::ValueId> parts, size_t axis) {
+  std::vector<int64_t> starts{0};
+  for (const ir::ValueId part : parts) {
+    const ir::Dims* dims = dims_of(graph, part);
+    const auto end = dims && (*dims)[axis].known() ? checked_add(starts.back(), (*dims)[axis].value()) : std::nullopt;
+    if (!end) return std::nullopt;
+    starts.push_back(*end);
+  }
+  return starts;
+}
+
+Range part(const std::vector<int64_t>& starts, size_t i) { return {starts[i], starts[i + 1] - starts[i]}; }
+
+Answer carry_concat(const Crossing& c, const Affine& affine, std::string& why) {
+  const auto axis = static_cast<size_t>(ops::concat_axis(c.graph, c.node, static_cast<int64_t>(affine.rank())));
+  if (c.way == Way::kBack && affine.constant_along(axis)) {
+    Carried carried;
+    for (size_t i = 0; i < c.node.inputs.size(); ++i) carried.places.emplace_back(i, affine);
+    return carried;
+  }
+  const auto starts = starts_of(c.graph, c.node.inputs, axis);
+  if (!starts) return refuse(why, "how much comes from where is not known");
+  if (c.way == Way::kBack) {
+    Carried carried;
+    for (size_t i = 0; i < c.node.inputs.size(); ++i)
+      carried.places.emplace_back(i, affine.taken(axis, part(*starts, i)));
+    return carried;
+  }
+  auto placed = affine.placed(axis, starts->back(), part(*starts, c.port));
+  if (!placed) return refuse(why, "it would be too many numbers");
+  return at_first(std::move(*placed));
+}
+
+Answer carry_split(const Crossing& c, const Affine& affine, std::string& why) {
+  const auto sides = Sides::of(c, why);
+  if (!sides || c.port >= c.node.outputs.size()) return std::nullopt;
+  if (c.way == Way::kForth && c.port != 0) return refuse(why, "it is not its data");
+  const auto rank = static_cast<int64_t>(sides->in->size());
+  const auto axis = static_cast<size_t>(ops::normalize_axes({c.node.int_or("axis", 0)}, rank)[0]);
+  const auto starts = starts_of(c.graph, c.node.outputs, axis);
+  if (!starts) return refuse(why, "how much goes where is not known");
+  if (c.way == Way::kBack) {
+    auto placed = affine.placed(axis, starts->back(), part(*starts, c.port));
+    if (!placed) return refuse(why, "it would be too many numbers");
+    return at_first(std::move(*placed));
+  }
+  Carried carried;
+  for (size_t i = 0; i < c.node.outputs.size(); ++i)
+    carried.places.emplace_back(i, affine.taken(axis, part(*starts, i)));
+  return carried;
+}
+
+Answer carry_slice(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  const auto sides = Sides::of(c, why);
+  const auto view = ops::SliceView::of(c.graph, c.node);
+  if (!sides) return std::nullopt;
+  Affine moved = affine;
+  for (size_t i = 0; i < affine.rank(); ++i) {
+    if (moved.constant_along(i)) continue;
+    const ir::Dim &in = (*sides->in)[i], &out = (*sides->out)[i];
+    if (!view || !in.known() || !out.known()) return refuse(why, "what it takes is known only at run time");
+    Shape dims(affine.rank(), 1);
+    dims[i] = in.value();
+    const ops::SliceRange range = view->ranges(dims)[i];
+    const Range taken{range.start, range.count, range.step};
+    if (c.way == Way::kForth) {
+      moved = moved.taken(i, taken);
+    } else {
+      auto placed = moved.placed(i, in.value(), taken);
+      if (!placed) return refuse(why, "it would be too many numbers");
+      moved = std::move(*placed);
+    }
+  }
+  return at_first(std::move(moved));
+}
+
+/// Numbers that are there once stand for those that are repeated.
+Answer carry_expand(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is a shape");
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  const size_t missing = sides->out->size() - std::min(sides->out->size(), sides->in->size());
+  Shape shape = affine.shape();
+  if (c.way == Way::kForth) {
+    shape.insert(shape.begin(), missing, 1);
+    return at_first(Affine(std::move(shape), affine.scale(), affine.shift()));
+  }
+  for (size_t i = 0; i < affine.rank(); ++i)
+    if (!affine.constant_along(i) && (i < missing || !((*sides->in)[i - missing] == ir::Dim(shape[i]))))
+      return refuse(why, "it repeats what it depends on");
+  shape.erase(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(missing));
+  return at_first(Affine(std::move(shape), affine.scale(), affine.shift()));
+}
+
+// --- the table -------------------------------------------------------------------------------------------------------
+
+struct Carrier {
+  std::string_view op_type;
+  Answer (*carry)(const Crossing& crossing, const Affine& affine, std::string& why);
+};
+
+constexpr std::array kCarriers = std::to_array<Carrier>({
+    // The same elements.
+    {"Identity", carry_as_it_is},
+    {"Dropout", carry_dropout},  // that drops nothing
+    {"Cast", carry_cast},        // from one float type to another
+    {"CastLike", carry_cast},
+    // The same elements elsewhere: axes that stay apart.
+    {"Transpose", carry_transpose},
+    {"Reshape", carry_reshape},
+    {"Flatten", carry_reshape},
+    {"Squeeze", carry_reshape},
+    {"Unsqueeze", carry_reshape},
+    {"Slice", carry_slice},
+    {"Split", carry_split},
+    {"Concat", carry_concat},  // back: into all operands
+    {"Expand", carry_expand},
+    {"Pad", carry_pad},  // with a number that can be made to fit
+    // Averages over axes that nothing depends on.
+    {"AveragePool", carry_average_pool},  // without zeros that count
+    {"GlobalAveragePool", carry_global_pool},
+    {"ReduceMean", carry_reduction},
+    {"Resize", carry_resize},
+    {"Upsample", carry_resize},
+    // The largest of what is scaled by numbers above zero.
+    {"MaxPool", carry_max_pool},
+    {"GlobalMaxPool", carry_max_pool},
+    {"ReduceMax", carry_reduce_max},
+    // Zero at zero and straight on either side: scales above zero.
+    {"Relu", carry_increasing},
+    {"LeakyRelu", carry_increasing},
+    {"PRelu", carry_increasing},
+    // Back: the scale to both operands, the shift to one; forth: a shift.
+    {"Add", carry_sum},
+    {"Sub", carry_sum},
+});
+
+const Carrier* carrier_of(const ir::Node& node) {
+  const auto found = std::ranges::find_if(kCarriers, [&](const Carrier& row) { return node.is(row.op_type); });
+  return found == kCarriers.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+bool may_carry(const ir::Node& node) { return carrier_of(node) != nullptr; }
+
+std::optional<Carried> carry(const Crossing& crossing, const Affine& affine, std::string& why) {
+  const Carrier* carrier = carrier_of(crossing.node);
+  return carrier ? carrier->carry(crossing, affine, why) : std::nullopt;
+}
+
+}  // namespace pli::passes
