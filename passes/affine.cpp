@@ -219,33 +219,38 @@ std::optional<Affine> Affine::reshaped(const ir::Dims& from, const ir::Dims& to)
   });
 }
 
-Affine Affine::taken(size_t axis, const Range& range) const {
+Affine Affine::taken(size_t axis, const Positions& positions) const {
   if (constant_along(axis)) return *this;
   Shape shape = shape_;
-  shape[axis] = range.count;
+  shape[axis] = positions.count();
   return gathered(std::move(shape), [&](std::span<const int64_t> position) {
     Shape from(position.begin(), position.end());
-    from[axis] = range.start + position[axis] * range.step;
+    from[axis] = positions[position[axis]];
     return broadcast_index(shape_, from);
   });
 }
 
-std::optional<Affine> Affine::placed(size_t axis, int64_t size, const Range& range) const {
+std::optional<Affine> Affine::placed(size_t axis, int64_t size, const Positions& positions) const {
   Shape shape = shape_;
   shape[axis] = size;
   const auto count = numbers_of(shape);
   if (!count) return std::nullopt;
   std::vector<double> scale(*count, 1.0), shift(*count, 0.0);
-  Shape positions = shape_;
-  positions[axis] = range.count;
-  for_each_position(positions, [&](std::span<const int64_t> position, int64_t) {
+  std::vector<bool> placed(*count, false);
+  Shape given = shape_;
+  given[axis] = positions.count();
+  bool agrees = true;
+  for_each_position(given, [&](std::span<const int64_t> position, int64_t) {
     const auto from = static_cast<size_t>(broadcast_index(shape_, position));
     Shape at(position.begin(), position.end());
-    at[axis] = range.start + position[axis] * range.step;
+    at[axis] = positions[position[axis]];
     const auto to = static_cast<size_t>(broadcast_index(shape, at));
+    agrees = agrees && (!placed[to] || (same(scale[to], scale_[from]) && same(shift[to], shift_[from])));
+    placed[to] = true;
     scale[to] = scale_[from];
     shift[to] = shift_[from];
   });
+  if (!agrees) return std::nullopt;
   return Affine(std::move(shape), std::move(scale), std::move(shift));
 }
 

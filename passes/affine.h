@@ -14,11 +14,19 @@ struct Spread {
   std::vector<double> numbers;
 };
 
-/// Positions along an axis.
-struct Range {
-  int64_t start = 0;
-  int64_t count = 0;
-  int64_t step = 1;
+/// Positions along an axis: some of them, in any order.
+class Positions {
+ public:
+  Positions(int64_t start, int64_t count, int64_t step = 1) : start_(start), count_(count), step_(step) {}
+  explicit Positions(std::vector<int64_t> listed)
+      : count_(static_cast<int64_t>(listed.size())), listed_(std::move(listed)) {}
+
+  int64_t count() const { return count_; }
+  int64_t operator[](int64_t i) const { return listed_.empty() ? start_ + i * step_ : listed_[static_cast<size_t>(i)]; }
+
+ private:
+  int64_t start_ = 0, count_ = 0, step_ = 1;
+  std::vector<int64_t> listed_;
 };
 
 /// y = scale * x + shift with constant numbers that are broadcast to x, element by element.
@@ -64,9 +72,10 @@ class Affine {
   /// shown how the positions correspond.
   std::optional<Affine> reshaped(const ir::Dims& from, const ir::Dims& to) const;
   /// What holds at some positions along an axis, which are inside of it.
-  Affine taken(size_t axis, const Range& range) const;
-  /// The other way round: this one holds at these of `size` positions along an axis, x itself elsewhere.
-  std::optional<Affine> placed(size_t axis, int64_t size, const Range& range) const;
+  Affine taken(size_t axis, const Positions& positions) const;
+  /// The other way round: this one holds at these of `size` positions along an axis, x itself elsewhere. Nothing where
+  /// one position would need two different pairs.
+  std::optional<Affine> placed(size_t axis, int64_t size, const Positions& positions) const;
 
  private:
   Affine gathered(Shape shape, const std::function<int64_t(std::span<const int64_t>)>& source) const;

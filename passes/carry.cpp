@@ -286,7 +286,7 @@ std::optional<std::vector<int64_t>> starts_of(const ir::Graph& graph, std::span<
   return starts;
 }
 
-Range part(const std::vector<int64_t>& starts, size_t i) { return {starts[i], starts[i + 1] - starts[i]}; }
+Positions part(const std::vector<int64_t>& starts, size_t i) { return {starts[i], starts[i + 1] - starts[i]}; }
 
 Answer carry_concat(const Crossing& c, const Affine& affine, std::string& why) {
   const auto axis = static_cast<size_t>(ops::concat_axis(c.graph, c.node, static_cast<int64_t>(affine.rank())));
@@ -340,7 +340,7 @@ Answer carry_slice(const Crossing& c, const Affine& affine, std::string& why) {
     Shape dims(affine.rank(), 1);
     dims[i] = in.value();
     const ops::SliceRange range = view->ranges(dims)[i];
-    const Range taken{range.start, range.count, range.step};
+    const Positions taken(range.start, range.count, range.step);
     if (c.way == Way::kForth) {
       moved = moved.taken(i, taken);
     } else {
@@ -350,6 +350,72 @@ Answer carry_slice(const Crossing& c, const Affine& affine, std::string& why) {
     }
   }
   return at_first(std::move(moved));
+}
+
+/// Takes positions along an axis in any order, some several times.
+Answer carry_gather(const Crossing& c, const Affine& affine, std::string& why) {
+  if (c.port != 0) return refuse(why, "it is not its data");
+  const auto sides = Sides::of(c, why);
+  const ir::Dims* index_dims = dims_of(c.graph, c.node.input(1));
+  if (!sides || !index_dims) return refuse(why, "its rank is not known");
+  const auto axis =
+      static_cast<size_t>(ops::normalize_axes({c.node.int_or("axis", 0)}, static_cast<int64_t>(sides->in->size()))[0]);
+  const size_t index_rank = index_dims->size();
+  const bool back = c.way == Way::kBack;
+  bool varies = false;  // along what is gathered
+  for (size_t i = axis; i < axis + (back ? index_rank : 1); ++i) varies = varies || !affine.constant_along(i);
+  Affine moved = affine;
+  if (varies) {
+    const Tensor* indices = c.graph.constant_of(c.node.inputs[1]);
+    const ir::Dim& size = (*sides->in)[axis];
+    if (!indices || !is_integer(indices->dtype()) || index_rank > 1 || !size.known() || indices->size() == 0)
+      return refuse(why, "what it takes is not known");
+    std::vector<int64_t> listed = to_int64s(*indices);
+    for (int64_t& index : listed) index = index < 0 ? index + size.value() : index;
+    if (std::ranges::any_of(listed, [&](int64_t index) { return index < 0 || index >= size.value(); }))
+      return refuse(why, "it takes what is not there");
+    if (back) {
+      auto placed = affine.placed(axis, size.value(), Positions(std::move(listed)));
+      if (!placed) return refuse(why, "it takes something twice that would have to be different");
+      return at_first(std::move(*placed));
+    }
+    moved = affine.taken(axis, Positions(std::move(listed)));
+    if (index_rank == 1) return at_first(std::move(moved));
+  }
+  const size_t from = back ? index_rank : 1, to = back ? 1 : index_rank;
+  Shape shape = moved.shape();
+  shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(axis),
+              shape.begin() + static_cast<std::ptrdiff_t>(axis + from));
+  shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), to, 1);
+  return at_first(Affine(std::move(shape), moved.scale(), moved.shift()));
+}
+
+/// Moves pieces of blocksize x blocksize pixels into channels or back: which channel of the image a channel of the
+/// depth is a piece of.
+Answer carry_depth(const Crossing& c, const Affine& affine, std::string& why) {
+  const bool to_space = c.node.is("DepthToSpace");
+  const auto sides = Sides::of(c, why);
+  if (!sides) return std::nullopt;
+  if (!affine.varies_along_at_most(1)) return refuse(why, "it varies within a channel");
+  if (affine.constant_along(1)) return at_first(affine);
+  const ir::Dim& depth = (to_space ? *sides->in : *sides->out)[1];
+  const ir::Dim& channels = (to_space ? *sides->out : *sides->in)[1];
+  const int64_t own = affine.shape()[1];
+  if (!depth.known() || !channels.known() || channels.value() < 1 ||
+      (own != depth.value() && own != channels.value()) || depth.value() > (int64_t{1} << 22))
+    return refuse(why, "its channels are not known");
+  const bool by_column = to_space && c.node.string_or("mode", "DCR") == "CRD";
+  const int64_t pieces = depth.value() / channels.value();
+  std::vector<int64_t> channel_of(static_cast<size_t>(depth.value()));
+  for (size_t i = 0; i < channel_of.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    channel_of[i] = by_column ? at / pieces : at % channels.value();
+  }
+  const bool into_depth = to_space == (c.way == Way::kBack);
+  if (into_depth) return at_first(affine.taken(1, Positions(std::move(channel_of))));
+  auto placed = affine.placed(1, channels.value(), Positions(std::move(channel_of)));
+  if (!placed) return refuse(why, "pieces of one channel would have to be different");
+  return at_first(std::move(*placed));
 }
 
 /// Numbers that are there once stand for those that are repeated.
@@ -391,6 +457,9 @@ constexpr std::array kCarriers = std::to_array<Carrier>({
     {"Unsqueeze", carry_reshape},
     {"Slice", carry_slice},
     {"Split", carry_split},
+    {"Gather", carry_gather},
+    {"DepthToSpace", carry_depth},
+    {"SpaceToDepth", carry_depth},
     {"Concat", carry_concat},  // back: into all operands
     {"Expand", carry_expand},
     {"Pad", carry_pad},  // with a number that can be made to fit

@@ -52,9 +52,16 @@ bool is_nop_cast_like(const ir::Graph& graph, const ir::Node& node) {
   return node.input(1) && dtype != DataType::kUndefined && dtype == graph.type(node.inputs[1]).dtype;
 }
 
+/// All dimensions are shown to stay what they are.
+bool keeps_dims(const ir::Graph& graph, const ir::Node& node) {
+  const ir::Dims *before = dims_of(graph, node.inputs[0]), *after = dims_of(graph, node.outputs[0]);
+  return before && after && *before == *after;
+}
+
 /// Every dimension is copied or given as it is; the one that is left over (-1) then is as well, unless there are no
 /// elements.
 bool is_nop_reshape(const ir::Graph& graph, const ir::Node& node) {
+  if (keeps_dims(graph, node)) return true;
   const ir::Dims* dims = dims_of(graph, node.inputs[0]);
   const auto shape = integers(graph, node, 1, "shape");
   if (!dims || !shape || shape->size() != dims->size()) return false;
@@ -131,6 +138,7 @@ bool stretches_nothing(std::span<const int64_t> shape, const ir::Dims* dims) {
 }
 
 bool is_nop_expand(const ir::Graph& graph, const ir::Node& node) {
+  if (keeps_dims(graph, node)) return true;
   const auto shape = integers(graph, node, 1, "");
   return shape && stretches_nothing(*shape, dims_of(graph, node.inputs[0]));
 }

@@ -41,12 +41,16 @@ void for_each_nested(const ir::Node& node, const std::string& place, const Visit
 
 }  // namespace
 
-FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph_(graph) {
+FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options, bool is_nested) : graph_(graph) {
   for (const std::string& output : options.keep) {
-    const ir::ValueId value = graph.find(output);
-    if (!value || !graph.producer(value))
-      fail(ErrorCode::kInvalidArgument, "keep: no node of the model has the output \"{}\"", output);
-    keep_.insert(graph.producer(value));
+    bool found = is_nested;
+    ir::for_each_graph(graph, [&](const ir::Graph& each) {
+      const ir::ValueId value = each.find(output);
+      const ir::NodeId producer = value ? each.producer(value) : ir::NodeId{};
+      found = found || producer;
+      if (producer && &each == &graph) keep_.insert(producer);
+    });
+    if (!found) fail(ErrorCode::kInvalidArgument, "keep: no node of the model has the output \"{}\"", output);
   }
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node& node = graph.node(id);
@@ -61,7 +65,7 @@ FoldLog::FoldLog(const ir::Graph& graph, const OptimizeOptions& options) : graph
         if (!nested->node(inside).is("BatchNormalization")) continue;
         Fold fold = fold_of(*nested, nested->node(inside), path);
         fold.code = code::kNestedGraph;
-        fold.reason = "it is in a graph nested in a node, and those are left as they are";
+        fold.reason = "it is in a graph nested in a node, and this one is left as it is";
         batch_norms_.push_back({.fold = std::move(fold), .node = {}, .nested = nested});
       }
     });
@@ -109,6 +113,26 @@ void FoldLog::became(ir::NodeId old, ir::NodeId made) {
   if (auto affine = affines_.extract(old)) {
     affine.mapped().node = made;
     affines_[made] = std::move(affine.mapped());
+  }
+}
+
+void FoldLog::nested(const ir::Graph& graph, const Report& report) {
+  const std::string& place = paths_.at(&graph);
+  const auto path = [&](const Fold& fold) { return fold.graph.empty() ? place : place + "/" + fold.graph; };
+  std::map<std::pair<std::string, std::string>, const Fold*> said;
+  for (const Fold& fold : report.batch_norms) said[{fold.graph.empty() ? "" : path(fold), fold.output}] = &fold;
+  for (Entry& entry : batch_norms_) {
+    if (!entry.nested) continue;
+    const bool directly = entry.nested.get() == &graph;  // two nodes may hold one graph
+    const auto found = said.find({directly ? "" : entry.fold.graph, entry.fold.output});
+    if (found == said.end()) continue;
+    const std::string graph_path = entry.fold.graph;
+    entry.fold = *found->second;
+    entry.fold.graph = graph_path;
+  }
+  for (const Fold& fold : report.affines) {
+    nested_affines_.push_back(fold);
+    nested_affines_.back().graph = path(fold);
   }
 }
 
@@ -165,6 +189,7 @@ void FoldLog::write(const ir::Graph& graph, Report& report) const {
   }
   for (const auto& [id, entry] : affines_)
     if (entry.fold.folded || graph.alive(id)) report.affines.push_back(entry.fold);
+  report.affines.insert(report.affines.end(), nested_affines_.begin(), nested_affines_.end());
 }
 
 }  // namespace pli::passes

@@ -13,8 +13,9 @@ namespace pli::passes {
 /// What becomes of each BatchNormalization of a model and of each other affine node that a pass looks at.
 class FoldLog {
  public:
-  /// kInvalidArgument when options.keep names something that no node makes.
-  FoldLog(const ir::Graph& graph, const OptimizeOptions& options);
+  /// Of a graph and those that its nodes hold. kInvalidArgument when options.keep names something that no node in them
+  /// makes, unless `is_nested`: then it may be made elsewhere.
+  FoldLog(const ir::Graph& graph, const OptimizeOptions& options, bool is_nested = false);
 
   /// The user wants this node left alone.
   bool kept_by_user(ir::NodeId id) const;
@@ -32,6 +33,9 @@ class FoldLog {
   /// The nested graph in attribute `branch` of `holder` has been put in its place, as `nodes`; the others of `holder`
   /// are gone, as it is.
   void inlined(const ir::Node& holder, std::string_view branch, std::span<const ir::NodeId> nodes);
+
+  /// What was said of a graph that a node holds, in a log and report of its own.
+  void nested(const ir::Graph& graph, const Report& report);
 
   /// BatchNormalizations that stay only because of defaults that may be overridden.
   int64_t kept_for_overridable() const;
@@ -56,6 +60,7 @@ class FoldLog {
   std::map<ir::NodeId, size_t> index_;    // into batch_norms_
   std::map<ir::NodeId, Fold> originals_;  // how the model calls what may turn out to be affine, before any pass renames
   std::map<ir::NodeId, Entry> affines_;
+  std::vector<Fold> nested_affines_;
 };
 
 }  // namespace pli::passes

@@ -3,6 +3,7 @@
 #include "passes/absorb.h"
 #include "passes/carry.h"
 #include "passes/narrow_weight.h"
+#include "passes/replace_node.h"
 #include "passes/write_affine.h"
 
 #include <algorithm>
@@ -180,6 +181,12 @@ class Search {
     return false;
   }
   std::optional<AffineNode> affine_node(ir::NodeId id, ir::ValueId x);
+  /// What has been joined since, further on, takes two nodes where this BatchNormalization would be one.
+  bool could_be_one_node(size_t merges, const AffineNode& own, const Affine& joined) const {
+    if (!graph_.node(own.node).is("BatchNormalization") || !fits_batch_norm(graph_, own, joined)) return false;
+    return std::ranges::any_of(plan_.merges.begin() + static_cast<std::ptrdiff_t>(merges), plan_.merges.end(),
+                               [&](const auto& merge) { return nodes_of(merge.second) > 1; });
+  }
   bool forth_into(ir::Use use, const Affine& affine);
   bool carry_on(const Carried& carried, ir::NodeId id, Way way);
 
@@ -262,7 +269,8 @@ bool Search::back(ir::Use use, const Affine& affine) {
     if (!joined) return refuse(code::kTooLarge, "joined with " + ir::describe(graph_, node) + " it would be too large");
     const Mark before = mark();
     plan_.removals.push_back({*own, Way::kBack});
-    if (back({producer, static_cast<int>(own->operand)}, *joined)) return true;
+    if (back({producer, static_cast<int>(own->operand)}, *joined) && !could_be_one_node(before.merges, *own, *joined))
+      return true;
     return_to(before);
     plan_.merges.emplace_back(*own, *joined);
     return true;
@@ -460,35 +468,6 @@ ir::ValueId replace_weight(Context& context, const Absorption& absorption, Tenso
   return made;
 }
 
-/// The name of a bias from that of its weight, as frameworks pair them.
-std::string bias_name(const std::string& weight) {
-  constexpr std::string_view kEnding = "weight";
-  if (weight.ends_with(kEnding)) return weight.substr(0, weight.size() - kEnding.size()) + "bias";
-  return weight + "_bias";
-}
-
-/// Puts the node of `spec` in the place of node `id`: it gives what that gave under the same names, and who read the
-/// first result reads finish(it) from now on.
-template <class Finish>
-ir::NodeId replace_node(ir::Graph& graph, ir::NodeId id, ir::NodeSpec spec, const Finish& finish) {
-  const std::vector<ir::ValueId> old = graph.node(id).outputs;
-  std::vector<std::string> names;
-  for (const ir::ValueId value : old) {
-    names.push_back(value ? graph.name(value) : std::string());
-    spec.outputs.push_back(
-        value ? ir::OutputSpec{graph.unique_name(names.back()), graph.type(value), graph.value(value).extra}
-              : ir::OutputSpec{});
-  }
-  const ir::NodeId node = graph.add_node(std::move(spec), id);
-  const std::vector<ir::ValueId> made = graph.node(node).outputs;
-  for (size_t i = 0; i < old.size(); ++i)
-    if (old[i]) graph.replace_all_uses(old[i], i == 0 ? finish(made[0]) : made[i]);
-  graph.erase_node(id);
-  for (size_t i = 0; i < old.size(); ++i)
-    if (old[i]) graph.rename(made[i], names[i]);
-  return node;
-}
-
 class Commit {
  public:
   Commit(Context& context, const Plan& plan, const AffineNode& seed)
@@ -573,7 +552,6 @@ class Commit {
     }
     const ir::Node node = graph_.node(absorption.node);
     ir::NodeSpec spec = absorber_of(node)->rebuilt(graph_, node, weight, bias);
-    spec.outputs.clear();
     return replace_node(graph_, absorption.node, std::move(spec), [&](ir::ValueId result) {
       if (!absorption.rest) return result;
       const ir::NodeId like = rest_node(planned);
@@ -589,11 +567,10 @@ class Commit {
     const ir::Node node = graph_.node(operand.use.node);
     const ir::ValueId old = node.inputs[static_cast<size_t>(operand.use.index)];
     ir::NodeSpec spec = ir::spec_like(node);
-    spec.outputs.clear();
     ir::ValueId& input = spec.inputs[static_cast<size_t>(operand.use.index)];
     input = typed(context_.names.replace(old, std::move(tensor)), graph_.type(old).dtype);
     context_.exact.insert_or_assign(input, operand.numbers);
-    return replace_node(graph_, operand.use.node, std::move(spec), [](ir::ValueId result) { return result; });
+    return replace_node(graph_, operand.use.node, std::move(spec));
   }
 
   ir::NodeId merge(const AffineNode& affine, const Affine& joined) {

@@ -32,6 +32,12 @@ void Names::settle() {
     if (graph_.alive(id) && !graph_.find(name)) graph_.rename(id, name);
 }
 
+std::string bias_name(const std::string& weight) {
+  constexpr std::string_view kEnding = "weight";
+  if (weight.ends_with(kEnding)) return weight.substr(0, weight.size() - kEnding.size()) + "bias";
+  return weight + "_bias";
+}
+
 std::map<std::string, std::string> Names::origins() const {
   std::map<std::string, std::string> result;
   for (const auto& [id, from] : origins_)

@@ -35,4 +35,7 @@ class Names {
   std::map<ir::ValueId, std::string> origins_;
 };
 
+/// The name of a bias from that of its weight, as frameworks pair them.
+std::string bias_name(const std::string& weight);
+
 }  // namespace pli::passes

@@ -5,7 +5,7 @@
 namespace pli::passes {
 
 DataType Context::folded_type(DataType dtype) const {
-  return purpose == Purpose::kRunning && bit_width(dtype) == 16 ? DataType::kFloat32 : dtype;
+  return purpose == Purpose::kRunning && is_half(dtype) ? DataType::kFloat32 : dtype;
 }
 
 ScaledWeight Context::scaled_weight(ir::ValueId constant) const {

@@ -1,5 +1,6 @@
 #include "passes/pipeline.h"
 
+#include "passes/replace_node.h"
 #include "runtime/ops/evaluate.h"
 #include "runtime/ops/normalization/batch_normalization.h"
 
@@ -16,9 +17,15 @@ constexpr std::array kPasses = std::to_array<Pass>({
      "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
     {"fold_constants", "Compute what depends on constants only", fold_constants},
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
+    {"merge_consecutive", "Merge Transposes, Casts and Reshapes that follow each other; give Reshapes constant shapes",
+     merge_consecutive},
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
+    {"merge_parallel_convolutions", "Add convolutions of the same input up to one, as RepVGG needs it",
+     merge_parallel_convolutions},
+    {"eliminate_common_subexpression", "Compute what is computed twice, and store what is stored twice, once",
+     eliminate_common_subexpression},
 });
 
 /// Rounds over all passes. Each makes the graph smaller or simpler, so that only a defect would need as many.
@@ -48,22 +55,6 @@ std::vector<Pass> selected(const OptimizeOptions& options) {
     fail(ErrorCode::kInvalidArgument, "pass \"{}\" is to be the last one, but is not among those that run",
          options.stop_after);
   return result;
-}
-
-/// Runs one pass with all that goes around it.
-int64_t run_pass(const Pass& pass, Context& context, double& ms) {
-  const auto start = std::chrono::steady_clock::now();
-  const int64_t changes = with_context(fmt::format("pass {}", pass.name), [&] {
-    const int64_t made = pass.run(context);
-    if (made == 0) return made;
-    context.graph.erase_dead();
-    context.names.settle();
-    context.broken = ops::infer_types(context.graph, context.options.limits);
-    context.graph.verify();
-    return made;
-  });
-  ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  return changes;
 }
 
 /// Before IR version 4 every initializer is an input as well. A constant that a pass made is not, so that the model has
@@ -123,6 +114,147 @@ void note_over_limit(const Context& context, Report& report) {
 /// What a node of a newer operator set means could have changed.
 bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.opset("") <= ops::kNewestOpset; }
 
+/// Runs the passes on a model's graphs and collects what is to be reported of them.
+class Runner {
+ public:
+  Runner(std::span<const Pass> passes, const OptimizeOptions& options, Report& report)
+      : passes_(passes), options_(options), report_(report) {}
+
+  /// Until nothing changes any more. Whether anything has.
+  bool run(ir::Graph& graph, Purpose purpose, FoldLog& log, Names& names) {
+    const ops::FoldingBudget budget = ops::FoldingBudget::of(graph, options_.limits);
+    Context context{graph, options_, purpose, log, names, budget, budget, {}};
+    graph.erase_dead();
+    context.broken = ops::infer_types(graph, options_.limits);
+    note_unread_statistics(context, report_);
+    bool changed = true, ever = false;
+    for (int round = 0; changed && round < kMostRounds; ++round) {
+      changed = false;
+      for (size_t i = 0; i < passes_.size(); ++i) {
+        const int64_t changes = run_pass(passes_[i], context, report_.passes[i].ms);
+        report_.passes[i].changes += changes;
+        changed = changed || changes > 0;
+        if (passes_[i].name != options_.stop_after) continue;
+        ever = ever || changed;
+        changed = false;
+        break;
+      }
+      ever = ever || changed;
+    }
+    note_over_limit(context, report_);
+    for (const auto& [id, why] : context.broken)
+      report_.broken_nodes.push_back({ir::describe(graph, graph.node(id)), why});
+    for (const auto& [dtype, count] : context.rounded_weights) rounded_[dtype] += count;
+    report_.subnormals_cleared += context.subnormals_cleared;
+    widened_bytes_ += context.widened_bytes;
+    across_casts_ += context.across_casts;
+    return ever;
+  }
+
+  /// The same for the graphs that nodes hold, at any depth. `around`: the names of enclosing graphs.
+  bool run_nested(ir::Graph& graph, FoldLog& log, ir::NameSet around) {
+    bool any = false;
+    for (const ir::NodeId id : graph.nodes()) {
+      if (!graph.alive(id)) continue;
+      bool holds = false;
+      ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph&) { holds = true; });
+      if (!holds || !graph.node(id).is_onnx()) continue;
+      if (around.empty())
+        for (size_t i = 0; i < graph.value_limit(); ++i)
+          if (const ir::ValueId value{static_cast<int32_t>(i)}; graph.alive(value)) around.insert(graph.name(value));
+      ir::NodeSpec spec = ir::spec_like(graph.node(id));
+      bool changed = false;
+      for (ir::Attribute& attribute : spec.attributes) {
+        if (auto* one = std::get_if<ir::Subgraph>(&attribute.value))
+          changed = run_body(graph, *one, log, around) || changed;
+        else if (auto* many = std::get_if<std::vector<ir::Subgraph>>(&attribute.value))
+          for (ir::Subgraph& each : *many) changed = run_body(graph, each, log, around) || changed;
+      }
+      if (changed) {
+        (void)replace_node(graph, id, std::move(spec));
+        graph.erase_dead();
+        graph.verify();
+      }
+      any = any || changed;
+    }
+    return any;
+  }
+
+  /// What the types of weights have to do with it.
+  void note_weights() {
+    for (const auto& [dtype, count] : rounded_) {
+      report_.rounded_to = dtype;
+      report_.notes.push_back(
+          fmt::format("{} folded weights are stored as {}, as before, which rounds them once more; "
+                      "--widen-weights stores them as they are computed",
+                      count, to_string(dtype)));
+    }
+    if (across_casts_ > 0)
+      report_.notes.push_back(fmt::format(
+          "{} scales and shifts moved across a Cast: what they give is rounded once in the type on its other side",
+          across_casts_));
+    if (widened_bytes_ > 0)
+      report_.notes.push_back(fmt::format("{} bytes more for folded weights that were stored in a narrower type{}",
+                                          widened_bytes_,
+                                          options_.widen_weights ? "" : ", whose range or precision they leave"));
+  }
+
+ private:
+  /// Runs one pass with all that goes around it.
+  int64_t run_pass(const Pass& pass, Context& context, double& ms) {
+    const auto start = std::chrono::steady_clock::now();
+    const int64_t changes = with_context(fmt::format("pass {}", pass.name), [&] {
+      const int64_t made = pass.run(context);
+      if (made == 0) return made;
+      context.graph.erase_dead();
+      context.names.settle();
+      context.broken = ops::infer_types(context.graph, options_.limits);
+      context.graph.verify();
+      return made;
+    });
+    ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return changes;
+  }
+
+  /// The body of a node of `graph`, which becomes another when something changes. What it captures has the types, and
+  /// the values, that it has outside; its weights stay in the types that they are stored in, whatever the purpose.
+  bool run_body(const ir::Graph& graph, ir::Subgraph& body, FoldLog& log, ir::NameSet around) {
+    const ir::Graph& original = *body.graph;
+    auto copy = std::make_shared<ir::Graph>(original);
+    for (size_t i = 0; i < body.captures.size(); ++i) {
+      const ir::ValueId outside = body.captures[i], inside = copy->captures()[i];
+      copy->set_type(inside, graph.type(outside));
+      if (const Tensor* constant = graph.constant_of(outside);
+          constant && constant->dtype() == graph.type(outside).dtype)
+        copy->set_constant(inside, *constant);
+    }
+    for (const std::string& name : around) copy->reserve_name(name);
+    FoldLog own_log(*copy, options_, true);
+    Names names(*copy);
+    bool changed = run(*copy, Purpose::kWriting, own_log, names);
+    for (size_t i = 0; i < copy->value_limit(); ++i)
+      if (const ir::ValueId value{static_cast<int32_t>(i)}; copy->alive(value)) around.insert(copy->name(value));
+    changed = run_nested(*copy, own_log, std::move(around)) || changed;
+    Report said;
+    own_log.write(*copy, said);
+    log.nested(original, said);
+    if (!changed) return false;
+    report_.origin.merge(names.origins());
+    std::vector<ir::ValueId> captures;
+    for (const size_t i : copy->erase_unused_captures()) captures.push_back(body.captures[i]);
+    copy->verify();
+    body = {std::move(copy), std::move(captures)};
+    return true;
+  }
+
+  std::span<const Pass> passes_;
+  const OptimizeOptions& options_;
+  Report& report_;
+  std::map<DataType, int64_t> rounded_;
+  int64_t widened_bytes_ = 0;
+  int64_t across_casts_ = 0;
+};
+
 }  // namespace
 
 std::span<const Pass> passes() { return kPasses; }
@@ -143,58 +275,25 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
       report.notes.push_back(fmt::format("{} initializers are no inputs any more, as asked for", frozen.size()));
       model.ir_version = std::max(model.ir_version, ir::kFreeInitializers);
     }
+  for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  const ops::FoldingBudget budget = ops::FoldingBudget::of(graph, options.limits);
-  Context context{graph, options, purpose, log, names, budget, budget, {}};
-  for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
-
-  graph.erase_dead();
-  context.broken = ops::infer_types(graph, options.limits);
-  note_unread_statistics(context, report);
-  bool changed = true;
-  for (int round = 0; changed && round < kMostRounds; ++round) {
-    changed = false;
-    for (size_t i = 0; i < chosen.size(); ++i) {
-      const int64_t changes = run_pass(chosen[i], context, report.passes[i].ms);
-      report.passes[i].changes += changes;
-      changed = changed || changes > 0;
-      if (chosen[i].name != options.stop_after) continue;
-      changed = false;
-      break;
-    }
-  }
-
+  Runner runner(chosen, options, report);
+  runner.run(graph, purpose, log, names);
+  const bool nests = model.ir_version >= ir::kFreeInitializers && !chosen.empty() && options.stop_after.empty();
+  if (nests) runner.run_nested(graph, log, {});
   raise_ir_version(model, values_before, names, report);
-  note_over_limit(context, report);
   log.write(graph, report);
-  for (const auto& [id, why] : context.broken)
-    report.broken_nodes.push_back({ir::describe(graph, graph.node(id)), why});
   if (const int64_t kept = log.kept_for_overridable(); kept > 0)
     report.notes.push_back(fmt::format(
         "{} BatchNormalizations stay because weights are inputs whose values may be overridden; --freeze-initializers "
         "takes them as constant",
         kept));
-  for (const auto& [dtype, count] : context.rounded_weights) {
-    report.rounded_to = dtype;
-    report.notes.push_back(
-        fmt::format("{} folded weights are stored as {}, as before, which rounds them once more; "
-                    "--widen-weights stores them as they are computed",
-                    count, to_string(dtype)));
-  }
-  if (context.across_casts > 0)
-    report.notes.push_back(fmt::format(
-        "{} scales and shifts moved across a Cast: what they give is rounded once in the type on its other side",
-        context.across_casts));
-  if (context.widened_bytes > 0)
-    report.notes.push_back(fmt::format("{} bytes more for folded weights that were stored in a narrower type{}",
-                                       context.widened_bytes,
-                                       options.widen_weights ? "" : ", whose range or precision they leave"));
+  runner.note_weights();
   report.nodes_after = static_cast<int64_t>(graph.node_count());
-  report.subnormals_cleared = context.subnormals_cleared;
-  report.origin = names.origins();
+  report.origin.merge(names.origins());
   return report;
 }
 

@@ -81,19 +81,34 @@ void ScaledWeight::for_each_row(size_t least_axes, const Visit& visit) const {
   });
 }
 
+/// Calls give(flat index, number) for every element times its factors.
+template <class T, class Give>
+void ScaledWeight::multiply_all(const T* from, const Give& give) const {
+  for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
+    int64_t at = first;
+    for (const double factor : factors)
+      for (int64_t i = 0; i < inner; ++i, ++at) give(at, to_double(from[at]) * factor);
+  });
+}
+
 Folded ScaledWeight::rounded() const {
-  return with_float_type(original_.dtype(), [&]<class T>(T) {
-    Tensor result(original_.dtype(), Shape(shape().begin(), shape().end()));
+  if (dtype_ != original_.dtype()) return passes::rounded(dtype_, Shape(shape().begin(), shape().end()), numbers());
+  return with_float_type(dtype_, [&]<class T>(T) {
+    Tensor result(dtype_, Shape(shape().begin(), shape().end()));
     Rounder<T> round;
-    const T* from = original_.data<T>().data();
     T* to = result.mutable_data<T>().data();
-    for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
-      int64_t at = first;
-      for (const double factor : factors)
-        for (int64_t i = 0; i < inner; ++i, ++at) to[at] = round(to_double(from[at]) * factor);
-    });
+    multiply_all(original_.data<T>().data(), [&](int64_t at, double number) { to[at] = round(number); });
     return round.folded(std::move(result));
   });
+}
+
+std::vector<double> ScaledWeight::numbers() const {
+  std::vector<double> result(original_.size());
+  with_float_type(original_.dtype(), [&]<class T>(T) {
+    multiply_all(original_.data<T>().data(),
+                 [&](int64_t at, double number) { result[static_cast<size_t>(at)] = number; });
+  });
+  return result;
 }
 
 std::vector<double> ScaledWeight::contracted(std::span<const double> numbers, const Contraction& contraction) const {

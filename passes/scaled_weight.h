@@ -23,7 +23,9 @@ Folded rounded(DataType dtype, Shape shape, std::span<const double> numbers);
 /// A weight that takes up scales: the tensor of the model times all of them, to be rounded once however many they are.
 class ScaledWeight {
  public:
-  explicit ScaledWeight(Tensor original) : original_(std::move(original)) {}
+  explicit ScaledWeight(Tensor original) : ScaledWeight(original, original.dtype()) {}
+  /// Rounded to `dtype`, whatever the original has.
+  ScaledWeight(Tensor original, DataType dtype) : original_(std::move(original)), dtype_(dtype) {}
 
   const Tensor& original() const { return original_; }
   std::span<const int64_t> shape() const { return original_.shape(); }
@@ -31,8 +33,9 @@ class ScaledWeight {
   /// `factor` has as many dimensions as the weight.
   void multiply(Spread factor);
 
-  /// In the type of the original.
   Folded rounded() const;
+  /// Not rounded.
+  std::vector<double> numbers() const;
 
   /// Which number counts for element (i, j, ...) of the weight, and in which result: i and j are positions along the
   /// axis `first` and the next; the dimensions before are 1.
@@ -50,8 +53,11 @@ class ScaledWeight {
   /// of these or a later one.
   template <class Visit>
   void for_each_row(size_t least_axes, const Visit& visit) const;
+  template <class T, class Give>
+  void multiply_all(const T* from, const Give& give) const;
 
   Tensor original_;
+  DataType dtype_;
   std::vector<Spread> factors_;  // of different shapes
 };
 

@@ -1,5 +1,7 @@
 #include "passes/write_affine.h"
 
+#include "passes/replace_node.h"
+
 #include "runtime/ops/normalization/batch_normalization.h"
 
 #include <algorithm>
@@ -118,15 +120,7 @@ ir::NodeId write_batch_norm(Context& context, ir::NodeId id, const Affine& affin
   }
   std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "epsilon"; });
   spec.attributes.push_back({"epsilon", 0.0f, {}});
-  const ir::ValueId y = node.outputs[0];
-  const std::string name = graph.name(y);
-  spec.outputs = {{graph.unique_name(name), graph.type(y), graph.value(y).extra}};
-  const ir::NodeId made = graph.add_node(std::move(spec), id);
-  const ir::ValueId result = graph.node(made).outputs[0];
-  graph.replace_all_uses(y, result);
-  graph.erase_node(id);
-  graph.rename(result, name);
-  return made;
+  return replace_node(graph, id, std::move(spec));
 }
 
 }  // namespace pli::passes

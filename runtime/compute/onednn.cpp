@@ -65,7 +65,6 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   }
 }
 
-bool is_stored_in_half(const Tensor& tensor) { return bit_width(tensor.dtype()) == 16; }
 
 SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory::desc& to) {
   struct Packed {
@@ -73,7 +72,7 @@ SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory:
     Tensor tensor;
     memory weights;
   };
-  const Tensor tensor = is_stored_in_half(stored) ? widened(stored) : stored;
+  const Tensor tensor = is_half(stored.dtype()) ? widened(stored) : stored;
   auto packed = std::shared_ptr<Packed>(
       new Packed{stored, tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()))});
   if (!(from == to)) {
@@ -238,7 +237,7 @@ SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, c
   }
   if (entries_.size() >= most_entries_) forget_unused();
   SharedWeights weights = pack(tensor, from, to);
-  entries_.emplace(address, Entry{from, to, !(from == to) || is_stored_in_half(tensor), weights});
+  entries_.emplace(address, Entry{from, to, !(from == to) || is_half(tensor.dtype()), weights});
   return weights;
 }
 

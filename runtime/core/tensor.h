@@ -28,6 +28,7 @@ inline bool is_float(DataType dtype) {
   return dtype == DataType::kFloat32 || dtype == DataType::kFloat64 || dtype == DataType::kFloat16 ||
          dtype == DataType::kBfloat16;
 }
+constexpr bool is_half(DataType dtype) { return dtype == DataType::kFloat16 || dtype == DataType::kBfloat16; }
 inline bool is_integer(DataType dtype) {
   switch (dtype) {
     case DataType::kInt8:

@@ -189,7 +189,7 @@ class Compiler {
     const ops::Operator& op = *ops::find_operator(graph_, context.node);
     const std::vector<ir::ValueId> inputs = operands_of(group), outputs = outputs_of(group);
     if (!ops::reads_halves(op, graph_, inputs)) return;
-    const auto is_half = [&](ir::ValueId id) { return id && ops::is_half(dtype(id)); };
+    const auto is_half = [&](ir::ValueId id) { return id && pli::is_half(dtype(id)); };
     if (context.node.is("Cast") || context.node.is("CastLike")) {  // of what the model means: rounded
       if (is_half(inputs[0])) context.inputs[0].dtype = dtype(inputs[0]);
       return;

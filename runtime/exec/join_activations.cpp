@@ -16,7 +16,7 @@ using ir::NodeId;
 using ir::ValueId;
 
 /// Whether a group of nodes on this type may become one: what it is computed in is float32.
-bool is_joined(DataType dtype) { return dtype == DataType::kFloat32 || ops::is_half(dtype); }
+bool is_joined(DataType dtype) { return dtype == DataType::kFloat32 || pli::is_half(dtype); }
 
 /// The single element of a float constant; nothing otherwise.
 std::optional<double> scalar(const Graph& graph, ValueId id) {

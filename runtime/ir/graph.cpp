@@ -372,6 +372,21 @@ bool Graph::erase_unused(ValueId id) {
   return true;
 }
 
+std::vector<size_t> Graph::erase_unused_captures() {
+  std::vector<size_t> left;
+  std::vector<ValueId> captures;
+  for (size_t i = 0; i < captures_.size(); ++i) {
+    if (!is_used(captures_[i])) {
+      drop_value(captures_[i]);
+      continue;
+    }
+    left.push_back(i);
+    captures.push_back(captures_[i]);
+  }
+  captures_ = std::move(captures);
+  return left;
+}
+
 int64_t Graph::erase_dead() {
   int64_t erased = 0;
   const auto used = [&](ValueId id) { return is_used(id); };

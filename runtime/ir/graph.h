@@ -91,6 +91,9 @@ struct ValueRecord {
   /// The value when it is constant: an initializer that can't be overridden, a Constant node, an Identity of one. Of
   /// another element type than `type` says in a model that is never written: a half that was kept as float32.
   std::optional<Tensor> constant;
+  /// Of an integer tensor of at most one dimension: its elements as far as inference tells them, where they are not
+  /// constant; a symbol is what a dimension of that name is.
+  std::optional<Dims> elements;
   std::set<Use> uses;
   std::vector<size_t> output_uses;  // the indices of the graph outputs bound to it, in no order
   std::string extra;                // serialized ValueInfoProto as declared, or empty
@@ -216,12 +219,15 @@ class Graph {
   void erase_node(NodeId id);
   /// Removes an initializer, or the node that makes the value, when nothing uses it. Returns whether it went.
   bool erase_unused(ValueId id);
+  /// Removes captures that nothing uses. Returns the indices of those that are left.
+  std::vector<size_t> erase_unused_captures();
   /// Removes every node and initializer that neither an output nor a pinned value needs. Returns how many nodes went.
   int64_t erase_dead();
 
   /// Gives a value another name. kInvalidModel when it is taken.
   void rename(ValueId id, std::string name);
   void set_type(ValueId id, Type type);
+  void set_elements(ValueId id, std::optional<Dims> elements) { edit(id).elements = std::move(elements); }
   /// Declares output `index` to be of another type.
   void set_output_type(size_t index, Type type) { outputs_.at(index).type = std::move(type); }
   /// Treats the value as this constant from now on (a bound input, a folded result).

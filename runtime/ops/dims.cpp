@@ -74,11 +74,16 @@ ir::Dims unknown_dims(const InferContext& context, int64_t rank) {
   return ir::Dims(static_cast<size_t>(rank));
 }
 
-std::optional<ir::Dims> unknown_dims_of_shape(const InferContext& context, size_t i) {
+std::optional<ir::Dims> dims_of_shape(const InferContext& context, size_t i) {
   check_rank(context, i, 1);
   const ir::Type& type = context.type(i);
   if (!type.has_rank() || !type.dims->front().known()) return std::nullopt;
-  return unknown_dims(context, type.dims->front().value());
+  ir::Dims dims = unknown_dims(context, type.dims->front().value());
+  const auto& elements = context.graph.value(context.node.inputs[i]).elements;
+  if (!elements || elements->size() != dims.size()) return dims;
+  for (size_t d = 0; d < dims.size(); ++d)
+    if ((*elements)[d].symbolic() || ((*elements)[d].known() && (*elements)[d].value() >= 0)) dims[d] = (*elements)[d];
+  return dims;
 }
 
 bool is_channels_innermost(const TensorDesc& desc) {

@@ -43,9 +43,9 @@ ir::Dim multiply(const ir::Dim& a, const ir::Dim& b);
 /// `rank` unknown dimensions. kInvalidModel when negative, kResourceLimit beyond the rank that the limits allow.
 ir::Dims unknown_dims(const InferContext& context, int64_t rank);
 
-/// As many unknown dimensions as input i, a one-dimensional shape, has elements; nothing when that is not known.
-/// kInvalidModel when it has another rank.
-std::optional<ir::Dims> unknown_dims_of_shape(const InferContext& context, size_t i);
+/// As many dimensions as input i, a one-dimensional shape that is not constant, has elements, those known that are, and
+/// negative ones not; nothing when their number is not known. kInvalidModel when it has another rank.
+std::optional<ir::Dims> dims_of_shape(const InferContext& context, size_t i);
 
 /// The type in which sums and products of T are made: integers modulo a power of two, whatever overflows.
 template <class T>

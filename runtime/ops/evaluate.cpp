@@ -308,6 +308,7 @@ BrokenNodes infer_types(ir::Graph& graph, const Limits& limits) {
       if (!type.dims && !node.is("If")) type.dims = declared.dims;  // exporters declare one branch's shape
       graph.set_type(output, std::move(type));
     }
+    if (node.output(0) && !broken.contains(id)) graph.set_elements(node.outputs[0], elements_of(graph, node));
   }
   return broken;
 }

@@ -40,7 +40,6 @@ inline constexpr DataTypes kIntegers =
 inline constexpr DataTypes kBools = types({DataType::kBool});
 inline constexpr DataTypes kF64 = types({DataType::kFloat64});
 inline constexpr DataTypes kHalves = types({DataType::kFloat16, DataType::kBfloat16});
-constexpr bool is_half(DataType dtype) { return dtype == DataType::kFloat16 || dtype == DataType::kBfloat16; }
 /// What moves without being computed with. Kernels meet strings as 64-bit integers, their addresses; 0 is an empty one.
 inline constexpr DataTypes kStrings = types({DataType::kString});
 inline constexpr DataTypes kNoStrings = kF32 | kF64 | kIntegers | kBools | kHalves;

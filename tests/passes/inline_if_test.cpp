@@ -130,8 +130,8 @@ TEST(InlineIf, OfTwoNodesOneOfWhichIsNamedAsIfItWereInTheOther) {
   const Optimized result = optimize(c.net.model());
   EXPECT_TRUE(result.fold("a1").folded);
   EXPECT_EQ(result.fold("a2").code, "dead");
-  EXPECT_EQ(result.fold("b1").code, "nested_graph");
-  EXPECT_EQ(result.fold("b2").code, "nested_graph");
+  EXPECT_EQ(result.fold("b1").graph, "n_y/else_branch/z/then_branch");
+  EXPECT_EQ(result.fold("b2").graph, "n_y/else_branch/z/else_branch");
 }
 
 TEST(InlineIf, TheDeclaredShapeOfOneBranchIsNotThatOfTheResult) {

@@ -239,7 +239,7 @@ std::unique_ptr<Kernel> prepare_slice(const PrepareContext& context) {
 std::vector<ir::Type> infer_expand(const InferContext& context) {
   context.check_inputs(2, 2);
   context.check_outputs(1, 1);
-  const auto unknown = unknown_dims_of_shape(context, 1);
+  const auto unknown = dims_of_shape(context, 1);
   const ir::Type& input = context.type(0);
   const auto shape = constant_ints(context.graph, context.node, 1);
   if (!shape) return {ir::Type::tensor(input.dtype, broadcast(input.dims, unknown))};

@@ -142,31 +142,38 @@ ir::Dim remaining_dim(const ir::Dims& input, const ir::Dims& output, size_t free
   return have / given;
 }
 
-ir::Dims reshaped_dims(const ir::Type& input, const std::vector<int64_t>& target, bool allow_zero) {
+/// `target`: the shape that is asked for, unknown where it is known only at run time.
+ir::Dims reshaped_dims(const ir::Type& input, const ir::Dims& target, bool allow_zero) {
+  const std::string shape = ir::to_string(ir::Type::tensor(DataType::kInt64, target));
   ir::Dims dims(target.size());
   std::optional<size_t> free;
+  bool has_zero = false;
   for (size_t i = 0; i < target.size(); ++i) {
-    if (target[i] == -1) {
-      if (free) fail(ErrorCode::kInvalidModel, "the shape {} has more than one -1", to_string(target));
-      free = i;
-    } else if (target[i] < 0) {
-      fail(ErrorCode::kInvalidModel, "the shape {} has a negative dimension", to_string(target));
-    } else if (target[i] > 0 || allow_zero) {
+    const int64_t wanted = target[i].known() ? target[i].value() : 1;
+    has_zero = has_zero || wanted == 0;
+    if (!target[i].known()) {
       dims[i] = target[i];
+    } else if (wanted == -1) {
+      if (free) fail(ErrorCode::kInvalidModel, "the shape {} has more than one -1", shape);
+      free = i;
+    } else if (wanted < 0) {
+      fail(ErrorCode::kInvalidModel, "the shape {} has a negative dimension", shape);
+    } else if (wanted > 0 || allow_zero) {
+      dims[i] = wanted;
     } else if (input.dims) {
       if (i >= input.dims->size())
-        fail(ErrorCode::kInvalidModel, "the shape {} copies dimension {} of an input of rank {}", to_string(target), i,
+        fail(ErrorCode::kInvalidModel, "the shape {} copies dimension {} of an input of rank {}", shape, i,
              input.rank());
       dims[i] = (*input.dims)[i];
     }
   }
-  if (allow_zero && free && std::ranges::find(target, 0) != target.end())
-    fail(ErrorCode::kInvalidModel, "the shape {} has both 0 and -1 with allowzero", to_string(target));
+  if (allow_zero && free && has_zero)
+    fail(ErrorCode::kInvalidModel, "the shape {} has both 0 and -1 with allowzero", shape);
   if (free && input.dims) dims[*free] = remaining_dim(*input.dims, dims, *free);
   const auto before = input.shape();
   const auto after = ir::Type::tensor(input.dtype, dims).shape();
   if (before && after && checked_size(*before) != checked_size(*after))
-    fail(ErrorCode::kInvalidModel, "{} can't be reshaped to {}", to_string(*before), to_string(target));
+    fail(ErrorCode::kInvalidModel, "{} can't be reshaped to {}", to_string(*before), shape);
   return dims;
 }
 
@@ -177,14 +184,17 @@ std::vector<ir::Type> infer_reshape(const InferContext& context) {
   const ir::Type& input = context.type(0);
   if (context.opset < kShapeAsInput) {
     if (!context.node.attribute("shape")) fail(ErrorCode::kInvalidModel, "attribute shape is missing");
-    return {ir::Type::tensor(input.dtype, reshaped_dims(input, context.node.ints_or("shape", {}), false))};
+    const Shape target = context.node.ints_or("shape", {});
+    return {ir::Type::tensor(input.dtype, reshaped_dims(input, ir::Dims(target.begin(), target.end()), false))};
   }
-  auto unknown = unknown_dims_of_shape(context, 1);
-  if (const auto target = constant_ints(context.graph, context.node, 1)) {
-    const bool allow_zero = context.opset >= 14 && context.node.int_or("allowzero", 0) != 0;
-    return {ir::Type::tensor(input.dtype, reshaped_dims(input, *target, allow_zero))};
-  }
-  return {ir::Type::tensor(input.dtype, std::move(unknown))};
+  const bool allow_zero = context.opset >= 14 && context.node.int_or("allowzero", 0) != 0;
+  const auto unknown = dims_of_shape(context, 1);
+  if (const auto target = constant_ints(context.graph, context.node, 1))
+    return {ir::Type::tensor(input.dtype, reshaped_dims(input, ir::Dims(target->begin(), target->end()), allow_zero))};
+  if (!unknown) return {ir::Type::tensor(input.dtype)};
+  const auto& elements = context.graph.value(context.node.inputs[1]).elements;
+  const bool told = elements && elements->size() == unknown->size();  // -1 and 0 included
+  return {ir::Type::tensor(input.dtype, reshaped_dims(input, told ? *elements : *unknown, allow_zero))};
 }
 
 // --- Flatten, Squeeze, Unsqueeze -------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ std::vector<ir::Type> infer_constant_of_shape(const InferContext& context) {
   context.check_inputs(1, 1);
   context.check_outputs(1, 1);
   const DataType dtype = fill_value(context.node).dtype();
-  const auto unknown = unknown_dims_of_shape(context, 0);
+  const auto unknown = dims_of_shape(context, 0);
   if (const auto shape = constant_ints(context.graph, context.node, 0)) {
     for (const int64_t dim : *shape)
       if (dim < 0) fail(ErrorCode::kInvalidModel, "dimension {} of the shape is negative", dim);
@@ -219,38 +219,83 @@ std::optional<ir::Dims> shape_elements(const ir::Graph& graph, const ir::Node& n
   return ir::Dims(type.dims->begin() + range.begin, type.dims->begin() + range.end);
 }
 
-/// Nothing when one is not known.
-std::optional<Tensor> known_elements(const ir::Dims& dims, const Shape& shape) {
-  std::vector<int64_t> elements;
-  for (const ir::Dim& dim : dims) {
-    if (!dim.known()) return std::nullopt;
-    elements.push_back(dim.value());
+/// The elements of a value as far as they are known, as ValueRecord::elements says it.
+std::optional<ir::Dims> elements_held(const ir::Graph& graph, ir::ValueId value) {
+  constexpr size_t kMost = 1024;  // shapes have few, and nobody needs them more often
+  if (!value) return std::nullopt;
+  if (const Tensor* constant = graph.constant_of(value)) {
+    if (!is_integer(constant->dtype()) || constant->shape().size() > 1 || constant->size() > kMost) return std::nullopt;
+    const std::vector<int64_t> elements = to_int64s(*constant);
+    return ir::Dims(elements.begin(), elements.end());
   }
-  return int64_tensor(elements).reshaped(shape);
+  if (const auto& elements = graph.value(value).elements) return elements;
+  const ir::NodeId producer = graph.producer(value);
+  return producer && graph.node(producer).is("Shape") ? shape_elements(graph, graph.node(producer)) : std::nullopt;
 }
 
-std::optional<Tensor> gathered(const ir::Graph& graph, const ir::Node& node, const ir::Dims& dims) {
-  const Tensor* indices = graph.constant_of(node.input(1));
-  const auto rank = static_cast<int64_t>(dims.size());
+std::optional<ir::Dims> gathered(const ir::Graph& graph, const ir::Node& node, const ir::Dims& elements) {
   const int64_t axis = node.int_or("axis", 0);
-  if (!indices || !is_integer(indices->dtype()) || (axis != 0 && axis != -1)) return std::nullopt;
-  constexpr size_t kMostIndices = 1024;  // a shape has few elements, and nobody needs them more often
-  if (indices->size() > kMostIndices) return std::nullopt;
+  const auto indices = elements_held(graph, node.input(1));
+  if (!indices || (axis != 0 && axis != -1)) return std::nullopt;
+  const auto count = static_cast<int64_t>(elements.size());
   ir::Dims picked;
-  for (const int64_t index : to_int64s(*indices)) {
-    if (index < -rank || index >= rank) return std::nullopt;
-    picked.push_back(dims[static_cast<size_t>(index < 0 ? index + rank : index)]);
+  for (const ir::Dim& index : *indices) {
+    if (!index.known() || index.value() < -count || index.value() >= count) return std::nullopt;
+    picked.push_back(elements[static_cast<size_t>(index.value() < 0 ? index.value() + count : index.value())]);
   }
-  return known_elements(picked, Shape(indices->shape().begin(), indices->shape().end()));
+  return picked;
 }
 
-std::optional<Tensor> sliced(const ir::Graph& graph, const ir::Node& node, const ir::Dims& dims) {
+std::optional<ir::Dims> sliced(const ir::Graph& graph, const ir::Node& node, const ir::Dims& elements) {
   const auto view = SliceView::of(graph, node);
   if (!view) return std::nullopt;
-  const SliceRange range = view->ranges(std::array{static_cast<int64_t>(dims.size())}).front();
+  const SliceRange range = view->ranges(std::array{static_cast<int64_t>(elements.size())}).front();
   ir::Dims picked;
-  for (int64_t i = 0; i < range.count; ++i) picked.push_back(dims[static_cast<size_t>(range.start + i * range.step)]);
-  return known_elements(picked, {range.count});
+  for (int64_t i = 0; i < range.count; ++i)
+    picked.push_back(elements[static_cast<size_t>(range.start + i * range.step)]);
+  return picked;
+}
+
+std::optional<ir::Dims> joined(const ir::Graph& graph, const ir::Node& node) {
+  ir::Dims all;
+  for (const ir::ValueId input : node.inputs) {
+    const auto elements = elements_held(graph, input);
+    if (!elements) return std::nullopt;
+    all.insert(all.end(), elements->begin(), elements->end());
+  }
+  return all;
+}
+
+/// An operand that changes nothing leaves a symbol as it is.
+ir::Dim computed(const ir::Node& node, const ir::Dim& a, const ir::Dim& b) {
+  const auto is = [](const ir::Dim& dim, int64_t value) { return dim.known() && dim.value() == value; };
+  const bool product = node.is("Mul");
+  if (is(b, product || node.is("Div") ? 1 : 0)) return a;
+  if ((product && is(a, 1)) || (node.is("Add") && is(a, 0))) return b;
+  if (!a.known() || !b.known()) return {};
+  std::optional<int64_t> result;
+  if (product) result = checked_mul(a.value(), b.value());
+  if (node.is("Add")) result = checked_add(a.value(), b.value());
+  if (node.is("Sub") && b.value() != INT64_MIN) result = checked_add(a.value(), -b.value());
+  if (node.is("Div") && b.value() > 0) result = a.value() / b.value();
+  return result ? ir::Dim(*result) : ir::Dim();
+}
+
+std::optional<ir::Dims> computed(const ir::Graph& graph, const ir::Node& node) {
+  const auto a = elements_held(graph, node.input(0)), b = elements_held(graph, node.input(1));
+  if (!a || !b || (a->size() != b->size() && a->size() != 1 && b->size() != 1)) return std::nullopt;
+  ir::Dims result;
+  for (size_t i = 0; i < std::max(a->size(), b->size()) && !a->empty() && !b->empty(); ++i)
+    result.push_back(computed(node, (*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+  return result;
+}
+
+/// By numbers that a type can hold: others wrap around.
+std::optional<ir::Dims> narrowed(std::optional<ir::Dims> elements, DataType dtype) {
+  if (elements && dtype == DataType::kInt32)
+    for (ir::Dim& dim : *elements)
+      if (dim.known() && (dim.value() < INT32_MIN || dim.value() > INT32_MAX)) dim = {};
+  return elements;
 }
 
 constexpr DataTypes kInt64Only = types({DataType::kInt64});
@@ -271,22 +316,41 @@ constexpr Operator kOperators[] = {
 
 Family shape_family() { return kOperators; }
 
-std::optional<Tensor> value_of_shape(const ir::Graph& graph, const ir::Node& node) {
-  if (node.is("Shape")) {
-    const auto dims = shape_elements(graph, node);
-    return dims ? known_elements(*dims, {static_cast<int64_t>(dims->size())}) : std::nullopt;
-  }
+std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node) {
+  if (!node.is_onnx() || !node.output(0)) return std::nullopt;
+  const ir::Type& type = graph.type(node.outputs[0]);
+  if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || type.rank() > 1) return std::nullopt;
+  if (node.is("Shape")) return shape_elements(graph, node);
   if (node.is("Size")) {
     const auto shape = node.input(0) ? graph.type(node.input(0)).shape() : std::nullopt;
     const auto size = shape ? checked_size(*shape) : std::nullopt;
-    return size ? std::optional(Tensor::copy<int64_t>({}, std::span(&*size, 1))) : std::nullopt;
+    return size ? std::optional(ir::Dims{*size}) : std::nullopt;
   }
-  const ir::NodeId producer = node.input(0) ? graph.producer(node.input(0)) : ir::NodeId{};
-  if (!producer || !graph.node(producer).is("Shape")) return std::nullopt;
-  const auto dims = shape_elements(graph, graph.node(producer));
-  if (!dims) return std::nullopt;
-  if (node.is("Gather")) return gathered(graph, node, *dims);
-  return node.is("Slice") ? sliced(graph, node, *dims) : std::nullopt;
+  if (node.is("Concat")) return joined(graph, node);
+  const bool arithmetic = node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
+  if (arithmetic && graph.opset("") >= kNumpyBroadcasting) return narrowed(computed(graph, node), type.dtype);
+  const bool moves = node.is("Identity") || node.is("Reshape") || node.is("Squeeze") || node.is("Unsqueeze");
+  if (!moves && !node.is("Cast") && !node.is("Gather") && !node.is("Slice")) return std::nullopt;
+  auto elements = elements_held(graph, node.input(0));
+  if (!elements) return std::nullopt;
+  if (node.is("Gather")) return gathered(graph, node, *elements);
+  if (node.is("Slice")) return sliced(graph, node, *elements);
+  return narrowed(std::move(elements), type.dtype);
+}
+
+std::optional<Tensor> value_of_shape(const ir::Graph& graph, const ir::Node& node) {
+  const auto elements = elements_of(graph, node);
+  if (!elements) return std::nullopt;
+  const ir::Type& type = graph.type(node.outputs[0]);
+  const auto shape = type.shape();
+  if (!shape || checked_size(*shape) != static_cast<int64_t>(elements->size())) return std::nullopt;
+  std::vector<int64_t> numbers;
+  for (const ir::Dim& dim : *elements) {
+    if (!dim.known()) return std::nullopt;
+    numbers.push_back(dim.value());
+  }
+  if (type.dtype == DataType::kInt64) return int64_tensor(numbers).reshaped(*shape);
+  return Tensor::copy<int32_t>(*shape, std::vector<int32_t>(numbers.begin(), numbers.end()));
 }
 
 }  // namespace pli::ops

@@ -1,0 +1,183 @@
+#include "passes/pass.h"
+#include "passes/replace_node.h"
+#include "runtime/core/tensor.h"
+#include "runtime/ops/movement/movement.h"
+
+#include <algorithm>
+#include <array>
+
+namespace pli::passes {
+
+namespace {
+
+/// What takes the place of a node: a value that is there already, or another node.
+struct Merged {
+  ir::ValueId value;
+  std::optional<ir::NodeSpec> spec;
+};
+
+/// The node that makes input 0, where nothing else needs its result.
+const ir::Node* maker(const Context& context, const ir::Node& node) {
+  const ir::Graph& graph = context.graph;
+  const ir::ValueId value = node.input(0);
+  const ir::NodeId producer = value ? graph.producer(value) : ir::NodeId{};
+  if (!producer || !graph.has_single_use(value) || graph.is_pinned(value) || context.broken.contains(producer))
+    return nullptr;
+  const ir::Node& made = graph.node(producer);
+  return made.input(0) && made.outputs[0] == value ? &made : nullptr;
+}
+
+bool keeps_order(const ir::Node& node) {
+  constexpr std::array kReshaping{"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
+  return std::ranges::any_of(kReshaping, [&](const char* type) { return node.is(type); });
+}
+
+const ir::Dims* dims_of(const ir::Graph& graph, ir::ValueId value) {
+  const ir::Type& type = graph.type(value);
+  return type.dims ? &*type.dims : nullptr;
+}
+
+/// Transpose, Transpose => Transpose, or nothing.
+std::optional<Merged> merge_transposes(Context& context, const ir::Node& node, const ir::Node& before) {
+  if (!before.is("Transpose")) return std::nullopt;
+  const int64_t rank = context.graph.type(before.inputs[0]).rank();
+  if (rank < 0) return std::nullopt;
+  const std::vector<int64_t> first = ops::transpose_permutation(before, rank);
+  const std::vector<int64_t> second = ops::transpose_permutation(node, rank);
+  std::vector<int64_t> both(first.size());
+  for (size_t i = 0; i < both.size(); ++i) both[i] = first[static_cast<size_t>(second[i])];
+  if (std::ranges::is_sorted(both)) return Merged{before.inputs[0], {}};
+  ir::NodeSpec spec = ir::spec_like(node);
+  spec.inputs = {before.inputs[0]};
+  std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "perm"; });
+  spec.attributes.push_back({"perm", std::move(both), {}});
+  return Merged{{}, std::move(spec)};
+}
+
+/// A shape that gives these dimensions of what has the dimensions `from`: 0 copies one that stays, -1 stands for one
+/// that is not known. Nothing where that is not enough.
+std::optional<std::vector<int64_t>> target_of(const ir::Dims& from, const ir::Dims& to) {
+  std::vector<int64_t> target;
+  size_t open = 0;
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (to[i].known() && to[i].value() > 0)
+      target.push_back(to[i].value());
+    else if (!to[i].known() && i < from.size() && to[i] == from[i])
+      target.push_back(0);
+    else if (!to[i].known() && open++ == 0)
+      target.push_back(-1);
+    else
+      return std::nullopt;
+  }
+  return target;
+}
+
+/// A Reshape by a constant; before opset 5 the shape is an attribute.
+std::optional<ir::NodeSpec> reshape(Context& context, const ir::Node& like, ir::ValueId x, ir::ValueId result) {
+  constexpr int64_t kShapeAsInput = 5;
+  ir::Graph& graph = context.graph;
+  const ir::Dims *from = dims_of(graph, x), *to = dims_of(graph, result);
+  if (!from || !to || graph.opset("") < kShapeAsInput) return std::nullopt;
+  const auto target = target_of(*from, *to);
+  if (!target) return std::nullopt;
+  ir::NodeSpec spec{.op_type = "Reshape", .name = like.name, .inputs = {x}, .extra = like.extra};
+  spec.inputs.push_back(graph.add_constant(int64_tensor(*target), graph.name(result) + "_shape"));
+  return spec;
+}
+
+/// Of Reshape, Flatten, Squeeze and Unsqueeze only the last dimensions count.
+std::optional<Merged> merge_reshapes(Context& context, const ir::Node& node, const ir::Node& before) {
+  if (!keeps_order(before)) return std::nullopt;
+  const ir::ValueId x = before.inputs[0];
+  const ir::Dims *from = dims_of(context.graph, x), *to = dims_of(context.graph, node.outputs[0]);
+  if (from && to && *from == *to) return Merged{x, {}};
+  auto spec = reshape(context, node, x, node.outputs[0]);
+  return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
+}
+
+/// Every number of one type is one of the other.
+bool holds_all(DataType narrow, DataType wide) {
+  if (is_float(narrow)) {
+    if (narrow == wide || wide == DataType::kFloat64) return is_float(wide);
+    return is_half(narrow) && wide == DataType::kFloat32;
+  }
+  const auto is_signed = [](DataType dtype) {
+    return dtype == DataType::kInt8 || dtype == DataType::kInt16 || dtype == DataType::kInt32 ||
+           dtype == DataType::kInt64;
+  };
+  if (!is_integer(narrow) || !is_integer(wide)) return false;
+  if (is_signed(narrow) == is_signed(wide)) return bit_width(narrow) <= bit_width(wide);
+  return is_signed(wide) && bit_width(narrow) < bit_width(wide);
+}
+
+/// Cast to a type that holds all numbers, Cast => Cast, or nothing.
+std::optional<Merged> merge_casts(Context& context, const ir::Node& node, const ir::Node& before) {
+  if (!before.is("Cast")) return std::nullopt;
+  const ir::ValueId x = before.inputs[0];
+  const DataType first = context.graph.type(x).dtype, middle = context.graph.type(node.inputs[0]).dtype;
+  if (!holds_all(first, middle)) return std::nullopt;
+  if (first == context.graph.type(node.outputs[0]).dtype) return Merged{x, {}};
+  ir::NodeSpec spec = ir::spec_like(node);
+  spec.inputs = {x};
+  return Merged{{}, std::move(spec)};
+}
+
+struct Rule {
+  bool (*takes)(const ir::Node& node);
+  std::optional<Merged> (*merge)(Context& context, const ir::Node& node, const ir::Node& before);
+};
+
+constexpr std::array kRules = std::to_array<Rule>({
+    {[](const ir::Node& node) { return node.is("Transpose"); }, merge_transposes},
+    {keeps_order, merge_reshapes},
+    {[](const ir::Node& node) { return node.is("Cast"); }, merge_casts},
+});
+
+/// A Reshape whose shape is computed, though all but one of its dimensions are known.
+std::optional<Merged> with_constant_shape(Context& context, const ir::Node& node) {
+  if (!node.is("Reshape") || !node.input(0) || !node.input(1) || context.graph.constant_of(node.inputs[1]))
+    return std::nullopt;
+  const ir::Dims *from = dims_of(context.graph, node.inputs[0]), *to = dims_of(context.graph, node.outputs[0]);
+  if (from && to && *from == *to) return Merged{node.inputs[0], {}};
+  auto spec = reshape(context, node, node.inputs[0], node.outputs[0]);
+  return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
+}
+
+std::optional<Merged> merged(Context& context, const ir::Node& node) {
+  if (auto simpler = with_constant_shape(context, node)) return simpler;
+  const ir::Node* before = maker(context, node);
+  if (!before) return std::nullopt;
+  for (const Rule& rule : kRules)
+    if (rule.takes(node))
+      if (auto result = rule.merge(context, node, *before)) return result;
+  return std::nullopt;
+}
+
+}  // namespace
+
+/// Transpose, Transpose   =>   one or none; so Cast, Cast, and Reshape, Flatten, Squeeze, Unsqueeze among each other
+/// Reshape by a computed shape   =>   Reshape by a constant
+///
+/// where nothing else reads what is between. A shape may leave one dimension open and copy others.
+int64_t merge_consecutive(Context& context) {
+  ir::Graph& graph = context.graph;
+  int64_t changes = 0;
+  for (const ir::NodeId id : graph.nodes()) {
+    if (!graph.alive(id) || context.broken.contains(id)) continue;
+    const ir::Node node = graph.node(id);
+    if (node.outputs.empty() || !node.outputs[0] || graph.is_pinned(node.outputs[0])) continue;
+    auto result = merged(context, node);
+    if (!result) continue;
+    if (result->value) {
+      if (graph.is_output(node.outputs[0])) continue;  // it would be an Identity
+      graph.replace_all_uses(node.outputs[0], result->value);
+      graph.erase_node(id);
+    } else {
+      (void)replace_node(graph, id, std::move(*result->spec));
+    }
+    ++changes;
+  }
+  return changes;
+}
+
+}  // namespace pli::passes

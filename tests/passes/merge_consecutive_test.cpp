@@ -1,0 +1,110 @@
+#include "runtime/core/tensor.h"
+#include "tests/passes/reference.h"
+
+#include <gtest/gtest.h>
+
+namespace pli::test {
+namespace {
+
+using ir::ValueId;
+
+ValueId shape(Net& net, std::vector<int64_t> values) {
+  static int count = 0;
+  return net.constant("shape" + std::to_string(++count), int64_tensor(values));
+}
+
+void expect_nodes(Net& net, size_t count) {
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), count) << ir::dump(result.model.graph);
+  expect_equal_results(net.model(), result.model, 0);
+}
+
+TEST(MergeConsecutive, TransposesBecomeOne) {
+  Net net;
+  const ValueId first = net.node("Transpose", {net.input("x", {2, 3, 4, 5})}, {ints("perm", {1, 2, 0, 3})});
+  net.output(net.node("Transpose", {first}, {ints("perm", {3, 1, 2, 0})}), "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, InverseTransposesGo) {
+  Net net;
+  const ValueId first = net.node("Transpose", {net.input("x", {-1, 3, 4, 5})}, {ints("perm", {0, 2, 3, 1})});
+  const ValueId second = net.node("Transpose", {first}, {ints("perm", {0, 3, 1, 2})});
+  net.output(net.node("Relu", {second}), "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, WhatSomebodyElseReadsStays) {
+  Net net;
+  const ValueId first = net.node("Transpose", {net.input("x", {2, 3, 4, 5})}, {ints("perm", {0, 2, 3, 1})});
+  const ValueId second = net.node("Transpose", {first}, {ints("perm", {0, 3, 1, 2})});
+  net.output(net.node("Relu", {second}), "y1");
+  net.output(net.node("Relu", {first}), "y2");
+  expect_nodes(net, 4);
+}
+
+TEST(MergeConsecutive, ReshapesBecomeOne) {
+  Net net;
+  const ValueId first = net.node("Reshape", {net.input("x", {-1, 3, 4, 5}), shape(net, {0, 12, 5})});
+  const ValueId second = net.node("Unsqueeze", {first, shape(net, {1})});
+  net.output(net.node("Flatten", {second}, {attribute("axis", 1)}), "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, UnsqueezeAndSqueezeGo) {
+  Net net;
+  const ValueId first = net.node("Unsqueeze", {net.input("x", {-1, 3, 4}), shape(net, {2})});
+  net.output(net.node("Relu", {net.node("Squeeze", {first, shape(net, {2})})}), "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, SizesThatAreNotKnownAreNotGuessed) {
+  Net net;  // [a, b, 4] -> [a * b, 4] -> [?, 2, 4]: the first dimension is half of a * b
+  const ir::Type type = ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("a"), std::string("b"), 4});
+  const ValueId x = net.graph().add_input("x", type);
+  const ValueId first = net.node("Reshape", {x, shape(net, {-1, 4})});
+  net.output(net.node("Reshape", {first, shape(net, {-1, 2, 4})}), "y");
+  expect_nodes(net, 1);  // -1 says it
+  Net other;
+  const ValueId z = other.graph().add_input("x", type);
+  const ValueId flat = other.node("Reshape", {z, shape(other, {-1, 4})});
+  const ValueId back =
+      other.node("Reshape", {flat, other.graph().add_input("target", ir::Type::tensor(DataType::kInt64, ir::Dims{3}))});
+  other.output(back, "y");
+  EXPECT_EQ(optimize(other.model()).model.graph.node_count(), 2u);
+}
+
+/// The channels of an image shuffled as exporters write it for any batch: the shape is computed from that of x.
+TEST(MergeConsecutive, ShapesThatAreKnownButForTheBatch) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 6, 4, 5});
+  const ValueId dims = net.node("Shape", {x});
+  const ValueId batch = net.node("Gather", {dims, net.constant("zero", int64_tensor(std::vector<int64_t>{0}))});
+  const ValueId channels = net.node("Gather", {dims, net.constant("one", int64_tensor(std::vector<int64_t>{1}))});
+  const ValueId half = net.node("Div", {channels, net.constant("two", int64_tensor(std::vector<int64_t>{2}))});
+  const ValueId target = net.node("Concat",
+                                  {batch, net.constant("groups", int64_tensor(std::vector<int64_t>{2})), half,
+                                   net.constant("size", int64_tensor(std::vector<int64_t>{4, 5}))},
+                                  {attribute("axis", 0)});
+  const ValueId divided = net.node("Reshape", {x, target});
+  const ValueId turned = net.node("Transpose", {divided}, {ints("perm", {0, 2, 1, 3, 4})});
+  net.output(net.node("Reshape", {turned, dims}), "y");
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 3u) << ir::dump(result.model.graph);
+  EXPECT_EQ(result.count("Shape"), 0);
+}
+
+TEST(MergeConsecutive, CastsThatLoseNothingGo) {
+  Net net;
+  const ValueId half = net.input("x", {2, 3}, DataType::kFloat16);
+  const ValueId wide = net.node("Cast", {half}, {attribute("to", 1)});
+  net.output(net.node("Relu", {net.node("Cast", {wide}, {attribute("to", 10)})}), "y");
+  expect_nodes(net, 1);
+  Net other;  // half precision rounds
+  const ValueId narrow = other.node("Cast", {other.input("x", {2, 3})}, {attribute("to", 10)});
+  other.output(other.node("Relu", {other.node("Cast", {narrow}, {attribute("to", 1)})}), "y");
+  EXPECT_EQ(optimize(other.model()).count("Cast"), 2);
+}
+
+}  // namespace
+}  // namespace pli::test
