@@ -1,4 +1,4 @@
-#include "passes/move_affine.h"
+#include "passes/affine/move_affine.h"
 
 namespace pli::passes {
 

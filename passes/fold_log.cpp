@@ -1,6 +1,6 @@
 #include "passes/fold_log.h"
 
-#include "passes/affine_node.h"
+#include "passes/affine/affine_node.h"
 #include "runtime/ops/operator.h"
 
 #include <algorithm>

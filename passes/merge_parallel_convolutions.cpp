@@ -1,4 +1,4 @@
-#include "passes/absorb.h"
+#include "passes/affine/absorb.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "passes/affine/scaled_weight.h"
 #include "passes/fold_log.h"
 #include "passes/names.h"
-#include "passes/scaled_weight.h"
 #include "runtime/ops/evaluate.h"
 
 #include <pli/optimize.h>

@@ -1,7 +1,10 @@
+#include "runtime/core/tensor.h"
 #include "tests/passes/reference.h"
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdlib>
 #include <random>
 
 namespace pli::test {
@@ -9,17 +12,21 @@ namespace {
 
 using ir::ValueId;
 
+constexpr DataType kType = DataType::kFloat64;  // in which a fold shows no rounding, so that any other difference does
+
 /// Grows a graph of small images node by node: each takes values, weights and shapes at random from what is there, so
 /// that values have several consumers, weights are shared and any value may be an output.
 class RandomNet {
  public:
   explicit RandomNet(uint32_t seed) : random_(seed) {
-    for (int64_t channels : {3, 5})
-      values_.push_back({net_.input("x" + std::to_string(channels), {1, channels, 4, 6}), channels});
+    for (const int64_t channels : {4, 6}) {
+      const Shape shape{2, channels, 4, 6};
+      values_.push_back({net_.input("x" + std::to_string(channels), shape, kType), shape});
+    }
   }
 
   Net build() {
-    const int nodes = 4 + below(14);
+    const int nodes = 4 + below(12);
     for (int i = 0; i < nodes; ++i) grow();
     for (size_t i = 2; i < values_.size(); ++i) {
       const bool unused = net_.graph().uses(values_[i].id).empty();
@@ -32,13 +39,14 @@ class RandomNet {
  private:
   struct Made {
     ValueId id;
-    int64_t channels;
+    Shape shape;
+    int64_t channels() const { return shape[1]; }
   };
 
   int below(int limit) { return std::uniform_int_distribution<int>(0, limit - 1)(random_); }
 
   /// Mostly the newest value, so that chains come about.
-  const Made& pick() {
+  Made pick() {
     return values_[below(8) > 0 ? values_.size() - 1 : static_cast<size_t>(below(static_cast<int>(values_.size())))];
   }
 
@@ -51,27 +59,33 @@ class RandomNet {
     ValueId id;
     switch (below(4)) {
       case 0:
-        id = net_.constant_node(fresh(), net_.random(shape, low, high));
+        id = net_.constant_node(fresh(), net_.random(shape, low, high, kType));
         break;
       case 1:
-        id = net_.node("Identity", {net_.weight(fresh(), shape, low, high)}, {}, fresh());
+        id = net_.node("Identity", {net_.weight(fresh(), shape, low, high, kType)}, {}, fresh());
         break;
       default:
-        id = net_.weight(fresh(), shape, low, high);
+        id = net_.weight(fresh(), shape, low, high, kType);
     }
     constants_[shape] = id;
     return id;
   }
 
-  void add(const std::string& op_type, std::vector<ValueId> inputs, int64_t channels,
+  ValueId integers(std::vector<int64_t> values) { return net_.constant(fresh(), int64_tensor(values)); }
+
+  ValueId node(const std::string& op_type, std::vector<ValueId> inputs, std::vector<ir::Attribute> attributes = {}) {
+    return net_.node(op_type, std::move(inputs), std::move(attributes), fresh());
+  }
+
+  void add(const std::string& op_type, std::vector<ValueId> inputs, Shape shape,
            std::vector<ir::Attribute> attributes = {}) {
-    values_.push_back(
-        {net_.node(op_type, std::move(inputs), std::move(attributes), "v" + std::to_string(values_.size())), channels});
+    const std::string name = "v" + std::to_string(values_.size());
+    values_.push_back({net_.node(op_type, std::move(inputs), std::move(attributes), name), std::move(shape)});
   }
 
   void grow() {
     const Made x = pick();
-    switch (below(12)) {
+    switch (below(20)) {
       case 0:
       case 1:
       case 2:
@@ -84,53 +98,175 @@ class RandomNet {
       case 7:
         return arithmetic(x);
       case 8:
-        return add("Relu", {x.id}, x.channels);
+        return add(std::array{"Relu", "LeakyRelu", "Sigmoid"}[static_cast<size_t>(below(3))], {x.id}, x.shape);
       case 9:
-        return add(below(2) ? "Identity" : "Dropout", {x.id}, x.channels);
+        return add(std::array{"Identity", "Dropout", "Neg"}[static_cast<size_t>(below(3))], {x.id}, x.shape);
       case 10:
-        for (const Made& other : values_)
-          if (other.channels == x.channels && other.id != x.id) return add("Add", {other.id, x.id}, x.channels);
-        return batch_norm(x);
+      case 11:
+        return sum(x);
+      case 12:
+        return concat(x);
+      case 13:
+        return pool(x);
+      case 14:
+        return part(x);
+      case 15:
+        return pad(x);
+      case 16:
+        return shuffle(x);
+      case 17:
+        return parallel(x);
+      case 18:
+        return rearrange(x);
       default:
         return matmul(x);
     }
   }
 
   void convolution(const Made& x) {
-    const int64_t filters = std::array<int64_t, 3>{3, 5, 7}[static_cast<size_t>(below(3))];
+    const int64_t filters = std::array<int64_t, 3>{3, 4, 6}[static_cast<size_t>(below(3))];
+    const int64_t kernel = x.shape[2] > 2 && x.shape[3] > 2 && below(2) ? 3 : 1;
+    const int64_t pad = kernel == 3 ? below(2) : 0;
     const bool depthwise = below(4) == 0;
     const bool transposed = below(3) == 0;
-    const int64_t out = depthwise ? x.channels : filters;
-    const Shape weight = depthwise    ? Shape{x.channels, 1, 3, 3}
-                         : transposed ? Shape{x.channels, filters, 3, 3}
-                                      : Shape{filters, x.channels, 3, 3};
+    const int64_t out = depthwise ? x.channels() : filters;
+    Shape weight = depthwise    ? Shape{x.channels(), 1}
+                   : transposed ? Shape{x.channels(), filters}
+                                : Shape{filters, x.channels()};
+    weight.insert(weight.end(), 2, kernel);
     std::vector<ValueId> inputs{x.id, constant(weight, -0.5, 0.5)};
     if (below(2)) inputs.push_back(constant({out}));
-    add(transposed ? "ConvTranspose" : "Conv", inputs, out,
-        {ints("pads", {1, 1, 1, 1}), attribute("group", depthwise ? x.channels : int64_t{1})});
+    const int64_t grows = (transposed ? 1 : -1) * (kernel - 1 - 2 * pad);
+    if (x.shape[2] + grows < 1 || x.shape[3] + grows < 1 || x.shape[2] + grows > 12) return;
+    add(transposed ? "ConvTranspose" : "Conv", inputs, {2, out, x.shape[2] + grows, x.shape[3] + grows},
+        {ints("pads", {pad, pad, pad, pad}), attribute("group", depthwise ? x.channels() : int64_t{1})});
   }
 
-  void batch_norm(const Made& x) {
-    const Shape c{x.channels};
-    add("BatchNormalization", {x.id, constant(c), constant(c), constant(c), constant(c, 0.2, 2)}, x.channels,
-        {attribute("epsilon", 0.05f)});
+  ValueId norm(ValueId x, int64_t channels) {
+    const Shape c{channels};
+    const bool positive = below(3) == 0;  // what passes a Relu
+    return node("BatchNormalization",
+                {x, positive ? constant(c, 0.5, 2) : constant(c), constant(c), constant(c), constant(c, 0.2, 2)},
+                {attribute("epsilon", 0.05f)});
   }
+
+  void batch_norm(const Made& x) { add("Identity", {norm(x.id, x.channels())}, x.shape); }
 
   void arithmetic(const Made& x) {
-    const std::array<Shape, 6> shapes{
-        Shape{}, Shape{x.channels, 1, 1}, Shape{1, x.channels, 1, 1}, Shape{6}, Shape{4, 1}, Shape{1, 1}};
-    const ValueId k = constant(shapes[static_cast<size_t>(below(6))], 0.5, 1.5);
+    const std::array<Shape, 7> shapes{Shape{},
+                                      Shape{x.channels(), 1, 1},
+                                      Shape{1, x.channels(), 1, 1},
+                                      {x.shape[3]},
+                                      Shape{x.shape[2], 1},
+                                      Shape{1, 1},
+                                      Shape{x.channels(), 1, x.shape[3]}};
+    const ValueId k = constant(shapes[static_cast<size_t>(below(7))], 0.5, 1.5);
     const std::string op_type = std::array{"Add", "Sub", "Mul", "Div"}[static_cast<size_t>(below(4))];
     const bool first = op_type != "Div" && below(2);
-    add(op_type, first ? std::vector{k, x.id} : std::vector{x.id, k}, x.channels);
+    add(op_type, first ? std::vector{k, x.id} : std::vector{x.id, k}, x.shape);
+  }
+
+  void sum(const Made& x) {
+    const std::string op_type = below(3) ? "Add" : "Sub";
+    for (const Made& other : values_) {
+      if (other.id == x.id || below(2)) continue;
+      if (other.shape == x.shape) return add(op_type, {other.id, x.id}, x.shape);
+    }
+    const ValueId pooled = node("GlobalAveragePool", {x.id});
+    add(op_type, below(2) ? std::vector{pooled, x.id} : std::vector{x.id, pooled}, x.shape);
+  }
+
+  void concat(const Made& x) {
+    std::vector<ValueId> parts{x.id};
+    int64_t channels = x.channels();
+    for (const Made& other : values_) {
+      if (parts.size() > 2 || other.shape[2] != x.shape[2] || other.shape[3] != x.shape[3] || below(2)) continue;
+      parts.insert(parts.begin() + below(2), other.id);
+      channels += other.channels();
+    }
+    if (channels > 24) return;
+    add("Concat", parts, {2, channels, x.shape[2], x.shape[3]}, {attribute("axis", below(2) ? 1 : -3)});
+  }
+
+  void pool(const Made& x) {
+    if (below(4) == 0) return add("GlobalAveragePool", {x.id}, {2, x.channels(), 1, 1});
+    if (below(4) == 0) return add("ReduceMean", {x.id}, {2, x.channels(), 1, x.shape[3]}, {ints("axes", {2})});
+    if (x.shape[2] < 3 || x.shape[3] < 3) return;
+    const int64_t pad = below(2);
+    std::vector<ir::Attribute> attributes{ints("kernel_shape", {2, 3}), ints("pads", {pad, 1, 0, pad})};
+    const bool largest = below(2);
+    if (!largest) attributes.push_back(attribute("count_include_pad", below(2)));
+    add(largest ? "MaxPool" : "AveragePool", {x.id}, {2, x.channels(), x.shape[2] - 1 + pad, x.shape[3] - 1 + pad},
+        attributes);
+  }
+
+  void part(const Made& x) {
+    if (x.channels() < 3) return;
+    const int64_t first = 1 + below(static_cast<int>(x.channels()) - 1), rest = x.channels() - first;
+    const auto with = [&](int64_t channels) { return Shape{2, channels, x.shape[2], x.shape[3]}; };
+    switch (below(4)) {
+      case 0:
+        return add("Slice", {x.id, integers({first}), integers({100}), integers({1})}, with(rest));
+      case 1:
+        return add("Slice", {x.id, integers({-1}), integers({-100}), integers({1}), integers({-1})}, x.shape);
+      case 2:
+        return add("Gather", {x.id, integers({first, 0, -1})}, with(3), {attribute("axis", 1)});
+      default: {
+        const std::string name = fresh();
+        const ValueId head = net_.node("Split", {x.id, integers({first, rest})}, {attribute("axis", 1)}, name, 2);
+        values_.push_back({head, with(first)});
+        values_.push_back({net_.graph().find(name + "_1"), with(rest)});
+      }
+    }
+  }
+
+  void pad(const Made& x) {
+    if (x.shape[2] < 2 || x.shape[2] > 8) return;
+    const ValueId pads = integers({0, 0, 1, 0, 0, 0, 0, 2});
+    const Shape shape{2, x.channels(), x.shape[2] + 1, x.shape[3] + 2};
+    switch (below(3)) {
+      case 0:
+        return add("Pad", {x.id, pads}, shape);
+      case 1:
+        return add("Pad", {x.id, pads, constant({})}, shape);
+      default:
+        return add("Pad", {x.id, pads}, shape, {attribute("mode", "edge")});
+    }
+  }
+
+  void shuffle(const Made& x) {
+    if (x.channels() % 2 != 0) return;
+    const int64_t half = x.channels() / 2;
+    const ValueId apart = node("Reshape", {x.id, integers({2, 2, half, x.shape[2], x.shape[3]})});
+    const ValueId turned = node("Transpose", {apart}, {ints("perm", {0, 2, 1, 3, 4})});
+    add("Reshape", {turned, integers({2, x.channels(), x.shape[2], -1})}, x.shape);
+  }
+
+  void parallel(const Made& x) {
+    if (x.shape[2] < 2 || x.channels() > 8) return;
+    const int64_t c = x.channels();
+    const ValueId wide = node("Conv", {x.id, constant({c, c, 3, 3}, -0.5, 0.5)}, {ints("pads", {1, 1, 1, 1})});
+    const ValueId other = below(2) ? node("Conv", {x.id, constant({c, c, 1, 1})}) : norm(x.id, c);
+    add("Add", {below(2) ? norm(wide, c) : wide, other}, x.shape);
+  }
+
+  void rearrange(const Made& x) {
+    if (x.channels() % 4 == 0 && x.shape[2] < 6)
+      return add("DepthToSpace", {x.id}, {2, x.channels() / 4, x.shape[2] * 2, x.shape[3] * 2},
+                 {attribute("blocksize", 2), attribute("mode", below(2) ? "DCR" : "CRD")});
+    if (x.shape[2] % 2 == 0 && x.shape[3] % 2 == 0 && x.channels() < 5)
+      return add("SpaceToDepth", {x.id}, {2, x.channels() * 4, x.shape[2] / 2, x.shape[3] / 2},
+                 {attribute("blocksize", 2)});
+    add("InstanceNormalization", {x.id, constant({x.channels()}), constant({x.channels()})}, x.shape);
   }
 
   /// Over channels put last, and back.
   void matmul(const Made& x) {
-    const ValueId last = net_.node("Transpose", {x.id}, {ints("perm", {0, 2, 3, 1})}, fresh());
-    ValueId y = net_.node("MatMul", {last, constant({x.channels, 5}, -0.5, 0.5)}, {}, fresh());
-    if (below(2)) y = net_.node("Add", {y, constant({5})}, {}, fresh());
-    add("Transpose", {y}, 5, {ints("perm", {0, 3, 1, 2})});
+    const ValueId last = node("Transpose", {x.id}, {ints("perm", {0, 2, 3, 1})});
+    ValueId y = node("MatMul", {last, constant({x.channels(), 4}, -0.5, 0.5)});
+    if (below(2)) y = node("Add", {y, constant({4})});
+    if (below(3) == 0) y = node("Mul", {y, constant({4}, 0.5, 2)});
+    add("Transpose", {y}, {2, 4, x.shape[2], x.shape[3]}, {ints("perm", {0, 3, 1, 2})});
   }
 
   Net net_;
@@ -140,14 +276,20 @@ class RandomNet {
   int count_ = 0;
 };
 
+/// More of them, by hand: PLI_RANDOM_GRAPHS=100000 build/release/bin/pli_passes_test --gtest_filter='RandomGraphs.*'
+uint32_t graphs_wanted() {
+  const char* wanted = std::getenv("PLI_RANDOM_GRAPHS");
+  return wanted ? static_cast<uint32_t>(std::atol(wanted)) : 2000;
+}
+
 TEST(RandomGraphs, ComputeTheSame) {
   size_t found = 0;
   size_t folded = 0;
-  for (uint32_t seed = 0; seed < 150; ++seed) {
+  for (uint32_t seed = 0; seed < graphs_wanted(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const Net net = RandomNet(seed).build();
     const Optimized result = optimize(net.model());
-    expect_equal_results(net.model(), result.model, 1e-5);
+    expect_equal_results(net.model(), result.model, 1e-9, 1e-3);
     for (const Fold& fold : result.report.batch_norms) {
       ++found;
       folded += fold.folded;
@@ -158,7 +300,6 @@ TEST(RandomGraphs, ComputeTheSame) {
   // The graphs are of use only while a good part of what is in them folds, and a good part does not.
   EXPECT_GT(folded, found / 5);
   EXPECT_LT(folded, found * 4 / 5);
-  EXPECT_GT(found, 250u);
 }
 
 }  // namespace

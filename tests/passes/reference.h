@@ -100,8 +100,10 @@ struct Optimized {
 Optimized optimize(const ir::Model& model, const OptimizeOptions& options = {});
 
 /// Runs both models on random inputs and expects results that differ by no more than rounding the weights does
-/// (`tolerance` of the largest result). Unknown dimensions become 2.
-void expect_equal_results(const ir::Model& original, const ir::Model& folded, double tolerance = 1e-6);
+/// (`tolerance` of the largest result, or of `least` where all that is left are differences of equal numbers). Unknown
+/// dimensions become 2.
+void expect_equal_results(const ir::Model& original, const ir::Model& folded, double tolerance = 1e-6,
+                          double least = 0);
 
 /// Both: `batch_norms` of them have to be folded and none kept.
 Optimized expect_folded(const Net& net, size_t batch_norms, double tolerance = 1e-6);

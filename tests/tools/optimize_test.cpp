@@ -209,7 +209,7 @@ TEST_F(Optimize, SaysWhatWasFoundInThePlaceOfBatchNormalization) {
   EXPECT_TRUE(contains(run({"onnx-optimize", "plain.onnx"}).out, "many exporters fold them themselves"));
 }
 
-/// A model of 15 BatchNormalizations with long names: 8 behind a Conv each, 7 behind a Relu.
+/// A model of 15 BatchNormalizations with long names: 8 behind a Conv each, that pads, and 7 behind a Relu.
 ModelBuilder many_norms() {
   ModelBuilder b;
   ir::ValueId x = b.input("image", DataType::kFloat32, {1, 4, 6, 7});
@@ -217,7 +217,8 @@ ModelBuilder many_norms() {
     const std::string name =
         fmt::format("/features/denseblock{}/a_very_long_name_of_a_layer/of_which_there_are/many", i);
     if (i % 2 == 0)
-      x = b.node("Conv", {x, b.weights(fmt::format("w{}", i), {4, 4, 1, 1})}, name + "/conv");
+      x = b.node("Conv", {x, b.weights(fmt::format("w{}", i), {4, 4, 3, 3})}, name + "/conv",
+                 {{"pads", std::vector<int64_t>{1, 1, 1, 1}, {}}});
     else
       x = b.node("Relu", {x}, name + "/relu");
     x = b.batch_norm(x, name + "/norm", 4);

@@ -318,14 +318,14 @@ Family shape_family() { return kOperators; }
 
 std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node) {
   if (!node.is_onnx() || !node.output(0)) return std::nullopt;
-  const ir::Type& type = graph.type(node.outputs[0]);
-  if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || type.rank() > 1) return std::nullopt;
   if (node.is("Shape")) return shape_elements(graph, node);
   if (node.is("Size")) {
     const auto shape = node.input(0) ? graph.type(node.input(0)).shape() : std::nullopt;
     const auto size = shape ? checked_size(*shape) : std::nullopt;
     return size ? std::optional(ir::Dims{*size}) : std::nullopt;
   }
+  const ir::Type& type = graph.type(node.outputs[0]);
+  if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || type.rank() > 1) return std::nullopt;
   if (node.is("Concat")) return joined(graph, node);
   const bool arithmetic = node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
   if (arithmetic && graph.opset("") >= kNumpyBroadcasting) return narrowed(computed(graph, node), type.dtype);
@@ -341,15 +341,16 @@ std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node
 std::optional<Tensor> value_of_shape(const ir::Graph& graph, const ir::Node& node) {
   const auto elements = elements_of(graph, node);
   if (!elements) return std::nullopt;
+  const auto count = static_cast<int64_t>(elements->size());
   const ir::Type& type = graph.type(node.outputs[0]);
-  const auto shape = type.shape();
-  if (!shape || checked_size(*shape) != static_cast<int64_t>(elements->size())) return std::nullopt;
+  const auto shape = node.is("Shape") ? Shape{count} : node.is("Size") ? Shape{} : type.shape();
+  if (!shape || checked_size(*shape) != count) return std::nullopt;
   std::vector<int64_t> numbers;
   for (const ir::Dim& dim : *elements) {
     if (!dim.known()) return std::nullopt;
     numbers.push_back(dim.value());
   }
-  if (type.dtype == DataType::kInt64) return int64_tensor(numbers).reshaped(*shape);
+  if (type.dtype != DataType::kInt32) return int64_tensor(numbers).reshaped(*shape);
   return Tensor::copy<int32_t>(*shape, std::vector<int32_t>(numbers.begin(), numbers.end()));
 }
 

@@ -1,4 +1,4 @@
-#include "passes/affine_node.h"
+#include "passes/affine/affine_node.h"
 
 #include "runtime/ops/elementwise.h"
 #include "runtime/ops/evaluate.h"

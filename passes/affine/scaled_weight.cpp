@@ -1,4 +1,4 @@
-#include "passes/scaled_weight.h"
+#include "passes/affine/scaled_weight.h"
 
 #include "runtime/core/dispatch.h"
 

@@ -1,4 +1,4 @@
-#include "passes/carry.h"
+#include "passes/affine/carry.h"
 
 #include "runtime/ops/dims.h"
 #include "runtime/ops/movement/movement.h"

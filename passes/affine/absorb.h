@@ -1,7 +1,7 @@
 #pragma once
 
-#include "passes/affine_node.h"
-#include "passes/scaled_weight.h"
+#include "passes/affine/affine_node.h"
+#include "passes/affine/scaled_weight.h"
 
 namespace pli::passes {
 

@@ -1,4 +1,4 @@
-#include "passes/absorb.h"
+#include "passes/affine/absorb.h"
 
 #include "runtime/ops/linear/convolution.h"
 #include "runtime/ops/linear/matmul.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "passes/affine.h"
+#include "passes/affine/affine.h"
 #include "passes/refusal.h"
 
 #include <vector>

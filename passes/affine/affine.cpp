@@ -1,4 +1,4 @@
-#include "passes/affine.h"
+#include "passes/affine/affine.h"
 
 #include "runtime/core/checked.h"
 

@@ -1,4 +1,4 @@
-#include "passes/write_affine.h"
+#include "passes/affine/write_affine.h"
 
 #include "passes/replace_node.h"
 

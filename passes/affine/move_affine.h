@@ -1,6 +1,6 @@
 #pragma once
 
-#include "passes/affine_node.h"
+#include "passes/affine/affine_node.h"
 
 namespace pli::passes {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "passes/affine.h"
+#include "passes/affine/affine.h"
 
 #include <functional>
 #include <optional>

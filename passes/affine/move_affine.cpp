@@ -1,10 +1,10 @@
-#include "passes/move_affine.h"
+#include "passes/affine/move_affine.h"
 
-#include "passes/absorb.h"
-#include "passes/carry.h"
+#include "passes/affine/absorb.h"
+#include "passes/affine/carry.h"
+#include "passes/affine/write_affine.h"
 #include "passes/narrow_weight.h"
 #include "passes/replace_node.h"
-#include "passes/write_affine.h"
 
 #include <algorithm>
 #include <array>
