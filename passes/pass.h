@@ -28,6 +28,7 @@ struct Context {
   Purpose purpose;
   FoldLog& log;                    // what becomes of each BatchNormalization and affine
   Names& names;                    // that new constants shall have
+  bool free_initializers = false;  // of a version in which they need not be inputs
   ops::FoldingBudget widening;     // as budget, for what widens weights and stays in the model
   ops::FoldingBudget budget;       // for the whole run
   ops::BrokenNodes broken;         // they stay as they are, and nothing is folded into them
@@ -61,6 +62,7 @@ struct Pass {
 
 // One file each, passes/<name>.cpp.
 int64_t eliminate_nop(Context& context);
+int64_t constants_to_initializers(Context& context);
 int64_t fold_constants(Context& context);
 int64_t inline_if(Context& context);
 int64_t fold_batch_norm(Context& context);

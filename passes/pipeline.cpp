@@ -15,6 +15,7 @@ namespace {
 constexpr std::array kPasses = std::to_array<Pass>({
     {"eliminate_nop",
      "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
+    {"constants_to_initializers", "Store what Constant nodes hold as initializers", constants_to_initializers},
     {"fold_constants", "Compute what depends on constants only", fold_constants},
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
     {"merge_consecutive", "Merge Transposes, Casts and Reshapes that follow each other; give Reshapes constant shapes",
@@ -117,13 +118,13 @@ bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.
 /// Runs the passes on a model's graphs and collects what is to be reported of them.
 class Runner {
  public:
-  Runner(std::span<const Pass> passes, const OptimizeOptions& options, Report& report)
-      : passes_(passes), options_(options), report_(report) {}
+  Runner(std::span<const Pass> passes, const OptimizeOptions& options, bool free_initializers, Report& report)
+      : passes_(passes), options_(options), free_initializers_(free_initializers), report_(report) {}
 
   /// Until nothing changes any more. Whether anything has.
   bool run(ir::Graph& graph, Purpose purpose, FoldLog& log, Names& names) {
     const ops::FoldingBudget budget = ops::FoldingBudget::of(graph, options_.limits);
-    Context context{graph, options_, purpose, log, names, budget, budget, {}};
+    Context context{graph, options_, purpose, log, names, free_initializers_, budget, budget, {}};
     graph.erase_dead();
     context.broken = ops::infer_types(graph, options_.limits);
     note_unread_statistics(context, report_);
@@ -249,6 +250,7 @@ class Runner {
 
   std::span<const Pass> passes_;
   const OptimizeOptions& options_;
+  bool free_initializers_;
   Report& report_;
   std::map<DataType, int64_t> rounded_;
   int64_t widened_bytes_ = 0;
@@ -280,10 +282,10 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   const size_t values_before = graph.value_limit();
   FoldLog log(graph, options);
   Names names(graph);
-  Runner runner(chosen, options, report);
+  const bool free_initializers = model.ir_version >= ir::kFreeInitializers;
+  Runner runner(chosen, options, free_initializers, report);
   runner.run(graph, purpose, log, names);
-  const bool nests = model.ir_version >= ir::kFreeInitializers && !chosen.empty() && options.stop_after.empty();
-  if (nests) runner.run_nested(graph, log, {});
+  if (free_initializers && !chosen.empty() && options.stop_after.empty()) runner.run_nested(graph, log, {});
   raise_ir_version(model, values_before, names, report);
   log.write(graph, report);
   if (const int64_t kept = log.kept_for_overridable(); kept > 0)

@@ -15,35 +15,53 @@ int64_t product(std::span<const int64_t> dims) {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
 }
 
-template <class T>
-class Rounder {
- public:
-  T operator()(double value) {
-    constexpr double kLeast = std::is_same_v<T, double> ? std::numeric_limits<double>::min()
-                                                        : static_cast<double>(std::numeric_limits<float>::min());
-    const T result = from_double<T>(value);
-    const double number = to_double(result);
-    finite_ = finite_ && std::isfinite(number);
-    const bool is_subnormal = number != 0 && std::fabs(number) < kLeast;
-    cleared_ += is_subnormal;
-    return is_subnormal ? T{} : result;
-  }
-  Folded folded(Tensor tensor) const { return finite_ ? Folded{std::move(tensor), cleared_} : Folded{}; }
-
- private:
-  bool finite_ = true;
-  int64_t cleared_ = 0;
+/// What rounding has met.
+struct Met {
+  int64_t cleared = 0;
+  bool finite = true;
 };
+
+/// to[i] = give(i), rounded once. Without branches and by numbers of one width, so that compilers make vectors of it.
+template <class T, class Give>
+void round_all(T* to, int64_t count, const Give& give, Met& met) {
+  using Number = std::conditional_t<std::is_same_v<T, float>, float, double>;
+  using Count = std::conditional_t<std::is_same_v<T, float>, int32_t, int64_t>;
+  constexpr auto kLeastNormal = std::is_same_v<T, double> ? static_cast<Number>(std::numeric_limits<double>::min())
+                                                          : static_cast<Number>(std::numeric_limits<float>::min());
+  constexpr int64_t kBlock = 1 << 16;
+  for (int64_t first = 0; first < count; first += kBlock) {
+    const int64_t last = std::min(count, first + kBlock);
+    Count cleared = 0, infinite = 0;
+    for (int64_t i = first; i < last; ++i) {
+      const T result = from_double<T>(give(i));
+      Number number;
+      if constexpr (std::is_same_v<T, float>)
+        number = result;
+      else
+        number = to_double(result);
+      const Number size = std::fabs(number);
+      const bool is_subnormal = (size < kLeastNormal) & (size > 0);
+      to[i] = is_subnormal ? T{} : result;
+      cleared += is_subnormal ? 1 : 0;
+      infinite += size <= std::numeric_limits<Number>::max() ? 0 : 1;
+    }
+    met.cleared += cleared;
+    met.finite = met.finite && infinite == 0;
+  }
+}
+
+Folded folded(Tensor tensor, const Met& met) { return met.finite ? Folded{std::move(tensor), met.cleared} : Folded{}; }
 
 }  // namespace
 
 Folded rounded(DataType dtype, Shape shape, std::span<const double> numbers) {
   return with_float_type(dtype, [&]<class T>(T) {
     Tensor result(dtype, std::move(shape));
-    Rounder<T> round;
-    T* to = result.mutable_data<T>().data();
-    for (const double number : numbers) *to++ = round(number);
-    return round.folded(std::move(result));
+    Met met;
+    round_all(
+        result.mutable_data<T>().data(), static_cast<int64_t>(numbers.size()),
+        [&](int64_t i) { return numbers[static_cast<size_t>(i)]; }, met);
+    return folded(std::move(result), met);
   });
 }
 
@@ -81,32 +99,38 @@ void ScaledWeight::for_each_row(size_t least_axes, const Visit& visit) const {
   });
 }
 
-/// Calls give(flat index, number) for every element times its factors.
-template <class T, class Give>
-void ScaledWeight::multiply_all(const T* from, const Give& give) const {
-  for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
-    int64_t at = first;
-    for (const double factor : factors)
-      for (int64_t i = 0; i < inner; ++i, ++at) give(at, to_double(from[at]) * factor);
-  });
-}
-
 Folded ScaledWeight::rounded() const {
   if (dtype_ != original_.dtype()) return passes::rounded(dtype_, Shape(shape().begin(), shape().end()), numbers());
   return with_float_type(dtype_, [&]<class T>(T) {
     Tensor result(dtype_, Shape(shape().begin(), shape().end()));
-    Rounder<T> round;
+    const T* from = original_.data<T>().data();
     T* to = result.mutable_data<T>().data();
-    multiply_all(original_.data<T>().data(), [&](int64_t at, double number) { to[at] = round(number); });
-    return round.folded(std::move(result));
+    Met met;
+    for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
+      const T* row = from + first;
+      if (inner == 1) {
+        round_all(
+            to + first, static_cast<int64_t>(factors.size()),
+            [&](int64_t i) { return to_double(row[i]) * factors[static_cast<size_t>(i)]; }, met);
+        return;
+      }
+      for (size_t l = 0; l < factors.size(); ++l, row += inner)
+        round_all(
+            to + (row - from), inner, [&](int64_t i) { return to_double(row[i]) * factors[l]; }, met);
+    });
+    return folded(std::move(result), met);
   });
 }
 
 std::vector<double> ScaledWeight::numbers() const {
   std::vector<double> result(original_.size());
   with_float_type(original_.dtype(), [&]<class T>(T) {
-    multiply_all(original_.data<T>().data(),
-                 [&](int64_t at, double number) { result[static_cast<size_t>(at)] = number; });
+    const T* from = original_.data<T>().data();
+    for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
+      auto at = static_cast<size_t>(first);
+      for (const double factor : factors)
+        for (int64_t i = 0; i < inner; ++i, ++at) result[at] = to_double(from[at]) * factor;
+    });
   });
   return result;
 }

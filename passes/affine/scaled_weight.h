@@ -53,8 +53,6 @@ class ScaledWeight {
   /// of these or a later one.
   template <class Visit>
   void for_each_row(size_t least_axes, const Visit& visit) const;
-  template <class T, class Give>
-  void multiply_all(const T* from, const Give& give) const;
 
   Tensor original_;
   DataType dtype_;

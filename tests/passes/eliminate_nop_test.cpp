@@ -70,7 +70,7 @@ const std::vector<NopCase> kCopies{
     {"ReshapeOtherRank", "Reshape", kImage, false, {integers({0, 3, 72})}},
     {"ReshapeSwaps", "Reshape", kImage, false, {integers({0, 3, 9, 8})}},
     {"ReshapeFixesTheBatch", "Reshape", kImage, false, {integers({1, 3, 8, 9})}},
-    {"ReshapeAllowsZero", "Reshape", {0, 3}, false, {integers({0, 3})}, {attribute("allowzero", 1)}},
+    {"ReshapeAllowsZero", "Reshape", {0, 3}, true, {integers({0, 3})}, {attribute("allowzero", 1)}},
     {"Flatten", "Flatten", {-1, 7}, true},
     {"FlattenFromTheEnd", "Flatten", {-1, 7}, true, {}, {attribute("axis", -1)}},
     {"FlattenAll", "Flatten", {-1, 7}, false, {}, {attribute("axis", 0)}},

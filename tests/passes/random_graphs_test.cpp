@@ -279,7 +279,8 @@ class RandomNet {
 /// More of them, by hand: PLI_RANDOM_GRAPHS=100000 build/release/bin/pli_passes_test --gtest_filter='RandomGraphs.*'
 uint32_t graphs_wanted() {
   const char* wanted = std::getenv("PLI_RANDOM_GRAPHS");
-  return wanted ? static_cast<uint32_t>(std::atol(wanted)) : 2000;
+  if (wanted) return static_cast<uint32_t>(std::atol(wanted));
+  return std::string_view(PLI_SANITIZE).empty() ? 2000 : 300;
 }
 
 TEST(RandomGraphs, ComputeTheSame) {

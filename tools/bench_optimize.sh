@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Times onnx-optimize beside other optimizers, whole processes in turn.
+set -euo pipefail
+
+if [[ $# -eq 0 || ${1-} == -* ]]; then
+  cat <<'HELP'
+usage: tools/bench_optimize.sh MODEL... [--rounds N]
+
+Builds Pli, installs onnxsim, onnxslim, onnxoptimizer, onnxscript and ONNX Runtime from PyPI in a temporary folder, and
+optimizes each model with each of them, one process after the other, N rounds (default: 5). Prints the medians of time
+and peak memory, nodes (without Constant nodes) and bytes of what they write, and Pli's time against each.
+
+example: tools/bench_optimize.sh build/torchvision/resnet50/model.onnx build/torchvision/shufflenet_v2_x1_0/model.onnx
+HELP
+  [[ ${1-} == --help ]] && exit 0 || exit 2
+fi
+
+rounds=5
+models=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --rounds) rounds=$2; shift 2 ;;
+    *) models+=("$(realpath "$1")"); shift ;;
+  esac
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cmake --preset release -DPLI_TESTS=OFF
+cmake --build --preset release --target tools/all
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet \
+  onnx==1.23.2 onnxruntime==1.32.0 onnxsim==0.8.1 onnxslim==0.1.98 onnxoptimizer==0.4.2 onnxscript==0.7.2 numpy
+
+"$folder/venv/bin/python" - "$PWD/build/release/bin" "$folder" "$rounds" "${models[@]}" <<'PYTHON'
+import os, statistics, subprocess, sys, time
+
+import onnx
+
+pli, folder, rounds, models = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+python = f"{folder}/venv/bin/python"
+script = {
+    "onnxsim": "import onnxsim; m, ok = onnxsim.simplify(onnx.load(a)); onnx.save(m, b)",
+    "onnxslim": "import onnxslim; onnx.save(onnxslim.slim(a), b)",
+    "onnxoptimizer": "import onnxoptimizer; onnx.save(onnxoptimizer.optimize(onnx.load(a)), b)",
+    "onnxscript": "from onnxscript import optimizer, rewriter; "
+    "onnx.save(rewriter.rewrite(optimizer.optimize(onnx.load(a))), b)",
+    "onnxruntime": "import onnxruntime as o; s = o.SessionOptions(); s.optimized_model_filepath = b; "
+    "s.graph_optimization_level = o.GraphOptimizationLevel.ORT_ENABLE_BASIC; o.InferenceSession(a, s)",
+}
+
+
+def command(tool, a, b):
+    if tool == "pli":
+        return [f"{pli}/onnx-optimize", a, "-o", b, "--quiet", "--no-verify"]
+    if tool == "pli, verified":
+        return [f"{pli}/onnx-optimize", a, "-o", b, "--quiet"]
+    return [python, "-c", f"import sys, onnx; a, b = sys.argv[1:]; {script[tool]}", a, b]
+
+
+def timed(tool, a, b):
+    if os.path.exists(b):
+        os.remove(b)
+    start = time.perf_counter()
+    process = subprocess.Popen(command(tool, a, b), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    return (seconds, usage.ru_maxrss * 1024) if status == 0 and os.path.exists(b) else None
+
+
+tools = ["pli", "pli, verified", *script]
+row = "{:16} {:>9} {:>9} {:>7} {:>10} {:>8}".format
+for model in models:
+    print(f"\n{model}: {os.path.getsize(model) / 1e6:.2f} MB")
+    print(row("", "seconds", "peak MB", "nodes", "MB", "by pli"))
+    runs = {tool: [] for tool in tools}
+    for _ in range(rounds):
+        for tool in tools:
+            if (run := timed(tool, model, f"{folder}/{tools.index(tool)}.onnx")) is not None:
+                runs[tool].append(run)
+    own = statistics.median(seconds for seconds, _ in runs["pli"])
+    for tool in tools:
+        if not runs[tool]:
+            print(row(tool, "fails", "", "", "", ""))
+            continue
+        seconds = statistics.median(run[0] for run in runs[tool])
+        peak = statistics.median(run[1] for run in runs[tool])
+        path = f"{folder}/{tools.index(tool)}.onnx"
+        nodes = sum(node.op_type != "Constant" for node in onnx.load(path).graph.node)
+        size = os.path.getsize(path) / 1e6
+        print(row(tool, f"{seconds:.2f}", f"{peak / 1e6:.0f}", nodes, f"{size:.2f}", f"{seconds / own:.1f}x"))
+PYTHON

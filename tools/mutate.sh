@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Breaks the folding on purpose, one thing at a time, and expects a test to fail each time.
+set -euo pipefail
+
+if [[ $# -gt 0 ]]; then
+  cat <<'HELP'
+usage: tools/mutate.sh
+
+Copies the sources to a temporary folder, builds the tests of the passes there, and then, for each of some faults that are
+easily made, makes it, builds and runs them. Exit code 1 when one goes unnoticed. Takes about a quarter of an hour.
+HELP
+  [[ $1 == --help ]] && exit 0 || exit 2
+fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+git ls-files -z | xargs -0 cp --parents -t "$folder"
+cd "$folder"
+cmake --preset release >/dev/null
+build() { cmake --build --preset release --target pli_passes_test >build.log 2>&1; }
+holds() { PLI_RANDOM_GRAPHS=200 build/release/bin/pli_passes_test >test.log 2>&1; }
+build && holds || { echo "mutate.sh: the tests fail as they are"; tail -20 build.log test.log; exit 1; }
+
+# name ~ file ~ what is there ~ what is put in its place
+faults=$(cat <<'FAULTS'
+epsilon is dropped~runtime/ops/normalization/batch_normalization.cpp~view.epsilon = static_cast<double>(node.float_or("epsilon", 1e-5f));~view.epsilon = 0;
+the bias is not scaled~passes/affine/absorb.cpp~* (factor * old) +~* 0 + (factor * old) +
+beta is dropped~passes/affine/absorb.cpp~old, static_cast<double>(gemm.view.beta), scale~old, 1.0, scale
+alpha is dropped~passes/affine/absorb.cpp~number *= static_cast<double>(gemm->view.alpha);~number *= 1.0;
+the group is ignored~passes/affine/absorb.cpp~return i / rows_per_group * columns + j;~return j;
+the axis is not checked~passes/affine/absorb.cpp~if (i != axis && !affine.constant_along(i))~if (false)
+padding is not checked~passes/affine/absorb.cpp~if (affine.shifts() && !sees_whole_kernel(conv->view))~if (false)
+consumers are not checked~passes/affine/move_affine.cpp~if (!used_only_by(graph_, value, use.node, why_)) return false;~
+the sign of a scale is not checked~passes/affine/affine.cpp~[](double value) { return value > 0; }~[](double value) { return value != 0; }
+a shift passes a Relu~passes/affine/carry.cpp~if (affine.shifts()) return refuse(why, "a shift does not pass");~
+zeros that a pool counts are ignored~passes/affine/carry.cpp~if (affine.shifts() && pads &&~if (false && pads &&
+both summands are shifted~passes/affine/carry.cpp~shifted = shifted || takes_shift;~
+channels that Resize mixes~passes/affine/carry.cpp~|| !keeps_axis(c, i, affine.rank())~
+a branch is embedded one tap off~passes/merge_parallel_convolutions.cpp~const int64_t offset = into.pads_begin[i] - begin~const int64_t offset = into.pads_begin[i] - begin + (into.extent(i) > 1 ? 1 : 0)
+FAULTS
+)
+unnoticed=0
+while IFS='~' read -r name file before after; do
+  python3 - "$file" "$before" "$after" <<'PYTHON'
+import sys
+path, before, after = sys.argv[1:]
+source = open(path).read()
+if before not in source:
+    sys.exit(f"mutate.sh: {path} has no {before}")
+open(path, "w").write(source.replace(before, after, 1))
+PYTHON
+  if ! build; then
+    echo "does not compile   $name"
+    unnoticed=1
+  elif holds; then
+    echo "UNNOTICED          $name"
+    unnoticed=1
+  else
+    echo "noticed by $(grep -c '^\[  FAILED  \].*(' test.log || true) tests    $name"
+  fi
+  cp "$root/$file" "$file"
+done <<<"$faults"
+exit $unnoticed
