@@ -46,6 +46,7 @@ inline constexpr std::string_view kUnknownOpset = "unknown_opset";          // n
 inline constexpr std::string_view kFunction = "function";                   // in a local function of the model
 inline constexpr std::string_view kBrokenNode = "broken_node";    // it, or what it would fold into, breaks the standard
 inline constexpr std::string_view kPadding = "padding";           // what follows pads with zeros
+inline constexpr std::string_view kComposite = "composite";       // it ends what is run as one operator
 inline constexpr std::string_view kSearchLimit = "search_limit";  // what could take it up is too many nodes away
 inline constexpr std::string_view kPinned = "pinned";  // an annotation or training graph names what would change
 }  // namespace code

@@ -646,6 +646,30 @@ bool shift_back(Search& search, const AffineNode& seed) {
 
 constexpr std::array<Attempt, 4> kAttempts{all_back, all_forth, scale_back, shift_back};
 
+/// The node ends what many nodes say and runtimes run as one: a number times x gate(x), as in GELU and HardSwish, or
+/// the scale and bias of a LayerNormalization. Without its end it would not be known any more. (Pli joins the first
+/// kind.)
+bool ends_composite(const Context& context, const AffineNode& seed) {
+  const ir::Graph& graph = context.graph;
+  if (graph.node(seed.node).is("BatchNormalization")) return false;
+  constexpr int kMostNodes = 3;  // a scale and a bias
+  bool one_number = true;
+  ir::NodeId id = seed.node;
+  for (int i = 0; i < kMostNodes; ++i) {
+    Refusal ignored;
+    const auto affine = read_arithmetic(context, id, ignored);
+    if (!affine) break;
+    one_number = one_number && affine->affine.scale().size() == 1;
+    id = graph.producer(affine->x);
+    if (!id) return false;
+  }
+  const ir::Node& node = graph.node(id);
+  if ((!node.is("Mul") && !node.is("Div")) || node.inputs.size() != 2 || !node.inputs[0] || !node.inputs[1])
+    return false;
+  if (graph.constant_of(node.inputs[0]) || graph.constant_of(node.inputs[1])) return false;
+  return one_number || context.purpose == Purpose::kWriting;
+}
+
 /// Of an operand whose rank is not known: what makes it, if that explains it.
 void nothing_known_of(const Context& context, ir::NodeId id, Refusal& why) {
   const ir::NodeId producer = context.graph.producer(context.graph.node(id).inputs[0]);
@@ -675,7 +699,9 @@ bool move_affine(Context& context, ir::NodeId id, Reader read, Way way) {
     nothing_known_of(context, id, why);
   std::vector<Refusal> refusals;
   bool follower_has_weights = false;
-  for (const Attempt attempt : std::span(kAttempts).first(!seed ? 0 : way == Way::kBack ? 1 : kAttempts.size())) {
+  const bool stays_before = seed && way == Way::kForth && ends_composite(context, *seed);
+  const size_t attempts = !seed ? 0 : way == Way::kBack || stays_before ? 1 : kAttempts.size();
+  for (const Attempt attempt : std::span(kAttempts).first(attempts)) {
     Search search(context, *seed);
     const bool planned = attempt(search, *seed) && search.improves();
     Refusal obstacle = search.why();
@@ -695,6 +721,8 @@ bool move_affine(Context& context, ir::NodeId id, Reader read, Way way) {
     why = first_obstacle(refusals, follower_has_weights);
   else if (!refusals.empty())
     why = refusals[0];
+  if (stays_before && !why.code.empty())
+    why.because(code::kComposite, "it ends what runtimes know as one operator, such as GELU or LayerNormalization");
   context.log.refused(id, std::move(why));
   return false;
 }

@@ -590,6 +590,23 @@ const std::vector<MoveCase> kChains{
        net.output(net.node("Conv", {net.node("Add", {scaled, numbers(net, {6, 1, 1})}), numbers(net, {5, 6, 2, 2})}),
                   "y");
      }},
+    {"EndOfAGelu",  // x gate(x) / 2, which runtimes run as one
+     [](Net& net) {
+       const ValueId x = net.input("x", {4, 6});
+       const ValueId gate = net.node("Sigmoid", {x});
+       const ValueId active = net.node("Mul", {net.node("Mul", {x, gate}), numbers(net, {})});
+       net.output(net.node("Gemm", {active, numbers(net, {6, 5})}), "y");
+     },
+     1},
+    {"EndOfALayerNormalization",
+     [](Net& net) {
+       const ValueId x = net.input("x", {4, 6});
+       const ValueId ratio = net.node("Div", {x, net.node("Sigmoid", {x})});
+       const ValueId scaled = net.node("Mul", {ratio, numbers(net, {6})});
+       const ValueId shifted = net.node("Add", {scaled, numbers(net, {6})});
+       net.output(net.node("Gemm", {shifted, numbers(net, {6, 5})}), "y");
+     },
+     2},
     {"FullShapes",  // of a whole sample, along which nothing is the same
      [](Net& net) {
        const ValueId flat = net.node("Reshape", {net.input("x", {2, 3, 4}), integers(net, {2, 12})});
