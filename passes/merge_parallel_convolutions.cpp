@@ -1,4 +1,5 @@
 #include "passes/affine/absorb.h"
+#include "passes/narrow_weight.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
@@ -83,15 +84,26 @@ struct Sum {
 std::optional<Sum> sum_of(const Context& context, const Branch& into, const Branch& other) {
   const ConvView& conv = *into.conv;
   const Window* window = other.conv ? &*other.conv->window : nullptr;
+  const auto shape_of = [&](const ConvView& view) {
+    const auto own = context.graph.constant_of(view.weight)->shape();
+    return Shape(own.begin(), own.end());
+  };
+  if (other.conv && shape_of(*other.conv).size() != shape_of(conv).size()) return std::nullopt;
   const auto embedding = Embedding::of(*conv.window, window);
   if (!embedding) return std::nullopt;
-  const Shape shape(context.graph.constant_of(conv.weight)->shape().begin(),
-                    context.graph.constant_of(conv.weight)->shape().end());
+  const Shape shape = shape_of(conv);
   const int64_t filters = shape[0], channels = shape[1] * conv.group;
-  if (other.conv
-          ? other.conv->group != conv.group || context.graph.constant_of(other.conv->weight)->shape()[0] != filters
-          : channels != filters)
+  if (other.conv) {
+    const Shape own = shape_of(*other.conv);
+    if (other.conv->group != conv.group || own[0] != filters || own[1] != shape[1]) return std::nullopt;
+  } else if (channels != filters) {
     return std::nullopt;
+  }
+  if (other.affine) {
+    const Affine& affine = other.affine->affine;
+    if (affine.rank() != shape.size() || (!affine.constant_along(1) && affine.shape()[1] != filters))
+      return std::nullopt;
+  }
 
   Sum sum{context.scaled_weight(conv.weight).numbers(), std::vector<double>(static_cast<size_t>(filters), 0.0)};
   const auto add = [](std::vector<double>& to, const std::vector<double>& numbers) {
@@ -133,6 +145,12 @@ bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Br
   Folded weight = scaled.rounded();
   Folded bias = rounded(context.folded_type(dtype), {shape[0]}, sum.bias);
   if (!weight.tensor || !bias.tensor) return false;
+  const auto bytes = static_cast<int64_t>(weight.tensor->bytes().size());
+  const int64_t growth = weight_stays(graph, into.conv->weight) ? bytes : 0;
+  if (growth > context.budget.bytes) return false;
+  context.budget.bytes -= growth;
+  if (const auto narrow = narrow_weight(graph, into.conv->weight))
+    context.widened_bytes += bytes - static_cast<int64_t>(graph.constant_of(narrow->stored)->bytes().size());
   context.subnormals_cleared += weight.cleared + bias.cleared;
   const ir::ValueId new_weight = context.names.replace(into.conv->weight, std::move(*weight.tensor));
   const ir::ValueId new_bias =

@@ -18,7 +18,7 @@ ir::ValueId Names::add(std::string_view name, Tensor tensor, ir::ValueId origin)
   const bool becomes_free = static_cast<bool>(graph_.find(name));
   const ir::ValueId made = graph_.add_constant(std::move(tensor), name);
   wanted_[made] = becomes_free ? std::string(name) : graph_.name(made);
-  origins_[made] = of(origin);
+  if (origin) origins_[made] = of(origin);
   return made;
 }
 

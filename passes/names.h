@@ -17,7 +17,7 @@ class Names {
   ir::ValueId replace(ir::ValueId old, Tensor tensor);
   /// `made`, a node's result, shall have the name of `old`.
   void take_over(ir::ValueId made, ir::ValueId old) { wanted_[made] = of(old); }
-  /// A new initializer under `name` or one like it, made from the value `origin`.
+  /// A new initializer under `name` or one like it, made from the value `origin`, if any.
   ir::ValueId add(std::string_view name, Tensor tensor, ir::ValueId origin);
 
   /// The name that a value will have in the end.

@@ -34,6 +34,13 @@ std::optional<NarrowWeight> narrow_weight(const ir::Graph& graph, ir::ValueId co
   return std::nullopt;
 }
 
+bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
+  if (const auto narrow = narrow_weight(graph, weight)) return narrow->shared;
+  const ir::NodeId producer = graph.producer(weight);
+  return !graph.has_single_use(weight) || graph.value(weight).kind == ir::ValueKind::kCapture ||
+         (producer && !graph.node(producer).is("Constant"));
+}
+
 bool widens_weight(const ir::Graph& graph, const ir::Node& node) {
   constexpr size_t kSmall = 1024;
   const ir::ValueId result = node.output(0);

@@ -17,6 +17,10 @@ struct NarrowWeight {
 /// Nothing when the constant is stored as it is, or computed from what is stored by other nodes.
 std::optional<NarrowWeight> narrow_weight(const ir::Graph& graph, ir::ValueId constant);
 
+/// Where a new weight takes the place of an old one, that stays beside it: somebody else uses it, it is the result of
+/// an Identity, which shares it, or it belongs to an enclosing graph.
+bool weight_stays(const ir::Graph& graph, ir::ValueId weight);
+
 /// The node makes of a stored constant a larger one, or moves what such a node has made: computing it once and for all
 /// would make the file larger. (Of small ones it would be no smaller for the node.)
 bool widens_weight(const ir::Graph& graph, const ir::Node& node);

@@ -118,13 +118,18 @@ bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.
 /// Runs the passes on a model's graphs and collects what is to be reported of them.
 class Runner {
  public:
-  Runner(std::span<const Pass> passes, const OptimizeOptions& options, bool free_initializers, Report& report)
-      : passes_(passes), options_(options), free_initializers_(free_initializers), report_(report) {}
+  Runner(std::span<const Pass> passes, const OptimizeOptions& options, bool free_initializers, const ir::Graph& graph,
+         Report& report)
+      : passes_(passes),
+        options_(options),
+        free_initializers_(free_initializers),
+        budget_(ops::FoldingBudget::of(graph, options.limits)),
+        widening_(budget_),
+        report_(report) {}
 
   /// Until nothing changes any more. Whether anything has.
   bool run(ir::Graph& graph, Purpose purpose, FoldLog& log, Names& names) {
-    const ops::FoldingBudget budget = ops::FoldingBudget::of(graph, options_.limits);
-    Context context{graph, options_, purpose, log, names, free_initializers_, budget, budget, {}};
+    Context context{graph, options_, purpose, log, names, free_initializers_, widening_, budget_, {}};
     graph.erase_dead();
     context.broken = ops::infer_types(graph, options_.limits);
     note_unread_statistics(context, report_);
@@ -147,38 +152,22 @@ class Runner {
       report_.broken_nodes.push_back({ir::describe(graph, graph.node(id)), why});
     for (const auto& [dtype, count] : context.rounded_weights) rounded_[dtype] += count;
     report_.subnormals_cleared += context.subnormals_cleared;
+    budget_ = context.budget;
+    widening_ = context.widening;
     widened_bytes_ += context.widened_bytes;
     across_casts_ += context.across_casts;
     return ever;
   }
 
-  /// The same for the graphs that nodes hold, at any depth. `around`: the names of enclosing graphs.
-  bool run_nested(ir::Graph& graph, FoldLog& log, ir::NameSet around) {
-    bool any = false;
-    for (const ir::NodeId id : graph.nodes()) {
-      if (!graph.alive(id)) continue;
-      bool holds = false;
-      ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph&) { holds = true; });
-      if (!holds || !graph.node(id).is_onnx()) continue;
-      if (around.empty())
-        for (size_t i = 0; i < graph.value_limit(); ++i)
-          if (const ir::ValueId value{static_cast<int32_t>(i)}; graph.alive(value)) around.insert(graph.name(value));
-      ir::NodeSpec spec = ir::spec_like(graph.node(id));
-      bool changed = false;
-      for (ir::Attribute& attribute : spec.attributes) {
-        if (auto* one = std::get_if<ir::Subgraph>(&attribute.value))
-          changed = run_body(graph, *one, log, around) || changed;
-        else if (auto* many = std::get_if<std::vector<ir::Subgraph>>(&attribute.value))
-          for (ir::Subgraph& each : *many) changed = run_body(graph, each, log, around) || changed;
-      }
-      if (changed) {
-        (void)replace_node(graph, id, std::move(spec));
-        graph.erase_dead();
-        graph.verify();
-      }
-      any = any || changed;
-    }
-    return any;
+  /// The same for the graphs that nodes hold, at any depth.
+  void run_nested(ir::Graph& graph, FoldLog& log) {
+    auto names = std::make_shared<ir::NameSet>();
+    ir::for_each_graph(graph, [&](const ir::Graph& each) {
+      for (size_t i = 0; i < each.value_limit(); ++i)
+        if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
+    });
+    taken_ = std::move(names);
+    run_bodies(graph, log, {});
   }
 
   /// What the types of weights have to do with it.
@@ -217,25 +206,55 @@ class Runner {
     return changes;
   }
 
+  /// `around`: the bodies that the graph is in.
+  bool run_bodies(ir::Graph& graph, FoldLog& log, const std::vector<const ir::Graph*>& around) {
+    bool any = false;
+    for (const ir::NodeId id : graph.nodes()) {
+      bool holds = false;
+      ir::for_each_subgraph(graph.node(id), [&](const ir::Subgraph&) { holds = true; });
+      if (!holds || !graph.node(id).is_onnx()) continue;
+      ir::NodeSpec spec = ir::spec_like(graph.node(id));
+      bool changed = false;
+      for (ir::Attribute& attribute : spec.attributes) {
+        if (auto* one = std::get_if<ir::Subgraph>(&attribute.value))
+          changed = run_body(graph, *one, log, around) || changed;
+        else if (auto* many = std::get_if<std::vector<ir::Subgraph>>(&attribute.value))
+          for (ir::Subgraph& each : *many) changed = run_body(graph, each, log, around) || changed;
+      }
+      if (changed) (void)replace_node(graph, id, std::move(spec));
+      any = any || changed;
+    }
+    if (!any) return false;
+    graph.erase_dead();
+    graph.verify();
+    return true;
+  }
+
   /// The body of a node of `graph`, which becomes another when something changes. What it captures has the types, and
-  /// the values, that it has outside; its weights stay in the types that they are stored in, whatever the purpose.
-  bool run_body(const ir::Graph& graph, ir::Subgraph& body, FoldLog& log, ir::NameSet around) {
+  /// the values, that it has outside, but no symbols: a body may mean something else by them. Its weights stay in the
+  /// types that they are stored in, whatever the purpose.
+  bool run_body(const ir::Graph& graph, ir::Subgraph& body, FoldLog& log, std::vector<const ir::Graph*> around) {
     const ir::Graph& original = *body.graph;
     auto copy = std::make_shared<ir::Graph>(original);
     for (size_t i = 0; i < body.captures.size(); ++i) {
       const ir::ValueId outside = body.captures[i], inside = copy->captures()[i];
-      copy->set_type(inside, graph.type(outside));
-      if (const Tensor* constant = graph.constant_of(outside);
-          constant && constant->dtype() == graph.type(outside).dtype)
-        copy->set_constant(inside, *constant);
+      ir::Type type = graph.type(outside);
+      if (type.dims)
+        for (ir::Dim& dim : *type.dims)
+          if (dim.symbolic()) dim = {};
+      copy->set_type(inside, std::move(type));
+      const Tensor* constant = graph.constant_of(outside);
+      if (constant && constant->dtype() == graph.type(outside).dtype) copy->set_constant(inside, *constant);
     }
-    for (const std::string& name : around) copy->reserve_name(name);
+    copy->reserve_names(taken_);
+    for (const ir::Graph* each : around)
+      for (size_t i = 0; i < each->value_limit(); ++i)
+        if (const ir::ValueId value{static_cast<int32_t>(i)}; each->alive(value)) copy->reserve_name(each->name(value));
     FoldLog own_log(*copy, options_, true);
     Names names(*copy);
     bool changed = run(*copy, Purpose::kWriting, own_log, names);
-    for (size_t i = 0; i < copy->value_limit(); ++i)
-      if (const ir::ValueId value{static_cast<int32_t>(i)}; copy->alive(value)) around.insert(copy->name(value));
-    changed = run_nested(*copy, own_log, std::move(around)) || changed;
+    around.push_back(copy.get());
+    changed = run_bodies(*copy, own_log, around) || changed;
     Report said;
     own_log.write(*copy, said);
     log.nested(original, said);
@@ -251,10 +270,12 @@ class Runner {
   std::span<const Pass> passes_;
   const OptimizeOptions& options_;
   bool free_initializers_;
+  ops::FoldingBudget budget_, widening_;  // of all graphs together
   Report& report_;
   std::map<DataType, int64_t> rounded_;
   int64_t widened_bytes_ = 0;
   int64_t across_casts_ = 0;
+  std::shared_ptr<const ir::NameSet> taken_;  // names in any graph of the model
 };
 
 }  // namespace
@@ -283,9 +304,9 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   FoldLog log(graph, options);
   Names names(graph);
   const bool free_initializers = model.ir_version >= ir::kFreeInitializers;
-  Runner runner(chosen, options, free_initializers, report);
+  Runner runner(chosen, options, free_initializers, graph, report);
   runner.run(graph, purpose, log, names);
-  if (free_initializers && !chosen.empty() && options.stop_after.empty()) runner.run_nested(graph, log, {});
+  if (free_initializers && !chosen.empty() && options.stop_after.empty()) runner.run_nested(graph, log);
   raise_ir_version(model, values_before, names, report);
   log.write(graph, report);
   if (const int64_t kept = log.kept_for_overridable(); kept > 0)

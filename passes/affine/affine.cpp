@@ -23,7 +23,7 @@ int64_t product(std::span<const int64_t> dims) {
 
 /// How many numbers a shape has; nothing when no weight that could take them up has as many rows.
 std::optional<size_t> numbers_of(const Shape& shape) {
-  constexpr int64_t kMost = int64_t{1} << 22;
+  constexpr int64_t kMost = int64_t{1} << 20;
   const auto count = checked_size(shape);
   return count && *count <= kMost ? std::optional(static_cast<size_t>(*count)) : std::nullopt;
 }
@@ -219,10 +219,11 @@ std::optional<Affine> Affine::reshaped(const ir::Dims& from, const ir::Dims& to)
   });
 }
 
-Affine Affine::taken(size_t axis, const Positions& positions) const {
+std::optional<Affine> Affine::taken(size_t axis, const Positions& positions) const {
   if (constant_along(axis)) return *this;
   Shape shape = shape_;
   shape[axis] = positions.count();
+  if (!numbers_of(shape)) return std::nullopt;
   return gathered(std::move(shape), [&](std::span<const int64_t> position) {
     Shape from(position.begin(), position.end());
     from[axis] = positions[position[axis]];

@@ -72,7 +72,7 @@ class Affine {
   /// shown how the positions correspond.
   std::optional<Affine> reshaped(const ir::Dims& from, const ir::Dims& to) const;
   /// What holds at some positions along an axis, which are inside of it.
-  Affine taken(size_t axis, const Positions& positions) const;
+  std::optional<Affine> taken(size_t axis, const Positions& positions) const;
   /// The other way round: this one holds at these of `size` positions along an axis, x itself elsewhere. Nothing where
   /// one position would need two different pairs.
   std::optional<Affine> placed(size_t axis, int64_t size, const Positions& positions) const;

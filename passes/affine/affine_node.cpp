@@ -124,6 +124,8 @@ std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id,
   if (!view.infers(context.options.strict))
     return why.because(code::kTrainingMode, "it lists statistics among its outputs, which before opset 14 is training");
 
+  if (graph.constant_of(view.x)) return why.because(code::kNoLinearNeighbour, "its input is constant");
+
   const std::array<std::pair<const char*, ir::ValueId>, 4> statistics{
       {{"scale", view.scale}, {"bias", view.bias}, {"mean", view.mean}, {"variance", view.variance}}};
   for (const auto& [what, value] : statistics) {

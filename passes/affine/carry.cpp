@@ -61,14 +61,13 @@ Answer carry_dropout(const Crossing& c, const Affine& affine, std::string& why) 
 
 Answer carry_cast(const Crossing& c, const Affine& affine, std::string& why) {
   const auto dtype = [&](ir::ValueId value) { return value ? c.graph.type(value).dtype : DataType::kUndefined; };
-  if (!is_float(dtype(c.node.input(0))) || !is_float(dtype(c.node.output(0))) || c.port != 0)
+  if (!is_float(dtype(c.node.input(0))) || !is_float(dtype(c.node.output(0))))
     return refuse(why, "not both of its types are floating-point");
   return at_first(affine);
 }
 
 /// Order is kept by a scale above zero, and by what such a scale multiplies.
-Answer carry_increasing(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
+Answer carry_increasing(const Crossing&, const Affine& affine, std::string& why) {
   if (affine.shifts()) return refuse(why, "a shift does not pass");
   if (!affine.increasing()) return refuse(why, "a scale is not above zero");
   return at_first(affine);
@@ -83,7 +82,6 @@ Answer carry_transpose(const Crossing& c, const Affine& affine, std::string&) {
 }
 
 Answer carry_reshape(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is a shape");
   const auto sides = Sides::of(c, why);
   if (!sides) return std::nullopt;
   const bool back = c.way == Way::kBack;
@@ -141,7 +139,6 @@ std::optional<std::vector<int64_t>> reduced_axes(const Crossing& c, int64_t rank
 }
 
 Answer carry_reduction(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
   const auto sides = Sides::of(c, why);
   if (!sides) return std::nullopt;
   const auto axes = reduced_axes(c, static_cast<int64_t>(sides->in->size()));
@@ -185,12 +182,12 @@ bool keeps_axis(const Crossing& c, size_t axis, size_t rank) {
   axes = ops::normalize_axes(c.node.ints_or("axes", axes), static_cast<int64_t>(rank));
   const auto at = std::ranges::find(axes, static_cast<int64_t>(axis));
   const auto index = static_cast<size_t>(at - axes.begin());
+  if (at != axes.end() && c.node.string_or("keep_aspect_ratio_policy", "stretch") != "stretch") return false;
   return scales.empty() || at == axes.end() || (index < scales.size() && scales[index] == 1);
 }
 
 /// Weights that come to one, along axes that nothing depends on.
 Answer carry_resize(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
   const auto sides = Sides::of(c, why);
   if (!sides) return std::nullopt;
   if (ops::ResizeView::of(c.graph, c.node).coordinates == ops::ResizeView::Coordinates::kTfCropAndResize)
@@ -203,7 +200,6 @@ Answer carry_resize(const Crossing& c, const Affine& affine, std::string& why) {
 
 /// The number in every channel: of the padding, which has to be the same for all.
 Answer carry_pad(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
   const auto view = ops::PadView::of(c.graph, c.node, static_cast<int64_t>(affine.rank()));
   if (!view) return refuse(why, "its pads are known only at run time");
   for (size_t i = 0; i < affine.rank(); ++i)
@@ -299,8 +295,11 @@ Answer carry_concat(const Crossing& c, const Affine& affine, std::string& why) {
   if (!starts) return refuse(why, "how much comes from where is not known");
   if (c.way == Way::kBack) {
     Carried carried;
-    for (size_t i = 0; i < c.node.inputs.size(); ++i)
-      carried.places.emplace_back(i, affine.taken(axis, part(*starts, i)));
+    for (size_t i = 0; i < c.node.inputs.size(); ++i) {
+      auto taken = affine.taken(axis, part(*starts, i));
+      if (!taken) return refuse(why, "it would be too many numbers");
+      carried.places.emplace_back(i, std::move(*taken));
+    }
     return carried;
   }
   auto placed = affine.placed(axis, starts->back(), part(*starts, c.port));
@@ -322,13 +321,15 @@ Answer carry_split(const Crossing& c, const Affine& affine, std::string& why) {
     return at_first(std::move(*placed));
   }
   Carried carried;
-  for (size_t i = 0; i < c.node.outputs.size(); ++i)
-    carried.places.emplace_back(i, affine.taken(axis, part(*starts, i)));
+  for (size_t i = 0; i < c.node.outputs.size(); ++i) {
+    auto taken = affine.taken(axis, part(*starts, i));
+    if (!taken) return refuse(why, "it would be too many numbers");
+    carried.places.emplace_back(i, std::move(*taken));
+  }
   return carried;
 }
 
 Answer carry_slice(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
   const auto sides = Sides::of(c, why);
   const auto view = ops::SliceView::of(c.graph, c.node);
   if (!sides) return std::nullopt;
@@ -340,21 +341,16 @@ Answer carry_slice(const Crossing& c, const Affine& affine, std::string& why) {
     Shape dims(affine.rank(), 1);
     dims[i] = in.value();
     const ops::SliceRange range = view->ranges(dims)[i];
-    const Positions taken(range.start, range.count, range.step);
-    if (c.way == Way::kForth) {
-      moved = moved.taken(i, taken);
-    } else {
-      auto placed = moved.placed(i, in.value(), taken);
-      if (!placed) return refuse(why, "it would be too many numbers");
-      moved = std::move(*placed);
-    }
+    const Positions positions(range.start, range.count, range.step);
+    auto next = c.way == Way::kForth ? moved.taken(i, positions) : moved.placed(i, in.value(), positions);
+    if (!next) return refuse(why, "it would be too many numbers");
+    moved = std::move(*next);
   }
   return at_first(std::move(moved));
 }
 
 /// Takes positions along an axis in any order, some several times.
 Answer carry_gather(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is not its data");
   const auto sides = Sides::of(c, why);
   const ir::Dims* index_dims = dims_of(c.graph, c.node.input(1));
   if (!sides || !index_dims) return refuse(why, "its rank is not known");
@@ -379,7 +375,9 @@ Answer carry_gather(const Crossing& c, const Affine& affine, std::string& why) {
       if (!placed) return refuse(why, "it takes something twice that would have to be different");
       return at_first(std::move(*placed));
     }
-    moved = affine.taken(axis, Positions(std::move(listed)));
+    auto taken = affine.taken(axis, Positions(std::move(listed)));
+    if (!taken) return refuse(why, "it would be too many numbers");
+    moved = std::move(*taken);
     if (index_rank == 1) return at_first(std::move(moved));
   }
   const size_t from = back ? index_rank : 1, to = back ? 1 : index_rank;
@@ -412,15 +410,14 @@ Answer carry_depth(const Crossing& c, const Affine& affine, std::string& why) {
     channel_of[i] = by_column ? at / pieces : at % channels.value();
   }
   const bool into_depth = to_space == (c.way == Way::kBack);
-  if (into_depth) return at_first(affine.taken(1, Positions(std::move(channel_of))));
-  auto placed = affine.placed(1, channels.value(), Positions(std::move(channel_of)));
+  const Positions positions(std::move(channel_of));
+  auto placed = into_depth ? affine.taken(1, positions) : affine.placed(1, channels.value(), positions);
   if (!placed) return refuse(why, "pieces of one channel would have to be different");
   return at_first(std::move(*placed));
 }
 
 /// Numbers that are there once stand for those that are repeated.
 Answer carry_expand(const Crossing& c, const Affine& affine, std::string& why) {
-  if (c.port != 0) return refuse(why, "it is a shape");
   const auto sides = Sides::of(c, why);
   if (!sides) return std::nullopt;
   const size_t missing = sides->out->size() - std::min(sides->out->size(), sides->in->size());
@@ -441,6 +438,7 @@ Answer carry_expand(const Crossing& c, const Affine& affine, std::string& why) {
 struct Carrier {
   std::string_view op_type;
   Answer (*carry)(const Crossing& crossing, const Affine& affine, std::string& why);
+  bool any_port = false;  // not only from input or output 0
 };
 
 constexpr std::array kCarriers = std::to_array<Carrier>({
@@ -456,11 +454,11 @@ constexpr std::array kCarriers = std::to_array<Carrier>({
     {"Squeeze", carry_reshape},
     {"Unsqueeze", carry_reshape},
     {"Slice", carry_slice},
-    {"Split", carry_split},
+    {"Split", carry_split, true},
     {"Gather", carry_gather},
     {"DepthToSpace", carry_depth},
     {"SpaceToDepth", carry_depth},
-    {"Concat", carry_concat},  // back: into all operands
+    {"Concat", carry_concat, true},  // back: into all operands
     {"Expand", carry_expand},
     {"Pad", carry_pad},  // with a number that can be made to fit
     // Averages over axes that nothing depends on.
@@ -478,8 +476,8 @@ constexpr std::array kCarriers = std::to_array<Carrier>({
     {"LeakyRelu", carry_increasing},
     {"PRelu", carry_increasing},
     // Back: the scale to both operands, the shift to one; forth: a shift.
-    {"Add", carry_sum},
-    {"Sub", carry_sum},
+    {"Add", carry_sum, true},
+    {"Sub", carry_sum, true},
 });
 
 const Carrier* carrier_of(const ir::Node& node) {
@@ -493,7 +491,10 @@ bool may_carry(const ir::Node& node) { return carrier_of(node) != nullptr; }
 
 std::optional<Carried> carry(const Crossing& crossing, const Affine& affine, std::string& why) {
   const Carrier* carrier = carrier_of(crossing.node);
-  return carrier ? carrier->carry(crossing, affine, why) : std::nullopt;
+  if (!carrier) return std::nullopt;
+  if (crossing.port != 0 && !carrier->any_port)
+    return refuse(why, crossing.way == Way::kForth ? "it is not its data" : "it is not its first result");
+  return carrier->carry(crossing, affine, why);
 }
 
 }  // namespace pli::passes

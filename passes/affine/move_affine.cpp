@@ -175,7 +175,9 @@ class Search {
 
   /// False when the plan has asked this node before: it could not do both.
   bool touch(ir::NodeId id) { return touched_.insert(id).second; }
-  bool look();
+  bool look(const Affine& affine);
+  bool work(int64_t count, int64_t each);
+  bool keeps_range(const ir::Node& node, Way way);
   bool refuse(std::string_view code, const std::string& reason) {
     why_.because(code, "{}", reason);
     return false;
@@ -200,10 +202,18 @@ class Search {
   bool met_absorber_ = false;
 };
 
-bool Search::look() {
-  if (++visited_ <= context_.options.limits.folded_path) return true;
-  return refuse(code::kSearchLimit,
-                fmt::format("what could take it up is more than {} nodes away", context_.options.limits.folded_path));
+bool Search::look(const Affine& affine) {
+  if (++visited_ > context_.options.limits.folded_path)
+    return refuse(code::kSearchLimit,
+                  fmt::format("what could take it up is more than {} nodes away", context_.options.limits.folded_path));
+  return work(static_cast<int64_t>(affine.scale().size()), 64);
+}
+
+/// Takes what looking at `count` numbers costs from what all folds of a model may cost.
+bool Search::work(int64_t count, int64_t each) {
+  context_.budget.work -= checked_mul(count, each).value_or(INT64_MAX / 2);
+  return context_.budget.work >= 0 ||
+         refuse(code::kSearchLimit, "looking for what could take it up has taken as much work as the limits allow");
 }
 
 /// The node where it is affine in x, and may go.
@@ -215,9 +225,31 @@ std::optional<AffineNode> Search::affine_node(ir::NodeId id, ir::ValueId x) {
   return affine && (!x || affine->x == x) ? affine : std::nullopt;
 }
 
+/// Into float16 only what comes from there or goes there in any case: other numbers could leave its range.
+bool Search::keeps_range(const ir::Node& node, Way way) {
+  const auto is_half_value = [&](ir::ValueId value) { return graph_.type(value).dtype == DataType::kFloat16; };
+  const ir::ValueId beyond = way == Way::kBack ? node.inputs[0] : node.outputs[0];
+  if (!is_half_value(beyond)) return true;
+  const auto is_cast = [&](ir::NodeId id) { return graph_.node(id).is("Cast") || graph_.node(id).is("CastLike"); };
+  bool stays = true;
+  if (way == Way::kBack) {
+    stays = !graph_.is_output(seed_.y);
+    for (const ir::Use& use : graph_.uses(seed_.y))
+      stays = stays && is_cast(use.node) && is_half_value(graph_.node(use.node).outputs[0]);
+  } else {
+    const ir::NodeId producer = graph_.producer(seed_.x);
+    stays = producer && is_cast(producer) && is_half_value(graph_.node(producer).inputs[0]);
+  }
+  return stays || refuse(code::kNonFinite,
+                         fmt::format("numbers could leave the range of float16 at {}", ir::describe(graph_, node)));
+}
+
 bool Search::carry_on(const Carried& carried, ir::NodeId id, Way way) {
   const ir::Node& node = graph_.node(id);
-  plan_.casts += node.is("Cast") || node.is("CastLike");
+  if (node.is("Cast") || node.is("CastLike")) {
+    ++plan_.casts;
+    if (!keeps_range(node, way)) return false;
+  }
   for (const auto& [input, numbers] : carried.operands) {
     const auto shape = graph_.constant_of(node.inputs[input])->shape();
     plan_.operands.push_back({{id, static_cast<int>(input)}, Shape(shape.begin(), shape.end()), numbers});
@@ -235,7 +267,7 @@ bool Search::carry_on(const Carried& carried, ir::NodeId id, Way way) {
 bool Search::back(ir::Use use, const Affine& affine) {
   if (affine.is_identity()) return true;
   const ir::ValueId value = graph_.node(use.node).inputs[static_cast<size_t>(use.index)];
-  if (!look()) return false;
+  if (!look(affine)) return false;
   if (const Tensor* constant = graph_.constant_of(value)) {
     if (!is_float(constant->dtype())) return refuse(code::kDataType, "a constant that it reaches is no float");
     Operand operand{use, Shape(constant->shape().begin(), constant->shape().end()), context_.exact_numbers(value)};
@@ -254,8 +286,9 @@ bool Search::back(ir::Use use, const Affine& affine) {
   }
   if (!is_sound(context_, producer, why_)) return false;
   const ir::Node& node = graph_.node(producer);
-  const auto own = affine_node(producer, {});
-  const bool absorbs = !own && absorber_of(node);
+  auto own = affine_node(producer, {});
+  if (own && own->y != value) own.reset();
+  const bool absorbs = !own && absorber_of(node) && value == node.outputs[0];
   if (!own && !absorbs && !may_carry(node)) {
     stands_before(graph_, use, seed_.node, "", why_);
     return false;
@@ -307,7 +340,7 @@ bool Search::forth_into(ir::Use use, const Affine& affine) {
   const ir::NodeId id = use.node;
   const ir::Node& node = graph_.node(id);
   const std::string name = ir::describe(graph_, node);
-  if (!look() || !is_sound(context_, id, why_)) return false;
+  if (!look(affine) || !is_sound(context_, id, why_)) return false;
   if (use.index < 0) return refuse(code::kOtherConsumer, fmt::format("a graph nested in {} reads it", name));
   if (!touch(id)) return refuse(code::kOtherConsumer, fmt::format("{} reads it twice", name));
   const auto input = static_cast<size_t>(use.index);
@@ -324,6 +357,11 @@ bool Search::forth_into(ir::Use use, const Affine& affine) {
   }
   if (absorber_of(node)) {
     met_absorber_ = true;
+    int64_t elements = 0;  // of the weight, which a shift is multiplied with
+    for (const ir::ValueId operand : node.inputs)
+      if (const Tensor* constant = operand && affine.shifts() ? graph_.constant_of(operand) : nullptr)
+        elements += static_cast<int64_t>(constant->size());
+    if (!work(elements, 4)) return false;
     auto absorption = absorb_in_front(context_, id, input, affine, why_);
     if (!absorption) return false;
     plan_.absorptions.push_back({std::move(*absorption), {}});
@@ -368,13 +406,6 @@ struct NewConstants {
   int64_t growth = 0;  // bytes beside those that are replaced
   int64_t cleared = 0;
 };
-
-/// The old weight stays beside the new one: somebody else uses it, or it is the result of an Identity, which shares it.
-bool weight_stays(const ir::Graph& graph, ir::ValueId weight) {
-  if (const auto narrow = narrow_weight(graph, weight)) return narrow->shared;
-  const ir::NodeId producer = graph.producer(weight);
-  return !graph.has_single_use(weight) || (producer && !graph.node(producer).is("Constant"));
-}
 
 /// It is more numbers than the limits allow, and more than any of the affines has that it is made of.
 bool grows(const Context& context, const Affine& affine, const Plan& plan) {
@@ -482,8 +513,9 @@ class Commit {
     std::vector<ir::NodeId> into;
     for (size_t i = 0; i < plan_.absorptions.size(); ++i) into.push_back(absorb(i, made));
     for (const auto& [affine, joined] : plan_.merges) into.push_back(merge(affine, joined));
-    for (size_t i = 0; i < plan_.operands.size(); ++i)
-      into.push_back(set_operand(plan_.operands[i], std::move(made.operands[i])));
+    std::map<ir::NodeId, std::vector<size_t>> by_node;
+    for (size_t i = 0; i < plan_.operands.size(); ++i) by_node[plan_.operands[i].use.node].push_back(i);
+    for (const auto& [id, operands] : by_node) into.push_back(set_operands(id, operands, made));
     const std::string how = rule();
     std::vector<ir::NodeId> removed;
     for (auto removal = plan_.removals.rbegin(); removal != plan_.removals.rend(); ++removal) {
@@ -518,6 +550,9 @@ class Commit {
              return planned.user == removal.affine.node && rest_node(planned);
            });
   }
+
+  /// The name of a node that goes, for one that comes.
+  std::string take_name(ir::NodeId id) { return named_.insert(id).second ? graph_.node(id).name : std::string(); }
 
   /// The removed Add or Sub whose place the rest of an absorption takes; none: there is no such node.
   ir::NodeId rest_node(const PlannedAbsorption& planned) const {
@@ -557,20 +592,22 @@ class Commit {
       const ir::NodeId like = rest_node(planned);
       Refusal ignored;
       const auto old = like ? read_arithmetic(context_, like, ignored) : std::nullopt;
-      const Written as{like ? like : seed_.node, old ? old->origin : ir::ValueId{},
-                       bias_name(context_.names.of(weight)), seed_.origin ? seed_.origin : weight};
+      const ir::NodeId named = like ? like : seed_.node;
+      const Written as{named, take_name(named), old ? old->origin : ir::ValueId{}, bias_name(context_.names.of(weight)),
+                       seed_.origin ? seed_.origin : weight};
       return write_affine(context_, *absorption.rest, result, absorption.node, as);
     });
   }
 
-  ir::NodeId set_operand(const Operand& operand, Tensor tensor) {
-    const ir::Node node = graph_.node(operand.use.node);
-    const ir::ValueId old = node.inputs[static_cast<size_t>(operand.use.index)];
-    ir::NodeSpec spec = ir::spec_like(node);
-    ir::ValueId& input = spec.inputs[static_cast<size_t>(operand.use.index)];
-    input = typed(context_.names.replace(old, std::move(tensor)), graph_.type(old).dtype);
-    context_.exact.insert_or_assign(input, operand.numbers);
-    return replace_node(graph_, operand.use.node, std::move(spec));
+  ir::NodeId set_operands(ir::NodeId id, const std::vector<size_t>& operands, NewConstants& made) {
+    ir::NodeSpec spec = ir::spec_like(graph_.node(id));
+    for (const size_t i : operands) {
+      ir::ValueId& input = spec.inputs[static_cast<size_t>(plan_.operands[i].use.index)];
+      const DataType dtype = graph_.type(input).dtype;
+      input = typed(context_.names.replace(input, std::move(made.operands[i])), dtype);
+      context_.exact.insert_or_assign(input, plan_.operands[i].numbers);
+    }
+    return replace_node(graph_, id, std::move(spec));
   }
 
   ir::NodeId merge(const AffineNode& affine, const Affine& joined) {
@@ -581,8 +618,8 @@ class Commit {
       context_.log.became(affine.node, made);
       return made;
     }
-    const Written as{affine.node, is_norm ? ir::ValueId{} : affine.origin, graph_.name(affine.y) + "_bias",
-                     affine.origin ? affine.origin : seed_.origin};
+    const Written as{affine.node, take_name(affine.node), is_norm ? ir::ValueId{} : affine.origin,
+                     graph_.name(affine.y) + "_bias", affine.origin ? affine.origin : seed_.origin};
     const std::string name = graph_.name(affine.y);
     const ir::ValueId value = write_affine(context_, joined, x, affine.node, as);
     graph_.replace_all_uses(affine.y, value);
@@ -612,6 +649,7 @@ class Commit {
   ir::Graph& graph_;
   const Plan& plan_;
   const AffineNode& seed_;
+  std::set<ir::NodeId> named_;  // whose names are taken
 };
 
 /// Tries one way of moving the affine: the whole of it, or its scale one way and its shift the other.

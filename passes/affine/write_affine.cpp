@@ -60,7 +60,7 @@ bool can_write(const Context& context, const ir::Type& type, const Affine& affin
 }
 
 bool fits_batch_norm(const ir::Graph& graph, const AffineNode& node, const Affine& affine) {
-  const ir::Type& type = graph.type(node.x);
+  const ir::Type& type = graph.type(graph.node(node.node).inputs[node.operand]);  // it may be another by now
   if (nodes_of(affine) < 2 || affine.rank() < 2 || !affine.varies_along_at_most(1)) return false;
   return !affine.constant_along(1) || (*type.dims)[1].known();
 }
@@ -71,7 +71,7 @@ ir::ValueId write_affine(Context& context, const Affine& affine, ir::ValueId x, 
   const ir::Node like = graph.node(as.like);
   ir::ValueId value = x;
   const auto add = [&](std::string_view op_type, const Affine& part, const std::vector<double>& numbers,
-                       const std::string& name) {
+                       const std::string& name, bool last) {
     const Layout layout = *layout_of(graph, type, part);
     const Folded folded = rounded(context.folded_type(type.dtype), layout.shape, numbers);
     const ir::ValueId constant = as.constant ? context.names.replace(as.constant, *folded.tensor)
@@ -80,19 +80,21 @@ ir::ValueId write_affine(Context& context, const Affine& affine, ir::ValueId x, 
       graph.set_type(constant, ir::Type::tensor(type.dtype, graph.type(constant).dims));
     context.exact.insert_or_assign(constant, numbers);
     ir::NodeSpec spec = spec_of(graph, op_type, value, constant, layout);
-    spec.name = like.name;
-    spec.extra = like.extra;
+    if (last) {
+      spec.name = as.node_name;
+      spec.extra = like.extra;
+    }
     const ir::ValueRecord& old = graph.value(like.outputs[0]);
     spec.outputs = {{graph.unique_name(old.name), type, old.extra}};
     value = graph.node(graph.add_node(std::move(spec), place)).outputs[0];
   };
   if (affine.scales()) {
     const Affine scale = affine.scale_alone();
-    add("Mul", scale, scale.scale(), as.constant_name + "_scale");
+    add("Mul", scale, scale.scale(), as.constant_name + "_scale", !affine.shifts());
   }
   if (affine.shifts()) {
     const Affine shift = affine.shift_alone();
-    add("Add", shift, shift.shift(), as.constant_name);
+    add("Add", shift, shift.shift(), as.constant_name, true);
   }
   return value;
 }
@@ -118,7 +120,9 @@ ir::NodeId write_batch_norm(Context& context, ir::NodeId id, const Affine& affin
     if (graph.type(made).dtype != dtype) graph.set_type(made, ir::Type::tensor(dtype, graph.type(made).dims));
     spec.inputs.push_back(made);
   }
-  std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "epsilon"; });
+  std::erase_if(spec.attributes, [](const ir::Attribute& attribute) {
+    return attribute.name == "epsilon" || attribute.name == "spatial";
+  });
   spec.attributes.push_back({"epsilon", 0.0f, {}});
   return replace_node(graph, id, std::move(spec));
 }

@@ -16,7 +16,8 @@ bool fits_batch_norm(const ir::Graph& graph, const AffineNode& node, const Affin
 
 /// What the nodes and constants that say an affine are called.
 struct Written {
-  ir::NodeId like;            // the node whose name they have
+  ir::NodeId like;            // the node whose result the last one's is named after
+  std::string node_name;      // of the last one; empty: none
   ir::ValueId constant;       // that the new one takes the place of; none:
   std::string constant_name;  // what it is called then,
   ir::ValueId origin;         // and what it was made from

@@ -308,7 +308,14 @@ BrokenNodes infer_types(ir::Graph& graph, const Limits& limits) {
       if (!type.dims && !node.is("If")) type.dims = declared.dims;  // exporters declare one branch's shape
       graph.set_type(output, std::move(type));
     }
-    if (node.output(0) && !broken.contains(id)) graph.set_elements(node.outputs[0], elements_of(graph, node));
+    if (!node.output(0)) continue;
+    std::optional<ir::Dims> elements;
+    try {
+      if (!broken.contains(id)) elements = elements_of(graph, node);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kInvalidModel) throw;  // what is not known of its inputs may make it valid
+    }
+    graph.set_elements(node.outputs[0], std::move(elements));
   }
   return broken;
 }

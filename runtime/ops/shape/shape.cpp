@@ -219,12 +219,14 @@ std::optional<ir::Dims> shape_elements(const ir::Graph& graph, const ir::Node& n
   return ir::Dims(type.dims->begin() + range.begin, type.dims->begin() + range.end);
 }
 
+constexpr size_t kMostElements = 1024;  // shapes have few, and nobody needs them more often
+
 /// The elements of a value as far as they are known, as ValueRecord::elements says it.
 std::optional<ir::Dims> elements_held(const ir::Graph& graph, ir::ValueId value) {
-  constexpr size_t kMost = 1024;  // shapes have few, and nobody needs them more often
   if (!value) return std::nullopt;
   if (const Tensor* constant = graph.constant_of(value)) {
-    if (!is_integer(constant->dtype()) || constant->shape().size() > 1 || constant->size() > kMost) return std::nullopt;
+    if (!is_integer(constant->dtype()) || constant->shape().size() > 1 || constant->size() > kMostElements)
+      return std::nullopt;
     const std::vector<int64_t> elements = to_int64s(*constant);
     return ir::Dims(elements.begin(), elements.end());
   }
@@ -261,6 +263,7 @@ std::optional<ir::Dims> joined(const ir::Graph& graph, const ir::Node& node) {
   for (const ir::ValueId input : node.inputs) {
     const auto elements = elements_held(graph, input);
     if (!elements) return std::nullopt;
+    if (all.size() + elements->size() > kMostElements) return std::nullopt;
     all.insert(all.end(), elements->begin(), elements->end());
   }
   return all;
@@ -325,7 +328,8 @@ std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node
     return size ? std::optional(ir::Dims{*size}) : std::nullopt;
   }
   const ir::Type& type = graph.type(node.outputs[0]);
-  if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || type.rank() > 1) return std::nullopt;
+  if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || !type.has_rank() || type.rank() > 1)
+    return std::nullopt;
   if (node.is("Concat")) return joined(graph, node);
   const bool arithmetic = node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
   if (arithmetic && graph.opset("") >= kNumpyBroadcasting) return narrowed(computed(graph, node), type.dtype);
