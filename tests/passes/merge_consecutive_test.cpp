@@ -94,6 +94,25 @@ TEST(MergeConsecutive, ShapesThatAreKnownButForTheBatch) {
   EXPECT_EQ(result.count("Shape"), 0);
 }
 
+/// Without elements a -1 beside a copied dimension stands for nothing.
+TEST(MergeConsecutive, AnEmptyBatchStaysPossible) {
+  Net net;
+  const ValueId x = net.graph().add_input(
+      "x", ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("N"), std::string("A"), std::string("B")}));
+  net.output(net.node("Unsqueeze", {net.node("Flatten", {x}), shape(net, {1})}), "y");
+  EXPECT_EQ(optimize(net.model()).model.graph.node_count(), 2u);
+}
+
+/// [2, 2] at run time, though nothing says so: what is joined along axis 1 is no list.
+TEST(MergeConsecutive, ElementsOfWhatMayHaveMoreDimensionsAreNotKnown) {
+  Net net;
+  const ValueId target = net.graph().add_input("target", ir::Type::tensor(DataType::kInt64, ir::Dims{ir::Dim()}));
+  const auto list = [&](std::vector<int64_t> values) { return net.node("Reshape", {shape(net, values), target}); };
+  const ValueId all = net.node("Concat", {list({0, 1, 2, 3}), list({10, 11, 12, 13})}, {attribute("axis", 1)});
+  net.output(net.node("Reshape", {all, shape(net, {8})}), "y");
+  EXPECT_EQ(optimize(net.model()).count("Concat"), 1);
+}
+
 TEST(MergeConsecutive, CastsThatLoseNothingGo) {
   Net net;
   const ValueId half = net.input("x", {2, 3}, DataType::kFloat16);

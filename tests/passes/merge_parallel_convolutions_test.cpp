@@ -112,6 +112,19 @@ TEST(MergeParallelConvolutions, WhatDoesNotFitStays) {
   }
 }
 
+/// Of an input whose channels are not known, weights say different things about them.
+TEST(MergeParallelConvolutions, WeightsForDifferentInputsStay) {
+  Net net;
+  const ValueId x = net.graph().add_input("x", ir::Type::tensor(DataType::kFloat32, ir::Dims{1, ir::Dim(), 6, 6}));
+  const ValueId few = net.node("Conv", {x, net.weight("few", {8, 2, 3, 3})}, {kPads});
+  const ValueId many = net.node("Conv", {x, net.weight("many", {8, 5, 3, 3})}, {kPads});
+  net.output(net.node("Add", {few, many}), "y");
+  EXPECT_EQ(optimize(net.model()).count("Conv"), 2);
+  const ValueId wide = net.node("Conv", {x, net.weight("wide", {8, 8, 3, 3})}, {kPads});
+  net.output(net.node("Add", {wide, net.batch_norm(x, 3, "norm")}), "z");
+  EXPECT_EQ(optimize(net.model()).count("BatchNormalization"), 1);
+}
+
 TEST(MergeParallelConvolutions, ABroadcastResidualStays) {
   Branches b;
   const ValueId one = b.conv({kChannels, kChannels, 8, 9}, {});  // [2, 6, 1, 1]

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
 
 namespace pli::test {
 namespace {
@@ -607,6 +608,25 @@ const std::vector<MoveCase> kChains{
        net.output(net.node("Gemm", {shifted, numbers(net, {6, 5})}), "y");
      },
      2},
+    {"SeveralConstantsOfOneConcat",
+     [](Net& net) {
+       const ValueId x = conv(net, net.input("x", {2, 3, 10, 11}), 3, 2);
+       const ValueId all =
+           net.node("Concat", {x, numbers(net, {2, 3, 8, 10}), numbers(net, {2, 1, 8, 10})}, {attribute("axis", 1)});
+       net.output(norm(net, all, 6), "y");
+     }},
+    {"NegsThatNothingTakesUp",  // none of them has a constant to be named after
+     [](Net& net) {
+       const ValueId x = net.node("Neg", {net.input("x", {4, 6})});
+       net.output(net.node("Neg", {net.node("Add", {x, numbers(net, {6})})}), "y");
+     },
+     1},
+    {"NormThatJoinsWhileItsProducerChanges",
+     [](Net& net) {
+       const ValueId x = net.node("Add", {net.node("Neg", {net.input("x", {2, 3, 4})}), numbers(net, {4})});
+       net.output(norm(net, net.node("MatMul", {x, numbers(net, {4, 5})}), 3), "y");
+     },
+     2},
     {"FullShapes",  // of a whole sample, along which nothing is the same
      [](Net& net) {
        const ValueId flat = net.node("Reshape", {net.input("x", {2, 3, 4}), integers(net, {2, 12})});
@@ -616,6 +636,70 @@ const std::vector<MoveCase> kChains{
      }},
 };
 INSTANTIATE_TEST_SUITE_P(Chains, MoveAffine, testing::ValuesIn(kChains), case_name);
+
+/// Only one of the nodes that say an affine has the name of one that went.
+TEST(MoveAffine, NamesOfNodesStayUnique) {
+  Net net;
+  ValueId x = net.node("Mul", {net.input("x", {4, 6}), numbers(net, {6})});
+  x = net.node("Add", {x, numbers(net, {6})});
+  net.output(net.node("Mul", {x, numbers(net, {6})}), "y");
+  const ValueId before = net.batch_norm(net.input("z", {4, 6}), 6, "before");
+  for (const char* name : {"a", "b"}) net.output(net.node("MatMul", {before, numbers(net, {6, 5})}), name);
+  const Optimized result = optimize(net.model());
+  std::set<std::string> names;
+  for (const ir::NodeId id : result.model.graph.nodes()) {
+    const std::string& name = result.model.graph.node(id).name;
+    EXPECT_TRUE(name.empty() || names.insert(name).second) << name;
+  }
+  expect_equal_results(net.model(), result.model);
+}
+
+TEST(MoveAffine, OnlyTheFirstResultOfALayerNormalizationIsScaled) {
+  Net net;
+  const std::vector<ValueId> inputs{net.input("x", {2, 4, 6}), numbers(net, {6}), numbers(net, {6})};
+  const ValueId first = net.node("LayerNormalization", inputs, {}, "norm", 2);
+  net.output(first, "y");
+  net.output(net.node("Mul", {net.graph().find("norm_1"), numbers(net, {})}), "mean");
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.count("Mul"), 1);
+}
+
+TEST(MoveAffine, TheMaskOfADropoutIsNotItsData) {
+  Net net(9);
+  (void)net.node("Dropout", {image(net)}, {}, "dropped", 2);
+  net.output(net.node("Mul", {net.graph().find("dropped_1"), numbers(net, {})}), "mask");
+  EXPECT_EQ(optimize(net.model()).count("Mul"), 1);
+}
+
+/// What float16 could not hold does not move there, unless it comes from there or goes there anyway.
+TEST(MoveAffine, IntoTheRangeOfFloat16) {
+  const auto net_of = [](bool narrow_again) {
+    Net net;
+    const ValueId x = net.input("x", {2, 3, 10, 11}, DataType::kFloat16);
+    const ValueId half = net.node("Conv", {x, net.weight("w", {6, 3, 3, 2}, -1, 1, DataType::kFloat16)});
+    const ValueId y = net.batch_norm(net.node("Cast", {half}, {attribute("to", 1)}), 6, "norm");
+    net.output(narrow_again ? net.node("Cast", {y}, {attribute("to", 10)}) : net.node("Sigmoid", {y}), "y");
+    return net;
+  };
+  const Optimized kept = expect_kept(net_of(false), "norm", "non_finite", "range of float16");
+  const Optimized folded = optimize(net_of(true).model());
+  EXPECT_TRUE(folded.fold("norm").folded);
+  ASSERT_EQ(folded.report.notes.size(), 1u);
+  EXPECT_NE(folded.report.notes[0].find("moved across a Cast"), std::string::npos) << folded.report.notes[0];
+}
+
+/// A small file must not ask for much: the same numbers are looked at again and again, each time more of them.
+TEST(MoveAffine, WorkHasALimit) {
+  Net net;
+  ValueId value = net.node("Mul", {net.input("x", {2, 400000}), numbers(net, {400000})});
+  for (int i = 0; i < 40; ++i) value = net.node("Transpose", {net.node("Relu", {value})}, {ints("perm", {1, 0})});
+  net.output(value, "y");
+  OptimizeOptions options;
+  options.limits.folded_bytes = 1 << 10;
+  const Optimized result = optimize(net.model(), options);
+  ASSERT_EQ(result.report.affines.size(), 1u);
+  EXPECT_FALSE(result.report.affines[0].folded);
+}
 
 TEST(MoveAffineReport, NamesAllThatTakeItUp) {
   Net net;
