@@ -65,7 +65,6 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   }
 }
 
-
 SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory::desc& to) {
   struct Packed {
     Tensor stored;  // whose address is the weights' name
