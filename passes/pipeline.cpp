@@ -23,6 +23,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
+    {"fuse_pad", "Let a Conv pad with the zeros that a Pad before it puts there", fuse_pad},
     {"merge_parallel_convolutions", "Add convolutions of the same input up to one, as RepVGG needs it",
      merge_parallel_convolutions},
     {"eliminate_common_subexpression", "Compute what is computed twice, and store what is stored twice, once",

@@ -224,6 +224,11 @@ class RandomNet {
     if (x.shape[2] < 2 || x.shape[2] > 8) return;
     const ValueId pads = integers({0, 0, 1, 0, 0, 0, 0, 2});
     const Shape shape{2, x.channels(), x.shape[2] + 1, x.shape[3] + 2};
+    if (below(3) == 0) {
+      const ValueId padded = node("Pad", {x.id, pads});
+      return add("Conv", {padded, constant({4, x.channels(), 1, 3}, -0.5, 0.5)}, {2, 4, x.shape[2] + 1, x.shape[3] + 2},
+                 {ints("pads", {0, 1, 0, 1})});
+    }
     switch (below(3)) {
       case 0:
         return add("Pad", {x.id, pads}, shape);
