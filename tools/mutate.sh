@@ -31,7 +31,7 @@ alpha is dropped~passes/affine/absorb.cpp~number *= static_cast<double>(gemm->vi
 the group is ignored~passes/affine/absorb.cpp~return i / rows_per_group * columns + j;~return j;
 the axis is not checked~passes/affine/absorb.cpp~if (i != axis && !affine.constant_along(i))~if (false)
 padding is not checked~passes/affine/absorb.cpp~if (affine.shifts() && !sees_whole_kernel(conv->view))~if (false)
-consumers are not checked~passes/affine/move_affine.cpp~if (!used_only_by(graph_, value, use.node, why_)) return false;~
+consumers are not checked~passes/affine/search.cpp~if (!used_only_by(graph_, value, use.node, why_)) return false;~
 the sign of a scale is not checked~passes/affine/affine.cpp~[](double value) { return value > 0; }~[](double value) { return value != 0; }
 a shift passes a Relu~passes/affine/carry.cpp~if (affine.shifts()) return refuse(why, "a shift does not pass");~
 zeros that a pool counts are ignored~passes/affine/carry.cpp~if (affine.shifts() && pads &&~if (false && pads &&
