@@ -42,27 +42,22 @@ bool shift_back(Search& search, const AffineNode& seed) {
 constexpr std::array<Attempt, 4> kAttempts{all_back, all_forth, scale_back, shift_back};
 
 /// The node ends what many nodes say and runtimes run as one: a number times x gate(x), as in GELU and HardSwish, or
-/// the scale and bias of a LayerNormalization. Without its end it would not be known any more. (Pli joins the first
-/// kind.)
+/// the scale and bias of a LayerNormalization. Without its end it would not be known any more.
 bool ends_composite(const Context& context, const AffineNode& seed) {
   const ir::Graph& graph = context.graph;
   if (graph.node(seed.node).is("BatchNormalization")) return false;
   constexpr int kMostNodes = 3;  // a scale and a bias
-  bool one_number = true;
   ir::NodeId id = seed.node;
   for (int i = 0; i < kMostNodes; ++i) {
     Refusal ignored;
     const auto affine = read_arithmetic(context, id, ignored);
     if (!affine) break;
-    one_number = one_number && affine->affine.scale().size() == 1;
     id = graph.producer(affine->x);
     if (!id) return false;
   }
   const ir::Node& node = graph.node(id);
-  if ((!node.is("Mul") && !node.is("Div")) || node.inputs.size() != 2 || !node.inputs[0] || !node.inputs[1])
-    return false;
-  if (graph.constant_of(node.inputs[0]) || graph.constant_of(node.inputs[1])) return false;
-  return one_number || context.purpose == Purpose::kWriting;
+  return (node.is("Mul") || node.is("Div")) && node.inputs.size() == 2 && node.inputs[0] && node.inputs[1] &&
+         !graph.constant_of(node.inputs[0]) && !graph.constant_of(node.inputs[1]);
 }
 
 /// Of an operand whose rank is not known: what makes it, if that explains it.
