@@ -28,15 +28,15 @@ epsilon is dropped~runtime/ops/normalization/batch_normalization.cpp~view.epsilo
 the bias is not scaled~passes/affine/absorb.cpp~* (factor * old) +~* 0 + (factor * old) +
 beta is dropped~passes/affine/absorb.cpp~old, static_cast<double>(gemm.view.beta), scale~old, 1.0, scale
 alpha is dropped~passes/affine/absorb.cpp~number *= static_cast<double>(gemm->view.alpha);~number *= 1.0;
-the group is ignored~passes/affine/absorb.cpp~return i / rows_per_group * columns + j;~return j;
+the group is ignored~passes/affine/absorb.cpp~return i / rows_per_group * columns + j;~return 0 * i + j;
 the axis is not checked~passes/affine/absorb.cpp~if (i != axis && !affine.constant_along(i))~if (false)
-padding is not checked~passes/affine/absorb.cpp~if (affine.shifts() && !sees_whole_kernel(conv->view))~if (false)
+padding is not checked~passes/affine/absorb.cpp~if (affine.shifts() && !sees_whole_kernel(conv->view))~if (false && !sees_whole_kernel(conv->view))
 consumers are not checked~passes/affine/search.cpp~if (!used_only_by(graph_, value, use.node, why_)) return false;~
 the sign of a scale is not checked~passes/affine/affine.cpp~[](double value) { return value > 0; }~[](double value) { return value != 0; }
 a shift passes a Relu~passes/affine/carry.cpp~if (affine.shifts()) return refuse(why, "a shift does not pass");~
-zeros that a pool counts are ignored~passes/affine/carry.cpp~if (affine.shifts() && pads &&~if (false && pads &&
-both summands are shifted~passes/affine/carry.cpp~shifted = shifted || takes_shift;~
-channels that Resize mixes~passes/affine/carry.cpp~|| !keeps_axis(c, i, affine.rank())~
+zeros that a pool counts are ignored~passes/affine/carry.cpp~if (affine.shifts() && pads &&~if (false && affine.shifts() && pads &&
+both summands are shifted~passes/affine/carry.cpp~const bool takes_shift = !shifted && fits~const bool takes_shift = fits
+channels that Resize mixes~passes/affine/carry.cpp~|| !keeps_axis(c, i, affine.rank())~|| (false && !keeps_axis(c, i, affine.rank()))
 a branch is embedded one tap off~passes/merge_parallel_convolutions.cpp~const int64_t offset = into.pads_begin[i] - begin~const int64_t offset = into.pads_begin[i] - begin + (into.extent(i) > 1 ? 1 : 0)
 FAULTS
 )
