@@ -1,6 +1,5 @@
 #include "passes/pass.h"
 #include "passes/replace_node.h"
-#include "runtime/core/tensor.h"
 #include "runtime/ops/linear/convolution.h"
 #include "runtime/ops/movement/pad.h"
 
@@ -10,31 +9,12 @@ namespace pli::passes {
 
 namespace {
 
-/// The number around is a zero that is known.
-bool pads_with_zero(const ir::Graph& graph, const ir::Node& pad) {
-  constexpr int64_t kValueIsInput = 11;
-  if (graph.opset("") < kValueIsInput) return pad.float_or("value", 0) == 0;
-  if (!pad.input(2)) return true;
-  const Tensor* value = graph.constant_of(pad.inputs[2]);
-  return value && value->size() == 1 && is_float(value->dtype()) && to_doubles(*value)[0] == 0;
-}
-
-/// The Pad that makes what a Conv reads, where nobody else reads it.
-const ir::Node* pad_before(const Context& context, const ir::Node& conv) {
-  const ir::Graph& graph = context.graph;
-  const ir::ValueId value = conv.input(0);
-  const ir::NodeId producer = value ? graph.producer(value) : ir::NodeId{};
-  if (!producer || context.broken.contains(producer) || !graph.node(producer).is("Pad")) return nullptr;
-  if (!graph.has_single_use(value) || graph.is_pinned(value) || !graph.node(producer).input(0)) return nullptr;
-  return &graph.node(producer);
-}
-
 /// The pads of both together: those in front of each spatial dimension, then those behind.
 std::optional<Shape> pads_together(const ir::Graph& graph, const ops::Window& window, const ir::Node& pad) {
   using AutoPad = ops::Window::AutoPad;
   const auto rank = static_cast<int64_t>(window.rank()) + 2;
   if (window.auto_pad != AutoPad::kNotSet && window.auto_pad != AutoPad::kValid) return std::nullopt;
-  if (graph.type(pad.inputs[0]).rank() != rank || !pads_with_zero(graph, pad)) return std::nullopt;
+  if (graph.type(pad.inputs[0]).rank() != rank || ops::PadView::number(graph, pad) != 0.0) return std::nullopt;
   const auto view = ops::PadView::of(graph, pad, rank);
   if (!view || view->mode != ops::PadView::Mode::kConstant) return std::nullopt;
   const auto negative = [](int64_t count) { return count < 0; };
@@ -63,8 +43,8 @@ int64_t fuse_pad(Context& context) {
   for (const ir::NodeId id : graph.nodes()) {
     if (!graph.alive(id) || context.broken.contains(id) || !graph.node(id).is("Conv")) continue;
     const ir::Node& node = graph.node(id);
-    const ir::Node* pad = pad_before(context, node);
-    const auto window = pad ? ops::ConvView::of(graph, node).window : std::nullopt;
+    const ir::Node* pad = context.only_maker(node);
+    const auto window = pad && pad->is("Pad") ? ops::ConvView::of(graph, node).window : std::nullopt;
     auto pads = window ? pads_together(graph, *window, *pad) : std::nullopt;
     if (!pads) continue;
     ir::NodeSpec spec = ir::spec_like(node);

@@ -16,17 +16,6 @@ struct Merged {
   std::optional<ir::NodeSpec> spec;
 };
 
-/// The node that makes input 0, where nothing else needs its result.
-const ir::Node* maker(const Context& context, const ir::Node& node) {
-  const ir::Graph& graph = context.graph;
-  const ir::ValueId value = node.input(0);
-  const ir::NodeId producer = value ? graph.producer(value) : ir::NodeId{};
-  if (!producer || !graph.has_single_use(value) || graph.is_pinned(value) || context.broken.contains(producer))
-    return nullptr;
-  const ir::Node& made = graph.node(producer);
-  return made.input(0) && made.outputs[0] == value ? &made : nullptr;
-}
-
 bool keeps_order(const ir::Node& node) {
   constexpr std::array kReshaping{"Reshape", "Flatten", "Squeeze", "Unsqueeze"};
   return std::ranges::any_of(kReshaping, [&](const char* type) { return node.is(type); });
@@ -155,7 +144,7 @@ std::optional<Merged> with_constant_shape(Context& context, const ir::Node& node
 
 std::optional<Merged> merged(Context& context, const ir::Node& node) {
   if (auto simpler = with_constant_shape(context, node)) return simpler;
-  const ir::Node* before = maker(context, node);
+  const ir::Node* before = context.only_maker(node);
   if (!before) return std::nullopt;
   for (const Rule& rule : kRules)
     if (rule.takes(node))

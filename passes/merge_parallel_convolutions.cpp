@@ -156,10 +156,8 @@ bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Br
   const ir::ValueId new_bias =
       into.conv->bias ? context.names.replace(into.conv->bias, std::move(*bias.tensor))
                       : context.names.add(bias_name(context.names.of(new_weight)), std::move(*bias.tensor), new_weight);
-  for (const ir::ValueId made : {new_weight, new_bias})
-    if (graph.type(made).dtype != dtype) graph.set_type(made, ir::Type::tensor(dtype, graph.type(made).dims));
-  context.scaled.insert_or_assign(new_weight, std::move(scaled));
-  context.exact.insert_or_assign(new_bias, sum.bias);
+  context.scaled.insert_or_assign(context.typed(new_weight, dtype), std::move(scaled));
+  context.exact.insert_or_assign(context.typed(new_bias, dtype), sum.bias);
 
   const ir::Node conv = graph.node(into.node);
   const std::string name = conv.name;

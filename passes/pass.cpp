@@ -8,6 +8,19 @@ DataType Context::folded_type(DataType dtype) const {
   return purpose == Purpose::kRunning && is_half(dtype) ? DataType::kFloat32 : dtype;
 }
 
+const ir::Node* Context::only_maker(const ir::Node& node) const {
+  const ir::ValueId value = node.input(0);
+  const ir::NodeId producer = value ? graph.producer(value) : ir::NodeId{};
+  if (!producer || !graph.has_single_use(value) || graph.is_pinned(value) || broken.contains(producer)) return nullptr;
+  const ir::Node& made = graph.node(producer);
+  return made.input(0) && made.outputs[0] == value ? &made : nullptr;
+}
+
+ir::ValueId Context::typed(ir::ValueId constant, DataType dtype) {
+  if (graph.type(constant).dtype != dtype) graph.set_type(constant, ir::Type::tensor(dtype, graph.type(constant).dims));
+  return constant;
+}
+
 ScaledWeight Context::scaled_weight(ir::ValueId constant) const {
   if (const auto known = scaled.find(constant); known != scaled.end()) return known->second;
   const Tensor& tensor = *graph.constant_of(constant);

@@ -45,6 +45,10 @@ struct Context {
 
   /// The type in which constants of a type are folded: half the bits are not kept where nothing is written.
   DataType folded_type(DataType dtype) const;
+  /// The node whose first result input 0 of this one is, where nothing else needs that. Null otherwise.
+  const ir::Node* only_maker(const ir::Node& node) const;
+  /// The constant, said to be of the type that it has in the model, whatever it is folded in.
+  ir::ValueId typed(ir::ValueId constant, DataType dtype);
   ScaledWeight scaled_weight(ir::ValueId constant) const;
   std::vector<double> exact_numbers(ir::ValueId constant) const;
 };

@@ -88,8 +88,6 @@ int64_t broadcast_index(const Shape& shape, std::span<const int64_t> position) {
   return index;
 }
 
-Affine Affine::identity(size_t rank) { return {Shape(rank, 1), {1.0}, {0.0}}; }
-
 Affine::Affine(Shape shape, std::vector<double> scale, std::vector<double> shift)
     : shape_(std::move(shape)), scale_(std::move(scale)), shift_(std::move(shift)) {
   compact();

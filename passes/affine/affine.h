@@ -34,8 +34,6 @@ class Positions {
 /// Dimensions along which nothing varies are 1, so that a shape tells what the numbers depend on.
 class Affine {
  public:
-  /// x itself, for a value of this rank.
-  static Affine identity(size_t rank);
   /// Both lists have as many numbers as `shape` has positions, in row-major order.
   Affine(Shape shape, std::vector<double> scale, std::vector<double> shift);
 

@@ -89,6 +89,17 @@ std::string why_not_constant(const ir::Graph& graph, ir::ValueId id) {
   return reason + how_to_mend(producer);
 }
 
+namespace {
+
+/// A binary arithmetic node one of whose operands is constant.
+struct ConstantOperand {
+  ir::ValueId x, constant;
+  bool constant_first = false;
+  Shape shape;  // of the constant, aligned to the dimensions of x: as many, each that of x or 1
+};
+
+/// Reads Add, Sub, Mul or Div with a constant operand of a float type that is broadcast to the other, and not the other
+/// way round.
 std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why) {
   if (!is_arithmetic(node) || node.inputs.size() != 2 || !node.inputs[0] || !node.inputs[1])
     return why.because(code::kNoLinearNeighbour, "it is not an arithmetic node of two operands");
@@ -110,6 +121,8 @@ std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir
   operand.shape = std::move(*shape);
   return operand;
 }
+
+}  // namespace
 
 std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id, Refusal& why) {
   const ir::Graph& graph = context.graph;

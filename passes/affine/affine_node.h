@@ -18,17 +18,6 @@ struct AffineNode {
 /// Add, Sub, Mul, Div or Neg.
 bool is_arithmetic(const ir::Node& node);
 
-/// A binary arithmetic node one of whose operands is constant.
-struct ConstantOperand {
-  ir::ValueId x, constant;
-  bool constant_first = false;
-  Shape shape;  // of the constant, aligned to the dimensions of x: as many, each that of x or 1
-};
-
-/// Reads Add, Sub, Mul or Div with a constant operand of a float type that is broadcast to the other, and not the other
-/// way round.
-std::optional<ConstantOperand> constant_operand(const ir::Graph& graph, const ir::Node& node, Refusal& why);
-
 /// Reads a BatchNormalization at inference.
 std::optional<AffineNode> read_batch_norm(const Context& context, ir::NodeId id, Refusal& why);
 

@@ -206,26 +206,19 @@ Answer carry_pad(const Crossing& c, const Affine& affine, std::string& why) {
     if (!affine.constant_along(i) && (view->begin[i] != 0 || view->end[i] != 0))
       return refuse(why, fmt::format("it pads axis {}", i));
   if (view->mode != ops::PadView::Mode::kConstant) return at_first(affine);
-  constexpr int64_t kValueIsInput = 11;
-  double old = 0;
-  if (c.graph.opset("") < kValueIsInput) {
-    old = static_cast<double>(c.node.float_or("value", 0));
-  } else if (c.node.input(2)) {
-    const Tensor* value = c.graph.constant_of(c.node.inputs[2]);
-    if (!value || value->size() != 1 || !is_float(value->dtype())) return refuse(why, "it pads with what is not known");
-    old = to_doubles(*value)[0];
-  }
+  const auto old = ops::PadView::number(c.graph, c.node);
+  if (!old) return refuse(why, "it pads with what is not known");
   // Back: scale p + shift is to come out where p did, forth: (p - shift) / scale is to go in.
   std::optional<double> wanted;
   for (size_t i = 0; i < affine.scale().size(); ++i) {
-    const double value = c.way == Way::kBack ? affine.scale()[i] * old + affine.shift()[i]
-                                             : (old - affine.shift()[i]) / affine.scale()[i];
+    const double value = c.way == Way::kBack ? affine.scale()[i] * *old + affine.shift()[i]
+                                             : (*old - affine.shift()[i]) / affine.scale()[i];
     if (!std::isfinite(value) || value != wanted.value_or(value))
       return refuse(why, "channels would need different numbers around them");
     wanted = value;
   }
   Carried carried{{{0, affine}}, {}};
-  if (*wanted == old) return carried;
+  if (*wanted == *old) return carried;
   if (!c.node.input(2)) return refuse(why, "it would have to pad with another number");
   carried.operands.emplace_back(2, std::vector<double>{*wanted});
   return carried;

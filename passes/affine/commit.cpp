@@ -109,27 +109,20 @@ class Commit {
     return node.is("Add") || node.is("Sub") ? planned.user : ir::NodeId{};
   }
 
-  /// A constant of the type that the node has, whatever it is computed in.
-  ir::ValueId typed(ir::ValueId constant, DataType dtype) {
-    if (graph_.type(constant).dtype != dtype)
-      graph_.set_type(constant, ir::Type::tensor(dtype, graph_.type(constant).dims));
-    return constant;
-  }
-
   ir::NodeId absorb(size_t index, NewConstants& made) {
     const PlannedAbsorption& planned = plan_.absorptions[index];
     const Absorption& absorption = planned.absorption;
     const DataType dtype = graph_.type(absorption.weight).dtype;
     ir::ValueId weight = absorption.weight, bias = absorption.bias;
     if (made.weights[index]) {
-      weight = typed(replace_weight(context_, absorption, std::move(*made.weights[index])), dtype);
+      weight = context_.typed(replace_weight(context_, absorption, std::move(*made.weights[index])), dtype);
       context_.scaled.insert_or_assign(weight, std::move(*made.scaled[index]));
     }
     if (made.biases[index]) {
       const ir::ValueId origin = seed_.origin ? seed_.origin : weight;
       bias = bias ? context_.names.replace(bias, std::move(*made.biases[index]))
                   : context_.names.add(bias_name(context_.names.of(weight)), std::move(*made.biases[index]), origin);
-      context_.exact.insert_or_assign(typed(bias, dtype), absorption.new_bias->numbers);
+      context_.exact.insert_or_assign(context_.typed(bias, dtype), absorption.new_bias->numbers);
     }
     const ir::Node node = graph_.node(absorption.node);
     ir::NodeSpec spec = absorber_of(node)->rebuilt(graph_, node, weight, bias);
@@ -150,7 +143,7 @@ class Commit {
     for (const size_t i : operands) {
       ir::ValueId& input = spec.inputs[static_cast<size_t>(plan_.operands[i].use.index)];
       const DataType dtype = graph_.type(input).dtype;
-      input = typed(context_.names.replace(input, std::move(made.operands[i])), dtype);
+      input = context_.typed(context_.names.replace(input, std::move(made.operands[i])), dtype);
       context_.exact.insert_or_assign(input, plan_.operands[i].numbers);
     }
     return replace_node(graph_, id, std::move(spec));

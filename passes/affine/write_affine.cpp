@@ -76,9 +76,7 @@ ir::ValueId write_affine(Context& context, const Affine& affine, ir::ValueId x, 
     const Folded folded = rounded(context.folded_type(type.dtype), layout.shape, numbers);
     const ir::ValueId constant = as.constant ? context.names.replace(as.constant, *folded.tensor)
                                              : context.names.add(name, *folded.tensor, as.origin);
-    if (graph.type(constant).dtype != type.dtype)
-      graph.set_type(constant, ir::Type::tensor(type.dtype, graph.type(constant).dims));
-    context.exact.insert_or_assign(constant, numbers);
+    context.exact.insert_or_assign(context.typed(constant, type.dtype), numbers);
     ir::NodeSpec spec = spec_of(graph, op_type, value, constant, layout);
     if (last) {
       spec.name = as.node_name;
@@ -116,9 +114,7 @@ ir::NodeId write_batch_norm(Context& context, ir::NodeId id, const Affine& affin
   for (const auto& [old, numbers] : statistics) {
     const DataType dtype = graph.type(old).dtype;
     const Folded folded = rounded(context.folded_type(dtype), {channels}, numbers);
-    const ir::ValueId made = context.names.replace(old, *folded.tensor);
-    if (graph.type(made).dtype != dtype) graph.set_type(made, ir::Type::tensor(dtype, graph.type(made).dims));
-    spec.inputs.push_back(made);
+    spec.inputs.push_back(context.typed(context.names.replace(old, *folded.tensor), dtype));
   }
   std::erase_if(spec.attributes, [](const ir::Attribute& attribute) {
     return attribute.name == "epsilon" || attribute.name == "spatial";

@@ -116,6 +116,15 @@ constexpr Operator kOperators[] = {
 
 Family pad_family() { return kOperators; }
 
+std::optional<double> PadView::number(const ir::Graph& graph, const ir::Node& node) {
+  constexpr int64_t kValueIsInput = 11;
+  if (graph.opset("") < kValueIsInput) return static_cast<double>(node.float_or("value", 0));
+  if (!node.input(2)) return 0.0;
+  const Tensor* value = graph.constant_of(node.inputs[2]);
+  if (!value || value->size() != 1 || !is_float(value->dtype())) return std::nullopt;
+  return to_doubles(*value)[0];
+}
+
 std::optional<PadView> PadView::of(const ir::Graph& graph, const ir::Node& node, int64_t rank) {
   const int64_t opset = graph.opset("");
   PadView view{mode_of(node, opset), Shape(static_cast<size_t>(rank)), Shape(static_cast<size_t>(rank))};

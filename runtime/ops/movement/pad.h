@@ -22,6 +22,10 @@ struct PadView {
   /// For an input of this rank. Nothing when the pads are only known at run time. kInvalidModel: a mode that there is
   /// not, pads that do not fit the rank, axes outside of it or given twice.
   static std::optional<PadView> of(const ir::Graph& graph, const ir::Node& node, int64_t rank);
+
+  /// The number around a tensor of a float type in constant mode: an attribute before opset 11, an input since, 0 where
+  /// it is omitted. Nothing when it is only known at run time, or no single number of a float type.
+  static std::optional<double> number(const ir::Graph& graph, const ir::Node& node);
 };
 
 }  // namespace pli::ops

@@ -249,11 +249,6 @@ Layouts layout_batch_normalization(const PrepareContext& context) {
 
 }  // namespace
 
-bool ChannelAffine::finite() const {
-  const auto is_finite = [](double value) { return std::isfinite(value); };
-  return std::ranges::all_of(scale, is_finite) && std::ranges::all_of(shift, is_finite);
-}
-
 BatchNormView BatchNormView::of(const ir::Graph& graph, const ir::Node& node) {
   BatchNormView view{.x = node.input(0),
                      .scale = node.input(1),

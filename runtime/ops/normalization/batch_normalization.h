@@ -9,8 +9,6 @@ struct ChannelAffine {
   std::vector<double> scale;
   std::vector<double> shift;
   int64_t axis = 1;
-
-  bool finite() const;
 };
 
 /// BatchNormalization in every opset's form.
