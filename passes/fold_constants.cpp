@@ -10,9 +10,6 @@ namespace pli::passes {
 
 namespace {
 
-/// Weights that are stored in few bits would lose that.
-bool expands_weights(const ir::Node& node) { return node.is("DequantizeLinear") || node.is("QuantizeLinear"); }
-
 /// A BatchNormalization that the kernels would not compute as it is meant. One in training mode whose statistics nobody
 /// reads is a function of its input as well: weight standardization is often written so.
 bool is_read_otherwise(const Context& context, const ir::Node& node) {
@@ -70,8 +67,7 @@ int64_t fold_constants(Context& context) {
   for (const ir::NodeId id : graph.nodes()) {
     if (!graph.alive(id)) continue;
     const ir::Node& node = graph.node(id);
-    if (!node.is_onnx() || expands_weights(node) || node.outputs.empty() || node.is("Constant") || node.is("Identity"))
-      continue;
+    if (!node.is_onnx() || node.outputs.empty() || node.is("Constant") || node.is("Identity")) continue;
     if (context.log.kept_by_user(id) || context.broken.contains(id) || is_read_otherwise(context, node)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;

@@ -9,13 +9,6 @@ namespace {
 
 using Renamed = std::vector<std::pair<ir::ValueId, std::string>>;
 
-/// Something beside nodes and outputs refers to a value of the graph by its name.
-bool has_pinned(const ir::Graph& graph) {
-  for (size_t i = 0; i < graph.value_limit(); ++i)
-    if (const ir::ValueId id{static_cast<int32_t>(i)}; graph.alive(id) && graph.is_pinned(id)) return true;
-  return false;
-}
-
 /// Names that values of nested graphs have.
 std::set<std::string> nested_names(const ir::Graph& outermost) {
   std::set<std::string> names;
@@ -50,7 +43,7 @@ int64_t inline_if(Context& context) {
     const auto branch = ops::chosen_branch(graph, graph.node(id));
     if (!branch || context.broken.contains(id)) continue;
     const ir::Node holder = graph.node(id);
-    if (has_pinned(*std::get<ir::Subgraph>(holder.attribute(*branch)->value).graph)) continue;
+    if (std::get<ir::Subgraph>(holder.attribute(*branch)->value).graph->has_pins()) continue;
     const ir::InlinedSubgraph inlined = ops::take_branch(graph, id);
     context.log.inlined(holder, *branch, inlined.nodes);
     moved.insert(moved.end(), inlined.values.begin(), inlined.values.end());

@@ -1,6 +1,7 @@
 #include "passes/affine/absorb.h"
 #include "passes/narrow_weight.h"
 #include "passes/pass.h"
+#include "passes/quantized_weight.h"
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/linear/convolution.h"
@@ -29,6 +30,7 @@ std::optional<Branch> read_convolution(const Context& context, ir::NodeId id) {
     if (constant &&
         (!graph.constant_of(constant) || graph.is_pinned(constant) || !is_float(graph.constant_of(constant)->dtype())))
       return std::nullopt;
+  if (is_quantized(graph, view.weight)) return std::nullopt;
   if (!view.window || view.window->auto_pad != Window::AutoPad::kNotSet) return std::nullopt;
   return Branch{view.x, id, view, {}};
 }

@@ -9,6 +9,12 @@ namespace {
 
 bool casts(const ir::Node& node) { return node.is("Cast") || node.is("CastLike"); }
 
+/// Makes floats of constant integers.
+bool dequantizes(const ir::Graph& graph, const ir::Node& node) {
+  return node.is("DequantizeLinear") &&
+         std::ranges::all_of(node.inputs, [&](ir::ValueId input) { return !input || graph.constant_of(input); });
+}
+
 /// Gives the elements of input 0 as they are, or some of them.
 bool moves(const ir::Node& node) {
   constexpr std::array kMoving{"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice"};
@@ -22,6 +28,8 @@ std::optional<NarrowWeight> narrow_weight(const ir::Graph& graph, ir::ValueId co
   for (ir::ValueId at = constant; at && graph.constant_of(at) && graph.producer(at);) {
     const ir::Node& node = graph.node(graph.producer(at));
     shared = shared || !graph.has_single_use(at);
+    if (dequantizes(graph, node))
+      return NarrowWeight{graph.producer(at), node.input(0), shared || !graph.has_single_use(node.input(0))};
     if (casts(node)) {
       const ir::ValueId stored = node.input(0);
       const DataType narrow = graph.type(stored).dtype, wide = graph.type(at).dtype;
@@ -46,6 +54,7 @@ bool widens_weight(const ir::Graph& graph, const ir::Node& node) {
   const ir::ValueId result = node.output(0);
   if (!result) return false;
   if (moves(node)) return narrow_weight(graph, node.input(0)).has_value();
+  if (dequantizes(graph, node)) return true;
   const Tensor* stored = graph.constant_of(node.input(0));
   if (!casts(node) || !stored || stored->bytes().size() < kSmall) return false;
   const DataType wide = graph.type(result).dtype;

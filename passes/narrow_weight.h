@@ -6,8 +6,8 @@
 
 namespace pli::passes {
 
-/// How a constant is stored in fewer bits than it is used in: a Cast or CastLike widens it, and nodes that only move
-/// elements (Transpose, Reshape, ...) may follow.
+/// How a constant is stored in fewer bits than it is used in: a Cast, CastLike or DequantizeLinear widens it, and nodes
+/// that only move elements (Transpose, Reshape, ...) may follow.
 struct NarrowWeight {
   ir::NodeId cast;
   ir::ValueId stored;

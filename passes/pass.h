@@ -65,6 +65,7 @@ struct Pass {
 };
 
 // One file each, passes/<name>.cpp.
+int64_t inline_functions(Context& context);
 int64_t eliminate_nop(Context& context);
 int64_t constants_to_initializers(Context& context);
 int64_t fold_constants(Context& context);

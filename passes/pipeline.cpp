@@ -1,5 +1,6 @@
 #include "passes/pipeline.h"
 
+#include "passes/inline_functions.h"
 #include "passes/replace_node.h"
 #include "runtime/ops/evaluate.h"
 #include "runtime/ops/normalization/batch_normalization.h"
@@ -7,12 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <set>
 
 namespace pli::passes {
 
 namespace {
 
 constexpr std::array kPasses = std::to_array<Pass>({
+    {"inline_functions", "Put what a local function of the model holds in the place of its calls", inline_functions},
     {"eliminate_nop",
      "Remove nodes that give their input as it is: Identity, Dropout, a Reshape to the same shape, ...", eliminate_nop},
     {"constants_to_initializers", "Store what Constant nodes hold as initializers", constants_to_initializers},
@@ -74,6 +77,44 @@ void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Repo
   model.graph.verify();
 }
 
+/// Functions that a graph calls, and those that they call.
+void note_called(const ir::Graph& graph, std::set<const ir::Function*>& called) {
+  ir::for_each_graph(graph, [&](const ir::Graph& each) {
+    for (const ir::NodeId id : each.nodes())
+      if (const ir::Function* function = each.node(id).function.get(); function && called.insert(function).second)
+        note_called(function->body, called);
+  });
+}
+
+/// Removes the functions that nothing calls, and the imports that only they needed.
+void drop_uncalled_functions(ir::Model& model, Report& report) {
+  std::set<const ir::Function*> called;
+  note_called(model.graph, called);
+  std::set<std::string> left;  // domains
+  const auto note_domains = [&](const ir::Graph& graph) {
+    ir::for_each_graph(graph, [&](const ir::Graph& each) {
+      for (const ir::NodeId id : each.nodes()) left.insert(each.node(id).domain);
+    });
+  };
+  note_domains(model.graph);
+  for (const ir::Function* function : called) note_domains(function->body);
+  auto opsets = std::make_shared<ir::OpsetImports>(*model.opsets);
+  const size_t before = model.functions.size();
+  std::erase_if(model.functions, [&](const auto& function) {
+    if (called.contains(function.get())) return false;
+    if (!function->domain.empty() && function->domain != "ai.onnx" && !left.contains(function->domain))
+      opsets->erase(function->domain);
+    return true;
+  });
+  const size_t gone = before - model.functions.size();
+  if (gone == 0) return;
+  model.opsets = std::move(opsets);
+  report.notes.push_back(
+      fmt::format("{} gone: what functions hold stands in the place of their calls (--disable "
+                  "inline_functions keeps them)",
+                  gone == 1 ? "1 local function is" : fmt::format("{} local functions are", gone)));
+}
+
 /// Before opset 14 a BatchNormalization that lists its statistics trains, by the standard's words; exporters wrote it
 /// for inference.
 void note_unread_statistics(const Context& context, Report& report) {
@@ -113,6 +154,14 @@ void note_over_limit(const Context& context, Report& report) {
                   left.size() == 1 ? "is" : fmt::format("and {} more nodes are", left.size() - 1), what));
 }
 
+/// How long `body` takes.
+template <class Body>
+double milliseconds(const Body& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
 /// What a node of a newer operator set means could have changed.
 bool knows_opset(const ir::Graph& graph) { return graph.opset("") >= 1 && graph.opset("") <= ops::kNewestOpset; }
 
@@ -126,7 +175,9 @@ class Runner {
         free_initializers_(free_initializers),
         budget_(ops::FoldingBudget::of(graph, options.limits)),
         widening_(budget_),
-        report_(report) {}
+        report_(report) {
+    widening_.bytes *= 2;  // an integer of 8 bits becomes a float of 32
+  }
 
   /// Until nothing changes any more. Whether anything has.
   bool run(ir::Graph& graph, Purpose purpose, FoldLog& log, Names& names) {
@@ -193,17 +244,17 @@ class Runner {
  private:
   /// Runs one pass with all that goes around it.
   int64_t run_pass(const Pass& pass, Context& context, double& ms) {
-    const auto start = std::chrono::steady_clock::now();
-    const int64_t changes = with_context(fmt::format("pass {}", pass.name), [&] {
-      const int64_t made = pass.run(context);
-      if (made == 0) return made;
-      context.graph.erase_dead();
-      context.names.settle();
-      context.broken = ops::infer_types(context.graph, options_.limits);
-      context.graph.verify();
-      return made;
+    int64_t changes = 0;
+    ms += milliseconds([&] {
+      with_context(fmt::format("pass {}", pass.name), [&] {
+        changes = pass.run(context);
+        if (changes == 0) return;
+        context.graph.erase_dead();
+        context.names.settle();
+        context.broken = ops::infer_types(context.graph, options_.limits);
+        context.graph.verify();
+      });
     });
-    ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return changes;
   }
 
@@ -302,6 +353,11 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   for (const Pass& pass : chosen) report.passes.push_back({std::string(pass.name), 0, 0});
 
   const size_t values_before = graph.value_limit();
+  const auto inlining = std::ranges::find(chosen, PassFn{inline_functions}, &Pass::run);
+  if (inlining != chosen.end()) {
+    PassRun& inlined = report.passes[static_cast<size_t>(inlining - chosen.begin())];
+    inlined.ms += milliseconds([&] { inlined.changes = inline_calls(graph); });
+  }
   FoldLog log(graph, options);
   Names names(graph);
   const bool free_initializers = model.ir_version >= ir::kFreeInitializers;
@@ -309,6 +365,7 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   runner.run(graph, purpose, log, names);
   if (free_initializers && !chosen.empty() && options.stop_after.empty()) runner.run_nested(graph, log);
   raise_ir_version(model, values_before, names, report);
+  if (inlining != chosen.end()) drop_uncalled_functions(model, report);
   log.write(graph, report);
   if (const int64_t kept = log.kept_for_overridable(); kept > 0)
     report.notes.push_back(fmt::format(

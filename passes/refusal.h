@@ -39,6 +39,7 @@ inline constexpr std::string_view kNodeBetween = "node_between";            // t
 inline constexpr std::string_view kAxisUnproven = "axis_unproven";          // not shown to run along the channels
 inline constexpr std::string_view kDataType = "data_type";                  // not of a float type that folds
 inline constexpr std::string_view kTooLarge = "too_large";                  // the folded constant would pass a limit
+inline constexpr std::string_view kQuantized = "quantized";                 // the stored integers can't take it up
 inline constexpr std::string_view kDisabled = "disabled";                   // by the options
 inline constexpr std::string_view kDead = "dead";                           // nothing needed its result
 inline constexpr std::string_view kNestedGraph = "nested_graph";            // in the body of If, Loop or Scan

@@ -20,14 +20,17 @@ bool grows(const Context& context, const Affine& affine, const Plan& plan) {
   return affine.scale().size() > most;
 }
 
+bool widens(const Context& context) { return context.options.widen_weights || context.purpose == Purpose::kRunning; }
+
 /// A new weight in the place of the old one, stored in the type in which that was stored where the rounding allows it.
 ir::ValueId replace_weight(Context& context, const Absorption& absorption, Tensor weight) {
   ir::Graph& graph = context.graph;
   const auto old = narrow_weight(graph, absorption.weight);
   if (!old) return context.names.replace(absorption.weight, std::move(weight));
   const DataType narrow = graph.type(old->stored).dtype;
-  const bool widens = context.options.widen_weights || context.purpose == Purpose::kRunning;
-  auto rounded = widens ? std::nullopt : narrowed(weight, absorption.factor->shape, narrow);
+  auto rounded = widens(context) || graph.node(old->cast).is("DequantizeLinear")
+                     ? std::nullopt
+                     : narrowed(weight, absorption.factor->shape, narrow);
   if (!rounded) {
     const size_t stored = graph.constant_of(old->stored)->bytes().size();
     if (weight.bytes().size() > stored) context.widened_bytes += static_cast<int64_t>(weight.bytes().size() - stored);
@@ -114,7 +117,10 @@ class Commit {
     const Absorption& absorption = planned.absorption;
     const DataType dtype = graph_.type(absorption.weight).dtype;
     ir::ValueId weight = absorption.weight, bias = absorption.bias;
-    if (made.weights[index]) {
+    if (made.quantized[index]) {
+      weight = write_requantized(context_, weight, std::move(*made.quantized[index]));
+      context_.scaled.insert_or_assign(weight, std::move(*made.scaled[index]));
+    } else if (made.weights[index]) {
       weight = context_.typed(replace_weight(context_, absorption, std::move(*made.weights[index])), dtype);
       context_.scaled.insert_or_assign(weight, std::move(*made.scaled[index]));
     }
@@ -202,6 +208,7 @@ std::optional<NewConstants> make_constants(const Context& context, const Plan& p
     made.scaled.emplace_back();
     made.weights.emplace_back();
     made.biases.emplace_back();
+    made.quantized.emplace_back();
     const DataType dtype = context.folded_type(graph.type(absorption.weight).dtype);
     if (absorption.factor) {
       ScaledWeight scaled = context.scaled_weight(absorption.weight);
@@ -214,8 +221,14 @@ std::optional<NewConstants> make_constants(const Context& context, const Plan& p
       Folded folded = scaled.rounded();
       if (!folded.tensor)
         return why.because(code::kNonFinite, "the folded weight of {} would hold numbers that are not finite", name);
-      made.cleared += folded.cleared;
-      made.weights.back() = std::move(folded.tensor);
+      if (is_quantized(graph, absorption.weight) && !widens(context)) {
+        made.quantized.back() = requantized(context, absorption.weight, *absorption.factor, why);
+        if (!made.quantized.back()) return std::nullopt;
+        made.growth += made.quantized.back()->growth;
+      } else {
+        made.cleared += folded.cleared;
+        made.weights.back() = std::move(folded.tensor);
+      }
       made.scaled.back() = std::move(scaled);
     }
     if (absorption.new_bias) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "passes/affine/search.h"
+#include "passes/quantized_weight.h"
 
 namespace pli::passes {
 
@@ -8,6 +9,7 @@ namespace pli::passes {
 struct NewConstants {
   std::vector<std::optional<ScaledWeight>> scaled;  // an element for each absorption
   std::vector<std::optional<Tensor>> weights, biases;
+  std::vector<std::optional<Requantized>> quantized;  // where a weight stays stored as integers
   std::vector<Tensor> operands;
   int64_t growth = 0;  // bytes beside those that are replaced
   int64_t cleared = 0;

@@ -2,22 +2,26 @@
 
 #include "passes/pipeline.h"
 #include "runtime/ir/graph.h"
-#include "runtime/onnx/functions.h"
 
 namespace pli {
 
 namespace {
 
-/// Functions are kept as they come, so that what is in them is too.
+/// The functions that are left are as they came, and so is what is in them.
 void report_functions(const ir::Model& model, Report& report) {
-  for (const ir::Function& function : model.functions)
-    for (auto& [name, output] : find_in_function(function, "BatchNormalization"))
-      report.batch_norms.push_back(
-          {.name = name,
-           .output = output,
-           .graph = function.domain + "." + function.name,
-           .code = std::string(passes::code::kFunction),
-           .reason = "it is in a local function of the model, and those are left as they are"});
+  for (const auto& function : model.functions)
+    ir::for_each_graph(function->body, [&](const ir::Graph& graph) {
+      for (const ir::NodeId id : graph.nodes()) {
+        const ir::Node& node = graph.node(id);
+        if (!node.is("BatchNormalization")) continue;
+        report.batch_norms.push_back(
+            {.name = node.name,
+             .output = node.output(0) ? graph.name(node.outputs[0]) : std::string(),
+             .graph = function->domain + "." + function->name,
+             .code = std::string(passes::code::kFunction),
+             .reason = "it is in a local function of the model that is not put in the place of its calls"});
+      }
+    });
 }
 
 Report optimize_for(passes::Purpose purpose, Model& model, const OptimizeOptions& options) {

@@ -29,9 +29,13 @@ void make_each_concrete(ir::Graph& graph, std::span<const ir::NodeId> nodes, con
                         ops::FoldingBudget& budget);
 
 /// Small results are made while compiling; large ones are left to run unless they take the place of operands as large,
-/// since the plan holds them for good. An If becomes the branch that is taken.
+/// since the plan holds them for good. An If becomes the branch that is taken, a call what the function holds.
 void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::FoldingBudget& budget) {
   const ir::Node& node = graph.node(id);
+  if (node.function && !ir::why_not_inlined(graph, node)) {
+    make_each_concrete(graph, ir::inline_call(graph, id).nodes, limits, budget);
+    return;
+  }
   const auto known = [&](ir::ValueId output) { return !output || graph.constant_of(output); };
   if (std::ranges::all_of(node.outputs, known)) return;
   const ops::Operator* op = ops::find_operator(graph, node);
@@ -101,6 +105,11 @@ std::set<ir::ValueId> find_value_inputs(const ir::Graph& graph) {
     const ops::Operator* op = ops::find_operator(graph, node);
     for (size_t i = 0; op && i < node.inputs.size(); ++i)
       if (op->reads_value(i)) ask(node.inputs[i]);
+    if (!node.function) continue;
+    const std::set<ir::ValueId> inside = find_value_inputs(node.function->body);
+    const std::vector<ir::ValueId>& inputs = node.function->body.inputs();
+    for (size_t i = 0; i < std::min(node.inputs.size(), inputs.size()); ++i)
+      if (inside.contains(inputs[i])) ask(node.inputs[i]);
   }
   while (!pending.empty()) {
     const ir::ValueId id = pending.back();

@@ -28,6 +28,7 @@ std::string tensor_text(const Tensor& tensor) {
 std::string attribute_text(const AttributeValue& value) {
   struct Printer {
     std::string operator()(const Opaque&) const { return "opaque"; }
+    std::string operator()(const Reference& v) const { return "@" + v.attribute; }
     std::string operator()(int64_t v) const { return std::to_string(v); }
     std::string operator()(float v) const { return fmt::format("{}f", v); }
     std::string operator()(const std::string& v) const { return "\"" + v + "\""; }

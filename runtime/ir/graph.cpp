@@ -286,7 +286,7 @@ NodeId Graph::add_node(NodeSpec spec, NodeId before) {
                              .outputs = {},
                              .attributes = std::move(spec.attributes),
                              .extra = std::move(spec.extra),
-                             .calls_function = spec.calls_function},
+                             .function = std::move(spec.function)},
                     .previous = {},
                     .next = {},
                     .alive = true,

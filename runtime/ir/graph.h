@@ -16,6 +16,7 @@
 namespace pli::ir {
 
 class Graph;
+struct Function;
 
 /// A graph held by an attribute (the body of If, Loop, Scan). It is immutable and shared; to change it, set a new one.
 /// `captures` are the values of the enclosing graph that it uses, parallel to graph->captures().
@@ -27,9 +28,14 @@ struct Subgraph {
 /// What only its `extra` bytes know: sparse tensors, types, tensors of data types without a width.
 struct Opaque {};
 
+/// In a function: what the call gives for the attribute of this name, else the function's default, else nothing.
+struct Reference {
+  std::string attribute;
+};
+
 using AttributeValue =
-    std::variant<Opaque, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>, std::vector<float>,
-                 std::vector<std::string>, std::vector<Tensor>, std::vector<Subgraph>>;
+    std::variant<Opaque, Reference, int64_t, float, std::string, Tensor, Subgraph, std::vector<int64_t>,
+                 std::vector<float>, std::vector<std::string>, std::vector<Tensor>, std::vector<Subgraph>>;
 
 struct Attribute {
   std::string name;
@@ -47,12 +53,12 @@ struct Node {
   std::vector<ValueId> outputs;  // likewise
   std::vector<Attribute> attributes;
   std::string extra;  // serialized NodeProto of all that is not above
-  /// Calls a local function of the model: whatever it is named like, it is no operator.
-  bool calls_function = false;
+  /// The local function of the model that it calls: whatever it is named like, it is no operator. Null for operators.
+  std::shared_ptr<const Function> function;
 
   /// An operator of ONNX's own domain ("" or "ai.onnx") and of this type.
   bool is(std::string_view type) const { return op_type == type && is_onnx(); }
-  bool is_onnx() const { return !calls_function && (domain.empty() || domain == "ai.onnx"); }
+  bool is_onnx() const { return !function && (domain.empty() || domain == "ai.onnx"); }
 
   /// None when the node has fewer.
   ValueId input(size_t index) const { return index < inputs.size() ? inputs[index] : ValueId{}; }
@@ -128,7 +134,7 @@ struct NodeSpec {
   std::vector<OutputSpec> outputs;
   std::vector<Attribute> attributes;
   std::string extra;
-  bool calls_function = false;
+  std::shared_ptr<const Function> function;
 };
 
 /// A node to be added that is like `node` in all but its outputs, which are left to be named.
@@ -176,6 +182,7 @@ class Graph {
   bool has_single_use(ValueId id) const { return uses(id).size() == 1 && !is_output(id); }
   /// Has a name that was pinned.
   bool is_pinned(ValueId id) const { return !pinned_names_.empty() && pinned_names_.contains(name(id)); }
+  bool has_pins() const { return !pinned_names_.empty(); }
   /// Null when `id` is none or not constant.
   const Tensor* constant_of(ValueId id) const;
   /// None when there is no value of this name.
@@ -290,11 +297,14 @@ class Graph {
 /// A stable text of a graph, nested graphs indented: for tests and messages, not a format.
 std::string dump(const Graph& graph);
 
-/// A local function of the model, kept as it came.
+/// A local function of the model.
 struct Function {
   std::string domain;
   std::string name;
   std::string proto;  // serialized FunctionProto
+  /// What it holds, its inputs and outputs in order, of types that are not known. Attributes may be References.
+  Graph body;
+  std::vector<Attribute> defaults;  // of attributes that a call may leave out
 };
 
 /// The first version of ONNX's format whose initializers need not be inputs.
@@ -304,7 +314,7 @@ struct Model {
   int64_t ir_version = 0;
   std::shared_ptr<const OpsetImports> opsets;
   Graph graph;
-  std::vector<Function> functions;
+  std::vector<std::shared_ptr<const Function>> functions;
   bool has_external_data = false;
   std::string
       extra;  // serialized ModelProto of all that is not above (producer, metadata, opset imports as they came, ...)

@@ -49,7 +49,7 @@ NodeSpec spec_like(const Node& node) {
           .outputs = {},
           .attributes = node.attributes,
           .extra = node.extra,
-          .calls_function = node.calls_function};
+          .function = node.function};
 }
 
 std::string describe(const Graph& graph, const Node& node) {

@@ -118,13 +118,17 @@ ir::AttributeValue take_value(onnx::AttributeProto& proto, AttributeType type, c
 }  // namespace
 
 ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits, const SharedPayloads& shared,
-                             const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested) {
+                             bool in_function, const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested) {
   ir::Attribute attribute;
   attribute.name = proto.name();
   return with_context(fmt::format("attribute {}", attribute.name), [&] {
-    if (!proto.ref_attr_name().empty())
-      fail(ErrorCode::kInvalidModel, "it refers to the function attribute \"{}\" outside of a function",
-           proto.ref_attr_name());
+    if (const std::string& referred = proto.ref_attr_name(); !referred.empty()) {
+      if (!in_function)
+        fail(ErrorCode::kInvalidModel, "it refers to the function attribute \"{}\" outside of a function", referred);
+      attribute.value = ir::Reference{referred};
+      attribute.extra = to_bytes(proto);
+      return std::move(attribute);
+    }
     const AttributeType type = checked_type(proto);
     attribute.value = take_value(proto, type, limits, shared, read_nested);
     proto.clear_name();

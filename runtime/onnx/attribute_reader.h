@@ -11,8 +11,9 @@
 namespace pli {
 
 /// Takes an attribute apart. What it holds beside name and value, and values that the IR does not know, end in `extra`.
-/// kInvalidModel when the content is not that of the attribute's declared type.
+/// Only `in_function` may it refer to an attribute of the function. kInvalidModel when it does so elsewhere, and when
+/// the content is not that of the attribute's declared type.
 ir::Attribute read_attribute(onnx::AttributeProto& proto, const Limits& limits, const SharedPayloads& shared,
-                             const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested);
+                             bool in_function, const std::function<ir::Subgraph(onnx::GraphProto&)>& read_nested);
 
 }  // namespace pli

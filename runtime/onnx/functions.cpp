@@ -1,5 +1,7 @@
 #include "runtime/onnx/functions.h"
 
+#include "runtime/onnx/attribute_reader.h"
+
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
@@ -12,52 +14,56 @@ namespace {
 /// The fields, newer than the installed ONNX, that tell functions of one name apart.
 constexpr int kNodeOverload = 8;
 constexpr int kFunctionOverload = 13;
+/// The field, as new, that holds defaults of a function's attributes.
+constexpr int kAttributeProto = 11;
 
-/// The last string under `field` among fields that are not known; empty when there is none.
-std::string unknown_string(const std::string& fields, int field) {
+/// What stands under `field` among fields that are not known, in order.
+std::vector<std::string> unknown_fields(const std::string& fields, int field) {
   using google::protobuf::internal::WireFormatLite;
   const uint32_t wanted = WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(fields.data()),
                                                static_cast<int>(fields.size()));
-  std::string found;
+  std::vector<std::string> found;
   while (const uint32_t tag = input.ReadTag()) {
+    std::string content;
     const bool whole =
-        tag == wanted ? WireFormatLite::ReadBytes(&input, &found) : WireFormatLite::SkipField(&input, tag);
+        tag == wanted ? WireFormatLite::ReadBytes(&input, &content) : WireFormatLite::SkipField(&input, tag);
     if (!whole) break;
+    if (tag == wanted) found.push_back(std::move(content));
   }
   return found;
 }
 
-std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
-
-FunctionKey key_of(const onnx::FunctionProto& function) {
-  return {domain_of(function.domain()), function.name(), unknown_string(function.unknown_fields(), kFunctionOverload)};
+/// Of several, the last counts.
+std::string overload_of(const std::string& fields, int field) {
+  const std::vector<std::string> found = unknown_fields(fields, field);
+  return found.empty() ? std::string() : found.back();
 }
+
+std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
 class Expansion {
  public:
   Expansion(const onnx::ModelProto& model, const Limits& limits) : limits_(limits) {
-    for (const onnx::FunctionProto& function : model.functions()) {
+    for (int i = 0; i < model.functions_size(); ++i) {
+      const onnx::FunctionProto& function = model.functions(i);
       if (function.name().empty()) fail(ErrorCode::kInvalidModel, "a function has no name");
-      if (!functions_.emplace(key_of(function), Entry{&function}).second)
+      if (!functions_.emplace(function_key(function), Entry{&function, i}).second)
         fail(ErrorCode::kInvalidModel, "function \"{}\" is defined twice", function.name());
     }
   }
 
-  std::set<FunctionKey> check(const onnx::ModelProto& model) {
-    std::set<FunctionKey> keys;
-    if (functions_.empty()) return keys;
-    for (auto& [key, entry] : functions_) {
-      (void)size(entry, 0);
-      keys.insert(key);
-    }
+  std::vector<int> callees_first(const onnx::ModelProto& model) {
+    if (functions_.empty()) return {};
+    for (auto& [key, entry] : functions_) (void)size(entry, 0);
     (void)size(model.graph().node(), 0);
-    return keys;
+    return std::move(order_);
   }
 
  private:
   struct Entry {
     const onnx::FunctionProto* function;
+    int index;
     int64_t size = 0;  // 0: not known yet
     bool open = false;
   };
@@ -73,6 +79,7 @@ class Expansion {
     entry.open = true;
     entry.size = 1 + size(entry.function->node(), depth + 1);
     entry.open = false;
+    order_.push_back(entry.index);
     return entry.size;
   }
 
@@ -94,38 +101,36 @@ class Expansion {
 
   const Limits& limits_;
   std::map<FunctionKey, Entry> functions_;
+  std::vector<int> order_;
 };
 
 }  // namespace
 
 FunctionKey function_key(const onnx::NodeProto& node) {
-  return {domain_of(node.domain()), node.op_type(), unknown_string(node.unknown_fields(), kNodeOverload)};
+  return {domain_of(node.domain()), node.op_type(), overload_of(node.unknown_fields(), kNodeOverload)};
 }
 
-std::set<FunctionKey> check_functions(const onnx::ModelProto& model, const Limits& limits) {
-  return Expansion(model, limits).check(model);
+FunctionKey function_key(const onnx::FunctionProto& function) {
+  return {domain_of(function.domain()), function.name(), overload_of(function.unknown_fields(), kFunctionOverload)};
 }
 
-namespace {
+std::vector<int> order_functions(const onnx::ModelProto& model, const Limits& limits) {
+  return Expansion(model, limits).callees_first(model);
+}
 
-void find_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, std::string_view op_type,
-                std::vector<FunctionNode>& found) {
-  for (const onnx::NodeProto& node : nodes) {
-    if (node.op_type() == op_type && domain_of(node.domain()).empty())
-      found.push_back({node.name(), node.output_size() > 0 ? node.output(0) : std::string()});
-    for (const onnx::AttributeProto& attribute : node.attribute()) {
-      if (attribute.has_g()) find_nodes(attribute.g().node(), op_type, found);
-      for (const onnx::GraphProto& graph : attribute.graphs()) find_nodes(graph.node(), op_type, found);
-    }
+std::vector<ir::Attribute> read_defaults(const onnx::FunctionProto& function, const Limits& limits) {
+  std::vector<ir::Attribute> defaults;
+  for (const std::string& bytes : unknown_fields(function.unknown_fields(), kAttributeProto)) {
+    onnx::AttributeProto proto;
+    if (!proto.ParsePartialFromString(bytes))
+      fail(ErrorCode::kInvalidModel, "the default of an attribute can't be read");
+    const bool plain = !proto.has_t() && !proto.has_g() && proto.tensors_size() + proto.graphs_size() == 0;
+    if (plain)
+      defaults.push_back(read_attribute(proto, limits, {}, false, {}));
+    else
+      defaults.push_back({proto.name(), ir::Opaque{}, {}});
   }
-}
-
-}  // namespace
-
-std::vector<FunctionNode> find_in_function(const ir::Function& function, std::string_view op_type) {
-  std::vector<FunctionNode> found;
-  find_nodes(from_bytes<onnx::FunctionProto>(function.proto).node(), op_type, found);
-  return found;
+  return defaults;
 }
 
 }  // namespace pli

@@ -5,28 +5,30 @@
 
 #include <pli/limits.h>
 
-#include <set>
+#include <map>
+#include <memory>
 #include <string>
 #include <tuple>
+#include <vector>
 
 namespace pli {
 
 /// What tells functions apart: domain ("" for ai.onnx), name and overload.
 using FunctionKey = std::tuple<std::string, std::string, std::string>;
 
+using Functions = std::map<FunctionKey, std::shared_ptr<const ir::Function>>;
+
 /// The function that the node calls if the model has it.
 FunctionKey function_key(const onnx::NodeProto& node);
+FunctionKey function_key(const onnx::FunctionProto& function);
 
-/// Checks the model's local functions, and gives their keys: each is there once, none calls itself, however indirectly,
-/// and what their calls expand to keeps to the limit on nodes. kInvalidModel, kResourceLimit.
-std::set<FunctionKey> check_functions(const onnx::ModelProto& model, const Limits& limits);
+/// Checks the model's local functions: each is there once, none calls itself, however indirectly, and what their calls
+/// expand to keeps to the limit on nodes. Gives their indices, each behind those of the functions that it calls.
+/// kInvalidModel, kResourceLimit.
+std::vector<int> order_functions(const onnx::ModelProto& model, const Limits& limits);
 
-struct FunctionNode {
-  std::string name;
-  std::string output;  // the first; empty when there is none
-};
-
-/// The nodes of one type of ONNX's own in a function, also in the graphs that its nodes hold.
-std::vector<FunctionNode> find_in_function(const ir::Function& function, std::string_view op_type);
+/// The defaults of a function's attributes, of which those that are no numbers, strings or lists of these are Opaque.
+/// kInvalidModel when one is not valid.
+std::vector<ir::Attribute> read_defaults(const onnx::FunctionProto& function, const Limits& limits);
 
 }  // namespace pli

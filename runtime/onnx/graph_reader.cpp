@@ -8,6 +8,23 @@
 
 namespace pli {
 
+ir::OpsetImports read_opsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports,
+                             int64_t ir_version) {
+  ir::OpsetImports opsets;
+  for (const onnx::OperatorSetIdProto& import : imports) {
+    const std::string domain = import.domain() == "ai.onnx" ? "" : import.domain();
+    if (import.version() < 1)
+      fail(ErrorCode::kInvalidModel, "version {} of operator set \"{}\" is not valid", import.version(), domain);
+    const auto [imported, added] = opsets.emplace(domain, import.version());
+    if (!added && imported->second != import.version())
+      fail(ErrorCode::kInvalidModel, "operator set \"{}\" is imported in versions {} and {}", domain, imported->second,
+           import.version());
+  }
+  if (opsets.empty() && ir_version < 3) opsets.emplace("", 1);
+  if (opsets.empty()) fail(ErrorCode::kInvalidModel, "the model imports no operator set");
+  return opsets;
+}
+
 namespace {
 
 using ir::ValueId;
@@ -150,9 +167,11 @@ class GraphReader {
     spec.op_type = proto.op_type();
     spec.domain = proto.domain();
     spec.name = proto.name();
-    spec.calls_function = !context_.functions.empty() && context_.functions.contains(function_key(proto));
+    if (!context_.functions.empty())
+      if (const auto called = context_.functions.find(function_key(proto)); called != context_.functions.end())
+        spec.function = called->second;
     if (spec.op_type.empty()) fail(ErrorCode::kInvalidModel, "it names no operator");
-    if ((spec.domain.empty() || spec.domain == "ai.onnx") && !context_.opsets->contains(""))
+    if (!spec.function && (spec.domain.empty() || spec.domain == "ai.onnx") && !context_.opsets->contains(""))
       fail(ErrorCode::kInvalidModel, "the model does not import the operator set that the node is of");
     for (int i = 0; i < proto.input_size(); ++i) {
       const std::string& name = proto.input(i);
@@ -162,7 +181,7 @@ class GraphReader {
     }
     check_names(proto.attribute());
     for (const auto& attribute : extract(*proto.mutable_attribute()))
-      spec.attributes.push_back(read_attribute(*attribute, context_.limits, context_.payloads,
+      spec.attributes.push_back(read_attribute(*attribute, context_.limits, context_.payloads, context_.in_function,
                                                [&](onnx::GraphProto& nested) { return read_nested(nested); }));
     for (const std::string& name : proto.output()) spec.outputs.push_back(output_spec(name));
     proto.clear_input();
@@ -238,6 +257,18 @@ class GraphReader {
 
 ir::Graph read_graph(onnx::GraphProto& proto, const ModelContext& context) {
   return GraphReader(context, nullptr, nullptr).read(proto);
+}
+
+ir::Graph read_body(onnx::FunctionProto& proto, const ModelContext& context) {
+  ModelContext inside = context;
+  inside.in_function = true;
+  if (proto.opset_import_size() > 0)
+    inside.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto.opset_import(), context.ir_version));
+  onnx::GraphProto graph;
+  for (const std::string& input : proto.input()) graph.add_input()->set_name(input);
+  for (const std::string& output : proto.output()) graph.add_output()->set_name(output);
+  graph.mutable_node()->Swap(proto.mutable_node());
+  return read_graph(graph, inside);
 }
 
 }  // namespace pli

@@ -164,6 +164,7 @@ struct ValueWriter {
   }
 
   void operator()(const ir::Opaque&) const {}
+  void operator()(const ir::Reference&) const {}
   void operator()(int64_t v) const { typed(AttributeProto::INT).set_i(v); }
   void operator()(float v) const { typed(AttributeProto::FLOAT).set_f(v); }
   void operator()(const std::string& v) const { typed(AttributeProto::STRING).set_s(v); }

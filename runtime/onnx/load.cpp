@@ -24,23 +24,6 @@ namespace {
 
 constexpr const char kNoModel[] = "not an ONNX model: the file is damaged, cut short, or something else";
 
-/// What the model imports. Before IR version 3 there were no imports, and one operator set.
-ir::OpsetImports read_opsets(const onnx::ModelProto& proto) {
-  ir::OpsetImports opsets;
-  for (const onnx::OperatorSetIdProto& import : proto.opset_import()) {
-    const std::string domain = import.domain() == "ai.onnx" ? "" : import.domain();
-    if (import.version() < 1)
-      fail(ErrorCode::kInvalidModel, "version {} of operator set \"{}\" is not valid", import.version(), domain);
-    const auto [imported, added] = opsets.emplace(domain, import.version());
-    if (!added && imported->second != import.version())
-      fail(ErrorCode::kInvalidModel, "operator set \"{}\" is imported in versions {} and {}", domain, imported->second,
-           import.version());
-  }
-  if (opsets.empty() && proto.ir_version() < 3) opsets.emplace("", 1);
-  if (opsets.empty()) fail(ErrorCode::kInvalidModel, "the model imports no operator set");
-  return opsets;
-}
-
 /// Pins the names that training graphs use; some of them are of values of the main graph.
 void pin_trained(const onnx::GraphProto& training, ir::Graph& graph) {
   for (const onnx::ValueInfoProto& output : training.output()) graph.pin(output.name());
@@ -65,6 +48,22 @@ void pin_trained(const onnx::ModelProto& proto, ir::Graph& graph) {
   }
 }
 
+/// One function, which is added to those that may be called from now on.
+std::shared_ptr<const ir::Function> read_function(onnx::FunctionProto& proto, const ModelContext& context,
+                                                  Functions& functions) {
+  return with_context(fmt::format("function \"{}\"", proto.name()), [&] {
+    const FunctionKey key = function_key(proto);
+    auto function = std::make_shared<ir::Function>();
+    function->domain = proto.domain();
+    function->name = proto.name();
+    function->defaults = read_defaults(proto, context.limits);
+    function->proto = to_bytes(proto);
+    function->body = read_body(proto, context);
+    functions.emplace(key, function);
+    return std::shared_ptr<const ir::Function>(std::move(function));
+  });
+}
+
 ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::path> folders, const Limits& limits) {
   if (!proto.has_graph() && !proto.has_ir_version()) fail(ErrorCode::kInvalidModel, kNoModel);
   if (proto.ir_version() < 1) fail(ErrorCode::kInvalidModel, "IR version {} is not valid", proto.ir_version());
@@ -72,14 +71,17 @@ ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::p
 
   ir::Model model;
   model.ir_version = proto.ir_version();
-  model.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto));
+  model.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto.opset_import(), proto.ir_version()));
   const Screened screened = screen(proto, folders, limits);
   model.has_external_data = screened.has_external_data;
-  const std::set<FunctionKey> functions = check_functions(proto, limits);
-  for (const auto& function : extract(*proto.mutable_functions()))
-    model.functions.push_back({function->domain(), function->name(), to_bytes(*function)});
-  model.graph =
-      read_graph(*proto.mutable_graph(), {model.ir_version, model.opsets, limits, functions, screened.payloads});
+  const std::vector<int> callees_first = order_functions(proto, limits);
+  Functions functions;
+  const ModelContext context{model.ir_version, model.opsets, limits, functions, screened.payloads};
+  model.functions.resize(callees_first.size());
+  for (const int index : callees_first)
+    model.functions[static_cast<size_t>(index)] = read_function(*proto.mutable_functions(index), context, functions);
+  proto.clear_functions();
+  model.graph = read_graph(*proto.mutable_graph(), context);
   pin_trained(proto, model.graph);
   proto.clear_graph();
   proto.clear_ir_version();

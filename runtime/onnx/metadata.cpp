@@ -20,6 +20,4 @@ ModelMetadata read_metadata(const ir::Model& model) {
   return metadata;
 }
 
-int64_t node_count(const ir::Function& function) { return from_bytes<onnx::FunctionProto>(function.proto).node_size(); }
-
 }  // namespace pli

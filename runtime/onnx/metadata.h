@@ -8,7 +8,4 @@ namespace pli {
 
 ModelMetadata read_metadata(const ir::Model& model);
 
-/// Nodes of a function, those of its nested graphs left out.
-int64_t node_count(const ir::Function& function);
-
 }  // namespace pli

@@ -46,9 +46,9 @@ Wire write_model(const ir::Model& model, ExternalFile* external) {
   put_opsets(proto, *model.opsets);
   Wire wire;
   wire.append(to_bytes(proto));
-  for (const ir::Function& function : model.functions) {
+  for (const auto& function : model.functions) {
     Wire bytes;
-    bytes.append(function.proto);
+    bytes.append(function->proto);
     wire.append_message(onnx::ModelProto::kFunctionsFieldNumber, std::move(bytes));
   }
   wire.append_message(onnx::ModelProto::kGraphFieldNumber, write_graph(model.graph, external));

@@ -15,7 +15,7 @@ namespace {
 /// which only the type counts are its inputs.
 ir::Graph graph_of(const ir::Graph& origin, const ir::Node& node, std::span<const Tensor* const> inputs) {
   ir::Graph graph(origin.opsets());
-  ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}, node.calls_function};
+  ir::NodeSpec spec{node.op_type, node.domain, node.name, {}, {}, node.attributes, {}, node.function};
   for (size_t i = 0; i < inputs.size(); ++i) {
     const std::string name = "input" + std::to_string(i);
     if (inputs[i])

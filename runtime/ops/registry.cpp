@@ -1,5 +1,6 @@
 #include "runtime/ops/operator.h"
 
+#include "runtime/ir/inline_subgraph.h"
 #include "runtime/ops/activation/activation.h"
 #include "runtime/ops/activation/softmax.h"
 #include "runtime/ops/arithmetic/binary.h"
@@ -17,6 +18,7 @@
 #include "runtime/ops/normalization/normalization.h"
 #include "runtime/ops/pooling/pooling.h"
 #include "runtime/ops/pooling/unpooling.h"
+#include "runtime/ops/quantization/quantization.h"
 #include "runtime/ops/reduction/reduction.h"
 #include "runtime/ops/selection/gather.h"
 #include "runtime/ops/selection/scatter.h"
@@ -39,12 +41,12 @@ constexpr std::initializer_list<Family (*)()> kFamilies = {
     gather_family,        if_family,
     matmul_family,        movement_family,
     normalization_family, pad_family,
-    pooling_family,       rearrange_family,
-    reduction_family,     reshape_family,
-    resize_family,        scatter_family,
-    selection_family,     shape_family,
-    softmax_family,       unary_family,
-    unpooling_family,
+    pooling_family,       quantization_family,
+    rearrange_family,     reduction_family,
+    reshape_family,       resize_family,
+    scatter_family,       selection_family,
+    shape_family,         softmax_family,
+    unary_family,         unpooling_family,
 };
 
 using Table = std::unordered_map<std::string_view, std::vector<const Operator*>>;
@@ -83,6 +85,19 @@ bool computes_with_strings(const Operator& op, const ir::Graph& graph, const ir:
   return reads ? !moves : gives && !node.is("Constant") && !node.is("If");
 }
 
+/// A call is what the function holds.
+std::optional<std::string> why_unsupported_call(const ir::Graph& graph, const ir::Node& call) {
+  std::optional<std::string> reason;
+  if (const auto why = ir::why_not_inlined(graph, call))
+    return fmt::format("function {}{}{} of the model, since {}", call.domain, call.domain.empty() ? "" : ".",
+                       call.op_type, *why);
+  ir::for_each_graph(call.function->body, [&](const ir::Graph& body) {
+    for (const ir::NodeId id : body.nodes())
+      if (!reason) reason = why_unsupported(body, body.node(id));
+  });
+  return reason;
+}
+
 }  // namespace
 
 std::vector<const Operator*> operators() {
@@ -94,7 +109,7 @@ std::vector<const Operator*> operators() {
 }
 
 const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
-  if (node.calls_function) return nullptr;
+  if (node.function) return nullptr;
   const auto found = table().find(node.op_type);
   if (found == table().end()) return nullptr;
   const std::string_view domain = node.is_onnx() ? std::string_view() : node.domain;
@@ -105,8 +120,7 @@ const Operator* find_operator(const ir::Graph& graph, const ir::Node& node) {
 }
 
 std::optional<std::string> why_unsupported(const ir::Graph& graph, const ir::Node& node) {
-  if (node.calls_function)
-    return fmt::format("function {}{}{} of the model", node.domain, node.domain.empty() ? "" : ".", node.op_type);
+  if (node.function) return why_unsupported_call(graph, node);
   if (!node.is_onnx() && node.domain != kInternalDomain)
     return fmt::format("operator {}.{}", node.domain, node.op_type);
   const Operator* op = find_operator(graph, node);

@@ -486,9 +486,9 @@ TEST(Nodes, AttributesHaveTheTypeThatIsAskedFor) {
 TEST(Nodes, ACallOfAFunctionIsNoOperator) {
   Node node{.op_type = "Relu"};
   EXPECT_TRUE(node.is("Relu") && node.is_onnx());
-  node.calls_function = true;
+  node.function = std::make_shared<const Function>();
   EXPECT_FALSE(node.is("Relu") || node.is_onnx());
-  EXPECT_TRUE(spec_like(node).calls_function);
+  EXPECT_EQ(spec_like(node).function, node.function);
 }
 
 TEST(Nodes, AreDescribedByNameOrOutput) {

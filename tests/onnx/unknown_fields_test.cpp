@@ -226,7 +226,7 @@ TEST(UnknownFields, CallsOfFunctionsAreToldFromOperators) {
     std::vector<std::string> names;
     const std::function<void(const ir::Graph&)> visit = [&](const ir::Graph& each) {
       for (const ir::NodeId id : each.nodes()) {
-        if (each.node(id).calls_function) names.push_back(each.name(each.node(id).outputs[0]));
+        if (each.node(id).function) names.push_back(each.name(each.node(id).outputs[0]));
         ir::for_each_subgraph(each.node(id), [&](const ir::Subgraph& inner) { visit(*inner.graph); });
       }
     };

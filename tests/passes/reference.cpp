@@ -204,7 +204,31 @@ Doubles batch_normalization(const ir::Node& node, const std::vector<const Double
 }
 
 Doubles to_reference(const Tensor& tensor) {
-  return {Shape(tensor.shape().begin(), tensor.shape().end()), to_doubles(tensor)};
+  Doubles result{Shape(tensor.shape().begin(), tensor.shape().end()), {}};
+  if (is_integer(tensor.dtype())) {
+    const std::vector<int64_t> integers = to_int64s(tensor);
+    result.data.assign(integers.begin(), integers.end());
+  } else {
+    result.data = to_doubles(tensor);
+  }
+  return result;
+}
+
+/// Scale and zero point by tensor or along an axis; of integers of 8 bits with a sign.
+Doubles quantize(const ir::Node& node, const std::vector<const Doubles*>& in) {
+  Doubles y = *in[0];
+  const bool back = node.is("DequantizeLinear");
+  int64_t axis = node.int_or("axis", 1);
+  if (axis < 0) axis += static_cast<int64_t>(y.shape.size());
+  std::vector<int64_t> index(y.shape.size(), 0);
+  if (y.data.empty()) return y;
+  do {
+    double& value = y.data[at(y.shape, index)];
+    const size_t c = in[1]->data.size() == 1 ? 0 : static_cast<size_t>(index[static_cast<size_t>(axis)]);
+    const double scale = in[1]->data[c], zero = in.size() > 2 && in[2] ? in[2]->data[c] : 0;
+    value = back ? (value - zero) * scale : std::clamp(std::nearbyint(value / scale) + zero, -128.0, 127.0);
+  } while (next(index, y.shape));
+  return y;
 }
 
 Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, int64_t opset) {
@@ -220,6 +244,7 @@ Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, in
   if (node.is("Div")) return binary(node, *in[0], *in[1], opset, std::divides<>());
   if (node.is("Identity") || node.is("Dropout") || node.is("Cast") || node.is("CastLike")) return *in[0];
   if (node.is("Transpose")) return transpose(node, *in[0]);
+  if (node.is("QuantizeLinear") || node.is("DequantizeLinear")) return quantize(node, in);
   if (node.is("Constant")) return to_reference(std::get<Tensor>(node.attribute("value")->value));
   if (node.is("Relu")) {
     Doubles y = *in[0];
@@ -232,7 +257,8 @@ Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, in
 bool knows(const ir::Node& node) {
   // clang-format off
   constexpr std::array kOwn{"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", "Sub", "Mul", "Div",
-                            "Identity", "Dropout", "Cast", "CastLike", "Transpose", "Constant", "Relu"};
+                            "Identity", "Dropout", "Cast", "CastLike", "Transpose", "Constant", "Relu",
+                            "QuantizeLinear", "DequantizeLinear"};
   // clang-format on
   return std::ranges::any_of(kOwn, [&](const char* type) { return node.is(type); });
 }
@@ -253,39 +279,77 @@ std::vector<Doubles> run_in_double(const ir::Graph& graph, const ir::Node& node,
   return outputs;
 }
 
-}  // namespace
+/// The node with what the call around it gives where it refers to that.
+ir::Node resolved(ir::Node node, const std::vector<ir::Attribute>& given) {
+  std::vector<ir::Attribute> attributes;
+  for (ir::Attribute& attribute : node.attributes) {
+    const auto* reference = std::get_if<ir::Reference>(&attribute.value);
+    const auto found = std::ranges::find(given, reference ? reference->attribute : "", &ir::Attribute::name);
+    if (reference && found == given.end()) continue;
+    if (reference) attribute.value = found->value;
+    attributes.push_back(std::move(attribute));
+  }
+  node.attributes = std::move(attributes);
+  return node;
+}
 
-std::map<std::string, Doubles> run_reference(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs) {
+std::map<std::string, Doubles> run_graph(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs,
+                                         const std::vector<ir::Attribute>& given);
+
+std::vector<Doubles> run_call(const ir::Node& call, const std::vector<const Doubles*>& in) {
+  const ir::Function& function = *call.function;
+  std::vector<ir::Attribute> given = call.attributes;
+  given.insert(given.end(), function.defaults.begin(), function.defaults.end());
+  std::map<std::string, Doubles> inputs;
+  for (size_t i = 0; i < in.size(); ++i)
+    if (in[i]) inputs[function.body.name(function.body.inputs()[i])] = *in[i];
+  const auto results = run_graph(function.body, inputs, given);
+  std::vector<Doubles> outputs;
+  for (const ir::Output& output : function.body.outputs()) outputs.push_back(results.at(output.name));
+  return outputs;
+}
+
+std::map<std::string, Doubles> run_graph(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs,
+                                         const std::vector<ir::Attribute>& given) {
   std::map<ir::ValueId, Doubles> values;
   for (const ir::ValueId id : graph.captures()) values[id] = inputs.at(graph.name(id));
   for (const ir::ValueId id : graph.inputs()) {
-    const auto given = inputs.find(graph.name(id));
-    if (given != inputs.end())
-      values[id] = given->second;
+    const auto input = inputs.find(graph.name(id));
+    if (input != inputs.end())
+      values[id] = input->second;
     else if (graph.value(id).payload)
       values[id] = to_reference(*graph.value(id).payload);
   }
   for (const ir::ValueId id : graph.initializers()) {
     const Tensor& tensor = *graph.value(id).payload;
-    if (is_float(tensor.dtype()))
+    if (is_float(tensor.dtype()) || is_integer(tensor.dtype()))
       values[id] = to_reference(tensor);
     else
       values[id] = {};  // only kernels read it, as it is
   }
   for (const ir::NodeId id : graph.nodes()) {
-    const ir::Node& node = graph.node(id);
+    const ir::Node node = resolved(graph.node(id), given);
     std::vector<const Doubles*> in;
-    for (const ir::ValueId input : node.inputs) in.push_back(input ? &values.at(input) : nullptr);
+    for (const ir::ValueId input : node.inputs) {
+      const auto value = values.find(input);
+      in.push_back(value == values.end() ? nullptr : &value->second);  // an input that is left out, or is none
+    }
     if (knows(node)) {
       values[node.outputs[0]] = run_node(node, in, graph.opset(""));
       continue;
     }
-    std::vector<Doubles> outputs = run_in_double(graph, node, in);
+    std::vector<Doubles> outputs = node.function ? run_call(node, in) : run_in_double(graph, node, in);
     for (size_t i = 0; i < outputs.size(); ++i) values[node.outputs[i]] = std::move(outputs[i]);
   }
   std::map<std::string, Doubles> outputs;
   for (const ir::Output& output : graph.outputs()) outputs[output.name] = values.at(output.value);
   return outputs;
+}
+
+}  // namespace
+
+std::map<std::string, Doubles> run_reference(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs) {
+  return run_graph(graph, inputs, {});
 }
 
 Doubles random_doubles(Shape shape, uint32_t seed, double low, double high) {

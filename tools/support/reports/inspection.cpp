@@ -128,8 +128,9 @@ Inspection inspect(const std::string& path, const ModelOptions& options, const I
   });
   inspection.bytes_of_file = count_bytes(ir.graph, inspection.facts);
   inspection.metadata = model.metadata();
-  for (const ir::Function& function : ir.functions)
-    inspection.functions.push_back({function.domain + "." + function.name, node_count(function)});
+  for (const auto& function : ir.functions)
+    inspection.functions.push_back(
+        {function->domain + "." + function->name, static_cast<int64_t>(function->body.node_count())});
 
   Model optimized = model;
   inspection.report = in_file(path, [&] { return pli::optimize(optimized); });

@@ -1,0 +1,89 @@
+#include "passes/inline_functions.h"
+
+#include "passes/pass.h"
+#include "passes/replace_node.h"
+#include "runtime/ir/inline_subgraph.h"
+
+namespace pli::passes {
+
+namespace {
+
+using Names = std::shared_ptr<ir::NameSet>;  // of all graphs of the model
+
+bool calls_function(const ir::Graph& graph) {
+  for (const ir::NodeId id : graph.nodes())
+    if (graph.node(id).function) return true;
+  return false;
+}
+
+bool holds_call(const ir::Node& node) {
+  bool found = false;
+  ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) {
+    ir::for_each_graph(*subgraph.graph, [&](const ir::Graph& graph) { found = found || calls_function(graph); });
+  });
+  return found;
+}
+
+int64_t inline_in(ir::Graph& graph, const Names& names);
+
+/// The graphs that the node holds become others.
+int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, const Names& names) {
+  ir::NodeSpec spec = ir::spec_like(graph.node(id));
+  int64_t changes = 0;
+  const auto inline_in_body = [&](ir::Subgraph& body) {
+    auto copy = std::make_shared<ir::Graph>(*body.graph);
+    changes += inline_in(*copy, names);
+    body.graph = std::move(copy);
+  };
+  for (ir::Attribute& attribute : spec.attributes) {
+    if (auto* one = std::get_if<ir::Subgraph>(&attribute.value)) inline_in_body(*one);
+    if (auto* many = std::get_if<std::vector<ir::Subgraph>>(&attribute.value))
+      for (ir::Subgraph& each : *many) inline_in_body(each);
+  }
+  if (changes > 0) (void)replace_node(graph, id, std::move(spec));
+  return changes;
+}
+
+int64_t inline_in(ir::Graph& graph, const Names& names) {
+  graph.reserve_names(names);
+  int64_t changes = 0;
+  std::vector<ir::NodeId> pending = graph.nodes();
+  while (!pending.empty()) {
+    const ir::NodeId id = pending.back();
+    pending.pop_back();
+    const ir::Node& node = graph.node(id);
+    if (node.function && !ir::why_not_inlined(graph, node)) {
+      const ir::InlinedSubgraph inlined = ir::inline_call(graph, id);
+      pending.insert(pending.end(), inlined.nodes.begin(), inlined.nodes.end());
+      for (const auto& [value, was] : inlined.values) names->insert(graph.name(value));
+      ++changes;
+    } else if (!node.function && holds_call(node)) {
+      changes += inline_in_bodies(graph, id, names);
+    }
+  }
+  return changes;
+}
+
+}  // namespace
+
+int64_t inline_calls(ir::Graph& graph) {
+  auto names = std::make_shared<ir::NameSet>();
+  bool any = false;
+  ir::for_each_graph(graph, [&](const ir::Graph& each) {
+    any = any || calls_function(each);
+    for (size_t i = 0; i < each.value_limit(); ++i)
+      if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
+  });
+  if (!any) return 0;
+  const int64_t changes = inline_in(graph, names);
+  graph.verify();
+  return changes;
+}
+
+/// Call of a local function   =>   the nodes of the function, and of those that it calls
+///
+/// A function that differs from the model in the version of an operator set stays. The pipeline does so before all
+/// other passes, so that what is reported, and what the user names, is what the functions hold.
+int64_t inline_functions(Context& context) { return inline_calls(context.graph); }
+
+}  // namespace pli::passes
