@@ -27,6 +27,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
     {"fuse_pad", "Let a Conv pad with the zeros that a Pad before it puts there", fuse_pad},
+    {"fuse_matmul_add", "Make a Gemm of a product of matrices and what is added to it", fuse_matmul_add},
     {"merge_parallel_convolutions", "Add convolutions of the same input up to one, as RepVGG needs it",
      merge_parallel_convolutions},
     {"eliminate_common_subexpression", "Compute what is computed twice, and store what is stored twice, once",

@@ -109,7 +109,7 @@ TEST(Optimize, InlinesFunctionsThatAreNamedLikeOperators) {
 
 TEST(Optimize, ListsThePasses) {
   const std::vector<PassInfo> passes = list_passes();
-  ASSERT_EQ(passes.size(), 11u);
+  ASSERT_EQ(passes.size(), 12u);
   EXPECT_EQ(passes.front().name, "inline_functions");
   for (const PassInfo& pass : passes) EXPECT_FALSE(pass.summary.empty());
 }
