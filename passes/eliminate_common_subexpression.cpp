@@ -50,11 +50,11 @@ class Constants {
   std::map<std::string, std::vector<ir::ValueId>> alike_;
 };
 
-/// The attribute as text; nothing where graphs or opaque values can't be compared.
+/// The attribute as text; nothing where graphs or opaque values can't be compared. Descriptions, which are in its
+/// `extra`, do not count.
 std::optional<std::string> text_of(const ir::Attribute& attribute) {
   std::string text;
   append(text, attribute.name);
-  append(text, attribute.extra);
   text += std::to_string(attribute.value.index());
   const bool comparable = std::visit(
       [&]<class T>(const T& value) {
@@ -81,10 +81,10 @@ bool is_function(const ir::Node& node) {
          !node.is("Dropout") && !node.is("Constant") && !node.outputs.empty();
 }
 
+/// What exporters note about a node, such as the line of the program that it is from, does not count: it is in `extra`.
 std::optional<std::string> key_of(const ir::Node& node, Constants& constants) {
   std::string key;
   append(key, node.op_type);
-  append(key, node.extra);
   for (const ir::ValueId input : node.inputs) key += std::to_string(constants.first_like(input).index) + ",";
   std::vector<std::string> attributes;
   for (const ir::Attribute& attribute : node.attributes) {

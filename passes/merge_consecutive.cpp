@@ -88,8 +88,6 @@ std::optional<ir::NodeSpec> reshape(Context& context, const ir::Node& like, ir::
 std::optional<Merged> merge_reshapes(Context& context, const ir::Node& node, const ir::Node& before) {
   if (!keeps_order(before)) return std::nullopt;
   const ir::ValueId x = before.inputs[0];
-  const ir::Dims *from = dims_of(context.graph, x), *to = dims_of(context.graph, node.outputs[0]);
-  if (from && to && *from == *to) return Merged{x, {}};
   auto spec = reshape(context, node, x, node.outputs[0]);
   return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
 }
@@ -142,8 +140,26 @@ std::optional<Merged> with_constant_shape(Context& context, const ir::Node& node
   return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
 }
 
+/// What the node gives is there already: it takes back what a Transpose, Reshape, ... before it does, whoever else
+/// reads what is between.
+std::optional<Merged> inverse(Context& context, const ir::Node& node) {
+  const ir::Graph& graph = context.graph;
+  const ir::NodeId producer = node.input(0) ? graph.producer(node.inputs[0]) : ir::NodeId{};
+  if (!producer || context.broken.contains(producer) || !graph.node(producer).input(0)) return std::nullopt;
+  const ir::Node& before = graph.node(producer);
+  const ir::ValueId x = before.inputs[0];
+  if (keeps_order(node) && keeps_order(before)) {
+    const ir::Dims *from = dims_of(graph, x), *to = dims_of(graph, node.outputs[0]);
+    if (from && to && *from == *to) return Merged{x, {}};
+  }
+  if (!node.is("Transpose") || !before.is("Transpose") || graph.type(x).rank() < 0) return std::nullopt;
+  auto both = merge_transposes(context, node, before);
+  return both && both->value ? both : std::nullopt;
+}
+
 std::optional<Merged> merged(Context& context, const ir::Node& node) {
   if (auto simpler = with_constant_shape(context, node)) return simpler;
+  if (auto taken_back = inverse(context, node)) return taken_back;
   const ir::Node* before = context.only_maker(node);
   if (!before) return std::nullopt;
   for (const Rule& rule : kRules)

@@ -15,6 +15,25 @@ TEST(EliminateCommonSubexpression, EqualNodesBecomeOne) {
   expect_equal_results(c.net.model(), result.model, 0);
 }
 
+/// Exporters note the line of the program that a node is from.
+TEST(EliminateCommonSubexpression, NotesOfTheExporterDoNotCount) {
+  ConvNet c;
+  std::vector<ValueId> results;
+  for (const char* note : {"\x32\x01"
+                           "a",
+                           "\x32\x01"
+                           "b"}) {  // doc_string
+    const ir::NodeId id = c.net.graph().add_node({.op_type = "LeakyRelu",
+                                                  .inputs = {c.conv},
+                                                  .outputs = {{note + 2, {}, {}}},
+                                                  .attributes = {{"alpha", 0.5f, note}},
+                                                  .extra = note});
+    results.push_back(c.net.graph().node(id).outputs[0]);
+  }
+  c.net.output(c.net.node("Add", results), "y");
+  EXPECT_EQ(optimize(c.net.model()).count("LeakyRelu"), 1);
+}
+
 TEST(EliminateCommonSubexpression, OtherAttributesAndOtherInputsStay) {
   Net net;
   const ValueId x = net.input("x", {2, 3, 4}), z = net.input("z", {2, 3, 4});

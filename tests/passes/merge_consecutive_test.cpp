@@ -37,10 +37,23 @@ TEST(MergeConsecutive, InverseTransposesGo) {
 TEST(MergeConsecutive, WhatSomebodyElseReadsStays) {
   Net net;
   const ValueId first = net.node("Transpose", {net.input("x", {2, 3, 4, 5})}, {ints("perm", {0, 2, 3, 1})});
-  const ValueId second = net.node("Transpose", {first}, {ints("perm", {0, 3, 1, 2})});
+  const ValueId second = net.node("Transpose", {first}, {ints("perm", {2, 3, 1, 0})});
   net.output(net.node("Relu", {second}), "y1");
   net.output(net.node("Relu", {first}), "y2");
   expect_nodes(net, 4);
+}
+
+TEST(MergeConsecutive, WhatIsTakenBackGoesThoughSomebodyElseReadsIt) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 3, 4, 5});
+  const ValueId first = net.node("Transpose", {x}, {ints("perm", {0, 2, 3, 1})});
+  const ValueId second = net.node("Transpose", {first}, {ints("perm", {0, 3, 1, 2})});
+  net.output(net.node("Relu", {second}), "y1");
+  net.output(net.node("Relu", {first}), "y2");
+  const ValueId flat = net.node("Flatten", {x});
+  net.output(net.node("Relu", {flat}), "y3");
+  net.output(net.node("Neg", {net.node("Reshape", {flat, shape(net, {-1, 3, 4, 5})})}), "y4");
+  expect_nodes(net, 6);
 }
 
 TEST(MergeConsecutive, ReshapesBecomeOne) {
