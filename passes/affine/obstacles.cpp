@@ -2,9 +2,11 @@
 
 #include "passes/affine/affine_node.h"
 #include "passes/affine/carry.h"
+#include "runtime/ops/operator.h"
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace pli::passes {
 
@@ -66,14 +68,21 @@ bool used_only_by(const ir::Graph& graph, ir::ValueId value, ir::NodeId user, Re
   const std::string result =
       fmt::format("the result \"{}\" of {}", graph.name(value), ir::describe(graph, graph.node(graph.producer(value))));
   if (graph.is_output(value)) return refuse(code::kGraphOutput, result + " is an output of the model");
+  bool met = false;
   for (const ir::Use& use : graph.uses(value)) {
-    if (use.node == user && use == *graph.uses(value).begin()) continue;
+    if (reads_only_type(graph, use)) continue;
+    if (use.node == user && !std::exchange(met, true)) continue;
     return refuse(code::kOtherConsumer,
                   fmt::format("{} is used by {} too", result, ir::describe(graph, graph.node(use.node))));
   }
   if (!graph.is_pinned(value)) return true;
   return refuse(code::kPinned,
                 fmt::format("a quantization annotation or a training graph refers to \"{}\"", graph.name(value)));
+}
+
+bool reads_only_type(const ir::Graph& graph, ir::Use use) {
+  const ops::Operator* op = use.index < 0 ? nullptr : ops::find_operator(graph, graph.node(use.node));
+  return op && op->reads_only_type(static_cast<size_t>(use.index));
 }
 
 bool is_linear(const ir::Node& node) {

@@ -134,7 +134,7 @@ bool Search::forth(ir::ValueId value, const Affine& affine) {
     return refuse(code::kPinned,
                   fmt::format("a quantization annotation or a training graph refers to \"{}\"", graph_.name(value)));
   for (const ir::Use& use : graph_.uses(value))
-    if (!forth_into(use, affine)) return false;
+    if (!reads_only_type(graph_, use) && !forth_into(use, affine)) return false;
   return true;
 }
 

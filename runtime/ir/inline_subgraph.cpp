@@ -179,12 +179,12 @@ std::optional<std::string> why_not_inlined(const Graph& graph, const Node& node)
       if (!reason) reason = why_not_moved(graph, body, each.node(id), call);
     if (!reason && each.has_pins()) reason = "an annotation in it names a value";
   });
-  for (size_t i = 0; i < node.outputs.size(); ++i) {
-    const auto input = std::ranges::find(body.inputs(), body.outputs()[i].value);
-    if (node.outputs[i] && input != body.inputs().end() &&
-        !node.input(static_cast<size_t>(input - body.inputs().begin())))
+  std::set<ValueId> omitted;
+  for (size_t i = 0; i < body.inputs().size(); ++i)
+    if (!node.input(i)) omitted.insert(body.inputs()[i]);
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (node.outputs[i] && omitted.contains(body.outputs()[i].value))
       return fmt::format("its output {} is an input that the call leaves out", i);
-  }
   return reason;
 }
 
@@ -196,6 +196,7 @@ InlinedSubgraph inline_call(Graph& graph, NodeId id) {
   const Graph& body = node.function->body;
   Copy copy(body, graph, graph, id, &call);
   for (size_t i = 0; i < body.inputs().size(); ++i) copy.bind(body.inputs()[i], node.input(i));
+  const auto first_new = static_cast<int32_t>(graph.value_limit());
   InlinedSubgraph inlined = copy.run();
   std::vector<std::pair<ValueId, std::string>> kept;  // names of results
   for (size_t i = 0; i < node.outputs.size(); ++i) {
@@ -203,8 +204,7 @@ InlinedSubgraph inline_call(Graph& graph, NodeId id) {
     if (!output) continue;
     if (const Type& type = graph.type(made); type.dtype == DataType::kUndefined && !type.dims)
       graph.set_type(made, graph.type(output));
-    const bool new_value = std::ranges::any_of(inlined.values, [&](const auto& value) { return value.first == made; });
-    if (new_value) kept.emplace_back(made, graph.name(output));
+    if (made.index >= first_new) kept.emplace_back(made, graph.name(output));
     graph.replace_all_uses(output, made);
   }
   graph.erase_node(id);

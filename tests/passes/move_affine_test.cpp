@@ -638,6 +638,21 @@ const std::vector<MoveCase> kChains{
 INSTANTIATE_TEST_SUITE_P(Chains, MoveAffine, testing::ValuesIn(kChains), case_name);
 
 /// Only one of the nodes that say an affine has the name of one that went.
+TEST(MoveAffine, WhoReadsAShapeAloneIsInNobodysWay) {
+  Net net;
+  const ValueId c = conv(net, net.input("x", {2, 3, 10, 11}), 3, 6);
+  net.output(net.node("Shape", {c}), "before");
+  const ValueId y = net.node("Transpose", {norm(net, c, 6)}, {ints("perm", {0, 2, 3, 1})});
+  net.output(net.node("Size", {y}), "behind");
+  net.output(net.node("Sigmoid", {y}), "y");
+  const Optimized result = expect_folded(net, 1);
+  Net forward;
+  const ValueId n = norm(forward, forward.input("x", {2, 3, 10, 11}), 3);
+  forward.output(forward.node("Shape", {n}), "between");
+  forward.output(conv(forward, n, 3, 6), "y");
+  (void)expect_folded(forward, 1);
+}
+
 TEST(MoveAffine, NamesOfNodesStayUnique) {
   Net net;
   ValueId x = net.node("Mul", {net.input("x", {4, 6}), numbers(net, {6})});
