@@ -1,4 +1,5 @@
 #include "passes/affine/absorb.h"
+#include "passes/affine/settle.h"
 #include "passes/narrow_weight.h"
 #include "passes/pass.h"
 #include "passes/quantized_weight.h"
@@ -166,7 +167,8 @@ bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Br
   if (other.affine)
     context.log.folded(other.node, name.empty() ? graph.name(graph.node(sum_node).outputs[0]) : name,
                        "conv_absorbs_parallel");
-  (void)replace_node(graph, sum_node, into.conv->with_weights(conv, new_weight, new_bias));
+  const ir::NodeId made = replace_node(graph, sum_node, into.conv->with_weights(conv, new_weight, new_bias));
+  release_originals(context, std::span(&made, 1));
   return true;
 }
 

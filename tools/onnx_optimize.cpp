@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace pli::tools {
 
@@ -139,8 +140,10 @@ int list_passes(const CommandLine& line) {
   return kDone;
 }
 
-/// The report must not take the place of a model.
-void check_report(const Options& options) {
+/// Before the work, not after it: all that is to be written can be, and the report does not take the place of a model.
+void check_files(const Options& options) {
+  for (const std::string& file : {options.output, options.report})
+    if (!file.empty() && file != kStandardStream) check_replaceable(file);
   for (const std::string& model : {options.model, options.output})
     if (!options.report.empty() && !model.empty() && model != kStandardStream &&
         is_part_of_model(options.report, model))
@@ -183,14 +186,33 @@ bool is_unchanged(const OptimizeOutcome& outcome, const Options& options) {
          options.verify.inputs.shapes.empty() && options.verify.inputs.dims.empty();
 }
 
+/// `start` optimized. It is lost where nobody compares the result with it: so its weights are freed as they are folded.
+Model optimize_start(Model& start, const Options& options, OptimizeOutcome& outcome) {
+  OptimizedModel result = in_file(options.model, [&] {
+    return pli::optimize(options.no_verify ? std::move(start) : Model(start), options.optimize);
+  });
+  outcome.report = std::move(result.report);
+  outcome.unchanged = is_unchanged(outcome, options);
+  return std::move(result.model);
+}
+
 /// Compares `model`, which `start` was optimized to, with the original, and undoes folds where that is asked for.
-void verify(const CommandLine& line, Options& options, Progress& progress, const Model& original, const Model& start,
-            Model& model, OptimizeOutcome& outcome) {
+void verify(const CommandLine& line, Options& options, Progress& progress, const std::optional<Model>& original,
+            const Model& start, Model& model, OptimizeOutcome& outcome) {
+  if (options.no_verify) {
+    outcome.verification.reason = "--no-verify was given";
+    return;
+  }
+  if (outcome.unchanged) {
+    outcome.verification.status = Verification::Status::kPassed;
+    outcome.verification.note = "nothing was changed, so there was nothing to compare";
+    return;
+  }
   options.verify.threads = line.threads();
   options.verify.weights = outcome.report.rounded_to;
   options.verify.progress = [&](double done) { progress.show("verifying", done); };
   options.verify.progress(0);
-  const Verifier verifier = in_file(options.model, [&] { return Verifier(original, options.verify); });
+  const Verifier verifier = in_file(options.model, [&] { return Verifier(*original, options.verify); });
   outcome.verification = verifier.check(model);
   const bool failed = outcome.verification.status == Verification::Status::kFailed;
   if (failed && !outcome.verification.folds_hold && options.keep_going) {
@@ -220,45 +242,46 @@ int optimize_file(const CommandLine& line, Options& options) {
   Progress progress(!line.quiet());
   Stopwatch total;
   OptimizeOutcome outcome;
-  for (const std::string& file : {options.output, options.report})  // before the work, not after it
-    if (!file.empty() && file != kStandardStream) check_replaceable(file);
-  check_report(options);
+  check_files(options);
 
   progress.show("loading " + options.model);
   Stopwatch watch;
   int64_t bytes = 0;
-  const Model original = read_model(options.model, options.model_options, &bytes);
-  outcome.input = facts_of(original, options.model, bytes);
+  std::optional<Model> original = read_model(options.model, options.model_options, &bytes);
+  outcome.input = facts_of(*original, options.model, bytes);
   outcome.load_ms = watch.lap();
 
   progress.show("optimizing");
-  const Model start = in_file(options.model, [&] { return fix_shapes(original, options.verify.inputs); });
-  Model model = start;
-  outcome.report = in_file(options.model, [&] { return pli::optimize(model, options.optimize); });
-  outcome.unchanged = is_unchanged(outcome, options);
+  Model start = in_file(options.model, [&] { return fix_shapes(*original, options.verify.inputs); });
+  if (options.no_verify) original.reset();
+  Model model = optimize_start(start, options, outcome);
   outcome.optimize_ms = watch.lap();
 
-  if (options.no_verify) {
-    outcome.verification.reason = "--no-verify was given";
-  } else if (outcome.unchanged) {
-    outcome.verification.status = Verification::Status::kPassed;
-    outcome.verification.note = "nothing was changed, so there was nothing to compare";
-  } else {
-    verify(line, options, progress, original, start, model, outcome);
-  }
+  // The disk is at work while the results are compared; the file appears after that.
+  std::optional<OutputModel> output;
+  const auto write = [&] {
+    progress.show("writing " + options.output);
+    output.emplace(model, options.output, kExternal.at(options.external));
+  };
+  if (!options.output.empty()) write();
+  outcome.save_ms = watch.lap();
+
+  const auto written = model.ir();
+  verify(line, options, progress, original, start, model, outcome);
   outcome.nodes_after = count_nodes(model);
   outcome.verify_ms = watch.lap();
 
   using Status = Verification::Status;
   const Status status = outcome.verification.status;
   const bool holds = status == Status::kPassed || (status == Status::kSkipped && !options.require_verified);
-  if (!options.output.empty() && holds) {
+  if (output && holds) {
+    if (model.ir() != written) write();  // folds were undone
     progress.show("writing " + options.output);
-    WrittenModel written = write_model(model, options.output, kExternal.at(options.external));
-    outcome.files = std::move(written.files);
-    outcome.output = facts_of(model, options.output, written.bytes);
+    WrittenModel files = output->commit();
+    outcome.output = facts_of(model, options.output, files.bytes);
+    outcome.files = std::move(files.files);
   }
-  outcome.save_ms = watch.lap();
+  outcome.save_ms += watch.lap();
   outcome.total_ms = total.lap();
   progress.clear();
 

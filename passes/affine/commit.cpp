@@ -1,5 +1,6 @@
 #include "passes/affine/commit.h"
 
+#include "passes/affine/settle.h"
 #include "passes/narrow_weight.h"
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
@@ -73,9 +74,17 @@ class Commit {
     }
     const std::string names = names_of(into);
     for (const ir::NodeId id : removed) context_.log.folded(id, names, how);
+    for (const PlannedAbsorption& planned : plan_.absorptions) forget(planned.absorption.weight);
+    release_originals(context_, std::span(into).first(plan_.absorptions.size()));
   }
 
  private:
+  /// A weight in whose place there is another: at once, for it is large.
+  void forget(ir::ValueId weight) {
+    if (!graph_.alive(weight) || graph_.value(weight).kind != ir::ValueKind::kInitializer) return;
+    if (graph_.erase_unused(weight)) context_.scaled.erase(weight);
+  }
+
   std::string rule() const {
     if (plan_.absorptions.empty()) return !plan_.merges.empty() ? "joins_another" : "constant_absorbs";
     const PlannedAbsorption& first = plan_.absorptions[0];

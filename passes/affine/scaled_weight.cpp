@@ -1,6 +1,7 @@
 #include "passes/affine/scaled_weight.h"
 
 #include "runtime/core/dispatch.h"
+#include "runtime/core/memory.h"
 
 #include <algorithm>
 #include <cmath>
@@ -50,18 +51,26 @@ void round_all(T* to, int64_t count, const Give& give, Met& met) {
   }
 }
 
-Folded folded(Tensor tensor, const Met& met) { return met.finite ? Folded{std::move(tensor), met.cleared} : Folded{}; }
+/// A tensor whose elements `write(T*)` writes, all of them, and says what it met.
+template <class T, class Write>
+Folded written(DataType dtype, std::span<const int64_t> shape, size_t size, const Write& write) {
+  const auto memory = allocate(size * sizeof(T));
+  const Met met = write(reinterpret_cast<T*>(memory.get()));
+  if (!met.finite) return {};
+  Tensor tensor = Tensor::adopt(dtype, Shape(shape.begin(), shape.end()), memory, memory.get(), size * sizeof(T));
+  return {std::move(tensor), met.cleared};
+}
 
 }  // namespace
 
 Folded rounded(DataType dtype, Shape shape, std::span<const double> numbers) {
   return with_float_type(dtype, [&]<class T>(T) {
-    Tensor result(dtype, std::move(shape));
-    Met met;
-    round_all(
-        result.mutable_data<T>().data(), static_cast<int64_t>(numbers.size()),
-        [&](int64_t i) { return numbers[static_cast<size_t>(i)]; }, met);
-    return folded(std::move(result), met);
+    return written<T>(dtype, shape, numbers.size(), [&](T* to) {
+      Met met;
+      round_all(
+          to, static_cast<int64_t>(numbers.size()), [&](int64_t i) { return numbers[static_cast<size_t>(i)]; }, met);
+      return met;
+    });
   });
 }
 
@@ -102,23 +111,23 @@ void ScaledWeight::for_each_row(size_t least_axes, const Visit& visit) const {
 Folded ScaledWeight::rounded() const {
   if (dtype_ != original_.dtype()) return passes::rounded(dtype_, Shape(shape().begin(), shape().end()), numbers());
   return with_float_type(dtype_, [&]<class T>(T) {
-    Tensor result(dtype_, Shape(shape().begin(), shape().end()));
     const T* from = original_.data<T>().data();
-    T* to = result.mutable_data<T>().data();
-    Met met;
-    for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
-      const T* row = from + first;
-      if (inner == 1) {
-        round_all(
-            to + first, static_cast<int64_t>(factors.size()),
-            [&](int64_t i) { return to_double(row[i]) * factors[static_cast<size_t>(i)]; }, met);
-        return;
-      }
-      for (size_t l = 0; l < factors.size(); ++l, row += inner)
-        round_all(
-            to + (row - from), inner, [&](int64_t i) { return to_double(row[i]) * factors[l]; }, met);
+    return written<T>(dtype_, shape(), original_.size(), [&](T* to) {
+      Met met;
+      for_each_row(0, [&](int64_t first, std::span<const double> factors, int64_t inner) {
+        const T* row = from + first;
+        if (inner == 1) {
+          round_all(
+              to + first, static_cast<int64_t>(factors.size()),
+              [&](int64_t i) { return to_double(row[i]) * factors[static_cast<size_t>(i)]; }, met);
+          return;
+        }
+        for (size_t l = 0; l < factors.size(); ++l, row += inner)
+          round_all(
+              to + (row - from), inner, [&](int64_t i) { return to_double(row[i]) * factors[l]; }, met);
+      });
+      return met;
     });
-    return folded(std::move(result), met);
   });
 }
 

@@ -24,11 +24,15 @@ void report_functions(const ir::Model& model, Report& report) {
     });
 }
 
+Model optimized(ir::Model model, const OptimizeOptions& options, passes::Purpose purpose, Report& report) {
+  report = passes::run(model, options, purpose);
+  report_functions(model, report);
+  return Model(std::make_shared<const ir::Model>(std::move(model)));
+}
+
 Report optimize_for(passes::Purpose purpose, Model& model, const OptimizeOptions& options) {
-  ir::Model copy = *model.ir();
-  Report report = passes::run(copy, options, purpose);
-  report_functions(copy, report);
-  model = Model(std::make_shared<const ir::Model>(std::move(copy)));
+  Report report;
+  model = optimized(*model.ir(), options, purpose, report);
   return report;
 }
 
@@ -36,6 +40,14 @@ Report optimize_for(passes::Purpose purpose, Model& model, const OptimizeOptions
 
 Report optimize(Model& model, const OptimizeOptions& options) {
   return optimize_for(passes::Purpose::kWriting, model, options);
+}
+
+OptimizedModel optimize(Model&& model, const OptimizeOptions& options) {
+  ir::Model copy = *model.ir();
+  (void)Model(std::move(model));  // frees all but what the copy shares
+  Report report;
+  Model result = optimized(std::move(copy), options, passes::Purpose::kWriting, report);
+  return {std::move(result), std::move(report)};
 }
 
 Report optimize_to_run(Model& model, const OptimizeOptions& options) {

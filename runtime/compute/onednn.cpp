@@ -1,6 +1,7 @@
 #include "runtime/compute/onednn.h"
 
 #include "runtime/compute/halves.h"
+#include "runtime/core/memory.h"
 
 namespace pli::compute {
 
@@ -70,12 +71,14 @@ SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory:
     Tensor stored;  // whose address is the weights' name
     Tensor tensor;
     memory weights;
+    std::shared_ptr<std::byte> copy;  // of another layout
   };
   const Tensor tensor = is_half(stored.dtype()) ? widened(stored) : stored;
   auto packed = std::shared_ptr<Packed>(
-      new Packed{stored, tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data()))});
+      new Packed{stored, tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data())), nullptr});
   if (!(from == to)) {
-    memory source = std::exchange(packed->weights, memory(to, cpu_engine()));
+    packed->copy = allocate(to.get_size());
+    memory source = std::exchange(packed->weights, memory(to, cpu_engine(), packed->copy.get()));
     dnnl::stream stream(cpu_engine());
     dnnl::reorder(source, packed->weights).execute(stream, source, packed->weights);
     stream.wait();

@@ -35,6 +35,7 @@ std::string one_line(std::string text) {
 }
 
 Error in_context(Place place, const std::string& context, const Error& error) {
+  if (place == Place::kFile && error.file() == context) return error;  // it says so itself
   const auto innermost = [&](Place wanted, const std::string& known) {
     return known.empty() && place == wanted ? one_line(context) : known;
   };

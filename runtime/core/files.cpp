@@ -14,6 +14,9 @@ namespace pli {
 
 namespace {
 
+/// Bytes that a file gets before the disk is to begin with them.
+constexpr int64_t kBegunBytes = int64_t{16} << 20;
+
 std::string system_message(int error) { return std::error_code(error, std::generic_category()).message(); }
 
 /// Throws an Error about the file `name`.
@@ -235,10 +238,18 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail_writing(errno);
     bytes = bytes.subspan(static_cast<size_t>(count));
+    waiting_ += count;
+    if (waiting_ >= kBegunBytes) begin_sync();
   }
 }
 
 void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
+
+void AtomicFile::begin_sync() {
+  // Where the system can't, there is fsync. What is on its way already is not written once more.
+  (void)::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  waiting_ = 0;
+}
 
 bool AtomicFile::link_as(const std::filesystem::path& name) const {
   const std::string source = temporary_.empty() ? fmt::format("/proc/self/fd/{}", descriptor_) : temporary_.string();

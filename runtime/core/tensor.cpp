@@ -1,19 +1,17 @@
 #include "runtime/core/tensor.h"
 
 #include "runtime/core/dispatch.h"
+#include "runtime/core/memory.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <new>
 #include <utility>
 
 namespace pli {
 
 namespace {
-
-constexpr std::align_val_t kAlignment{64};
 
 size_t element_count(const Shape& shape) {
   const auto size = checked_size(shape);
@@ -29,11 +27,6 @@ size_t payload_bytes(DataType dtype, const Shape& shape) {
   if (!bytes)
     fail(ErrorCode::kInvalidArgument, "a {} tensor of shape {} has no size", to_string(dtype), to_string(shape));
   return static_cast<size_t>(*bytes);
-}
-
-std::shared_ptr<void> allocate(size_t bytes) {
-  void* memory = ::operator new(std::max<size_t>(bytes, 1), kAlignment);
-  return {memory, [](void* p) { ::operator delete(p, kAlignment); }};
 }
 
 }  // namespace

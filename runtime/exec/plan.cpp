@@ -1,19 +1,14 @@
 #include "runtime/exec/plan.h"
 
+#include "runtime/core/memory.h"
+
 #include <chrono>
-#include <new>
 
 namespace pli::exec {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-std::shared_ptr<std::byte> allocate(int64_t bytes) {
-  constexpr std::align_val_t kAlignment{64};
-  void* memory = ::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kAlignment);
-  return {static_cast<std::byte*>(memory), [](std::byte* p) { ::operator delete(p, kAlignment); }};
-}
 
 std::string operand_text(const Operand& operand) {
   if (operand.buffer < 0) return "-";
@@ -73,7 +68,9 @@ Tensor addresses_of(const Tensor& strings) {
 }
 
 Execution::Execution(std::shared_ptr<const Plan> plan)
-    : plan_(std::move(plan)), arena_(allocate(plan_->arena_bytes)), scratch_(allocate(plan_->scratch_bytes)) {
+    : plan_(std::move(plan)),
+      arena_(allocate(static_cast<size_t>(plan_->arena_bytes))),
+      scratch_(allocate(static_cast<size_t>(plan_->scratch_bytes))) {
   for (const Step& step : plan_->steps) {
     states_.push_back(step.kernel->make_state());
     for (const Operand& input : step.inputs) place(input);

@@ -4,25 +4,23 @@
 #include "runtime/onnx/foreign_file.h"
 #include "runtime/onnx/functions.h"
 #include "runtime/onnx/graph_reader.h"
+#include "runtime/onnx/parse_file.h"
 #include "runtime/onnx/protobuf_origin.h"
 #include "runtime/onnx/records.h"
 #include "runtime/onnx/screen.h"
 
-#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <functional>
 
 namespace pli {
 
 namespace {
-
-constexpr const char kNoModel[] = "not an ONNX model: the file is damaged, cut short, or something else";
 
 /// Pins the names that training graphs use; some of them are of values of the main graph.
 void pin_trained(const onnx::GraphProto& training, ir::Graph& graph) {
@@ -64,7 +62,9 @@ std::shared_ptr<const ir::Function> read_function(onnx::FunctionProto& proto, co
   });
 }
 
-ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::path> folders, const Limits& limits) {
+/// `folders`: where external data may lie. `bring_in`: called before tensors are made.
+ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::path> folders, const Limits& limits,
+                     const std::function<void(SharedPayloads&)>& bring_in = {}) {
   if (!proto.has_graph() && !proto.has_ir_version()) fail(ErrorCode::kInvalidModel, kNoModel);
   if (proto.ir_version() < 1) fail(ErrorCode::kInvalidModel, "IR version {} is not valid", proto.ir_version());
   if (!proto.has_graph()) fail(ErrorCode::kInvalidModel, "the model holds no graph");
@@ -72,8 +72,9 @@ ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::p
   ir::Model model;
   model.ir_version = proto.ir_version();
   model.opsets = std::make_shared<const ir::OpsetImports>(read_opsets(proto.opset_import(), proto.ir_version()));
-  const Screened screened = screen(proto, folders, limits);
+  Screened screened = screen(proto, folders, limits);
   model.has_external_data = screened.has_external_data;
+  if (bring_in) bring_in(screened.payloads);
   const std::vector<int> callees_first = order_functions(proto, limits);
   Functions functions;
   const ModelContext context{model.ir_version, model.opsets, limits, functions, screened.payloads};
@@ -92,25 +93,6 @@ ir::Model read_model(onnx::ModelProto& proto, std::span<const std::filesystem::p
 void check_size(int64_t bytes, const Limits& limits) {
   const int64_t most = std::min<int64_t>(limits.model_bytes, std::numeric_limits<int32_t>::max());
   if (bytes > most) fail(ErrorCode::kResourceLimit, "{} bytes are more than the limit of {}", bytes, most);
-}
-
-onnx::ModelProto parse_file(const InputFile& file, const Limits& limits) {
-  check_size(file.size(), limits);
-  {
-    google::protobuf::io::FileInputStream stream(file.descriptor());
-    check_records(stream, kind_of<onnx::ModelProto>(), file.size(), limits);
-  }
-  if (::lseek(file.descriptor(), 0, SEEK_SET) != 0)
-    fail(ErrorCode::kIo, "can't be read: {}", std::error_code(errno, std::generic_category()).message());
-  google::protobuf::io::FileInputStream stream(file.descriptor());
-  google::protobuf::io::LimitingInputStream limited(&stream, file.size());
-  onnx::ModelProto proto;
-  const bool parsed = proto.ParsePartialFromZeroCopyStream(&limited);
-  if (stream.GetErrno() != 0)
-    fail(ErrorCode::kIo, "can't be read: {}", std::error_code(stream.GetErrno(), std::generic_category()).message());
-  if (parsed && limited.ByteCount() != file.size()) fail(ErrorCode::kIo, "became shorter while it was read");
-  if (!parsed) fail(ErrorCode::kInvalidModel, kNoModel);
-  return proto;
 }
 
 /// What `read` gives. Where it finds no valid model, and the file that starts so is of another format, that is said
@@ -165,8 +147,11 @@ ir::Model load_model(const std::filesystem::path& path, const Limits& limits,
       return bytes;
     };
     return read_or_name(start, [&] {
-      onnx::ModelProto proto = parse_file(file, limits);
-      return read_model(proto, data_folders(path, file, external_folders), limits);
+      check_size(file.size(), limits);
+      ParsedFile parsed = parse_file(file, limits);
+      return read_model(
+          parsed.proto, data_folders(path, file, external_folders), limits,
+          [&](SharedPayloads& payloads) { bring_in(file, parsed.left_out, *parsed.proto.mutable_graph(), payloads); });
     });
   });
 }
@@ -194,7 +179,8 @@ std::set<std::filesystem::path> external_files(const std::filesystem::path& path
   try {
     const Limits limits;
     const InputFile file(path);
-    onnx::ModelProto proto = parse_file(file, limits);
+    check_size(file.size(), limits);
+    onnx::ModelProto proto = parse_file(file, limits).proto;
     const std::vector<std::filesystem::path> folders = data_folders(path, file, external_folders);
     for (const std::string& location : external_locations(proto, limits)) {
       std::error_code error;

@@ -1,7 +1,5 @@
 #include "runtime/onnx/save.h"
 
-#include "runtime/core/files.h"
-#include "runtime/onnx/graph_writer.h"
 #include "runtime/onnx/load.h"
 #include "runtime/onnx/proto.h"
 
@@ -98,15 +96,13 @@ class NewFile {
   std::filesystem::path path_;
 };
 
-void write_data(const ExternalFile& data, const std::filesystem::path& path) {
-  AtomicFile file(path);
+void write_data(const ExternalFile& data, AtomicFile& file) {
   int64_t at = 0;
   for (const ExternalFile::Part& part : data.parts) {
     file.write(std::string(static_cast<size_t>(part.offset - at), '\0'));
     file.write(part.payload);
     at = part.offset + static_cast<int64_t>(part.payload.size());
   }
-  file.commit_new();
 }
 
 }  // namespace
@@ -122,40 +118,58 @@ bool is_data_file(const std::filesystem::path& path, const std::filesystem::path
                      name.end() - static_cast<ptrdiff_t>(kEnd.size()), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-std::vector<SavedFile> save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
-  AtomicFile file(path);
-  const bool two = external == ExternalData::kAlways || (external == ExternalData::kAuto && model.has_external_data);
-  ExternalFile data;
-  Wire wire;
-  if (!two) wire = write_model(model, nullptr);
-  if (two || (wire.size() > kMostBytes && external != ExternalData::kNever)) {
+ModelWriter::ModelWriter(std::shared_ptr<const ir::Model> model, std::filesystem::path path, ExternalData external)
+    : model_(std::move(model)), path_(std::move(path)), file_(path_) {
+  const bool two = external == ExternalData::kAlways || (external == ExternalData::kAuto && model_->has_external_data);
+  if (!two) wire_ = write_model(*model_, nullptr);
+  if (two || (wire_.size() > kMostBytes && external != ExternalData::kNever)) {
     int64_t n = 0;
-    while (something_at(path.parent_path() / data_name(path, n))) ++n;
+    while (something_at(path_.parent_path() / data_name(path_, n))) ++n;
     // Readers know initializers in a second file best, so other tensors go there only when the model doesn't fit
     // otherwise.
     for (const bool attributes : {false, true}) {
-      data = {.location = data_name(path, n), .attributes = attributes};
-      wire = write_model(model, &data);
-      if (wire.size() <= kMostBytes) break;
+      data_ = {.location = data_name(path_, n), .attributes = attributes};
+      wire_ = write_model(*model_, &data_);
+      if (wire_.size() <= kMostBytes) break;
     }
   }
-  if (wire.size() > kMostBytes)
-    fail(ErrorCode::kResourceLimit, "{}: the model takes {} bytes, more than protobuf's 2 GiB - 1", path.string(),
-         wire.size());
+  if (wire_.size() > kMostBytes)
+    fail(ErrorCode::kResourceLimit, "{}: the model takes {} bytes, more than protobuf's 2 GiB - 1", path_.string(),
+         wire_.size());
+  if (file_.is_nameless()) write();
+}
 
-  const std::vector<std::filesystem::path> superseded = find_superseded(path);
-  const auto data_path = path.parent_path() / data.location;
-  std::vector<SavedFile> files{{path, something_at(path) ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten}};
-  if (!data.parts.empty()) files.push_back({data_path, SavedFile::Action::kWritten});
-  if (!data.parts.empty()) write_data(data, data_path);
-  NewFile written(data.parts.empty() ? std::filesystem::path() : data_path);
-  wire.write_to(file);
-  file.commit();
+void ModelWriter::write() {
+  if (!data_.parts.empty()) {
+    data_file_.emplace(data_path());
+    write_data(data_, *data_file_);
+    data_file_->begin_sync();
+  }
+  wire_.write_to(file_);
+  file_.begin_sync();
+  is_written_ = true;
+}
+
+std::vector<SavedFile> ModelWriter::commit() {
+  if (!is_written_) write();
+  const std::vector<std::filesystem::path> superseded = find_superseded(path_);
+  std::vector<SavedFile> files{
+      {path_, something_at(path_) ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten}};
+  if (data_file_) {
+    data_file_->commit_new();
+    files.push_back({data_path(), SavedFile::Action::kWritten});
+  }
+  NewFile written(data_file_ ? data_path() : std::filesystem::path());
+  file_.commit();
   written.keep();
   std::error_code ignored;
   for (const auto& old : superseded)
     if (std::filesystem::remove(old, ignored)) files.push_back({old, SavedFile::Action::kRemoved});
   return files;
+}
+
+std::vector<SavedFile> save_model(const ir::Model& model, const std::filesystem::path& path, ExternalData external) {
+  return ModelWriter({std::shared_ptr<void>(), &model}, path, external).commit();
 }
 
 std::string serialize_model(const ir::Model& model) {

@@ -59,12 +59,6 @@ std::string normal_form(const std::string& location) {
   return std::filesystem::path(location).lexically_normal().string();
 }
 
-bool has_inline_data(const onnx::TensorProto& tensor) {
-  return !tensor.raw_data().empty() || tensor.float_data_size() > 0 || tensor.int32_data_size() > 0 ||
-         tensor.string_data_size() > 0 || tensor.int64_data_size() > 0 || tensor.double_data_size() > 0 ||
-         tensor.uint64_data_size() > 0;
-}
-
 /// Visits every tensor of a model that is marked as external, wherever it hides, and counts levels on the way.
 class Walk {
  public:
@@ -151,14 +145,18 @@ class ExternalReader {
     const InputFile& source = open(range.location);
     const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
     const int64_t length = checked_length(range, wanted, source.size());
-    // The bytes of bools are normalized in place.
-    if (may_share && wanted && dtype != DataType::kBool && !proto.has_segment()) {
+    if (may_share && may_refer(proto)) {
       const auto [known, first] = shared_.try_emplace({file_name_, range.offset, length}, payloads_.size());
-      if (first) payloads_.push_back(std::make_shared<const std::string>(read(source, range.offset, length)));
+      if (first) {
+        count(length);
+        source.read(range.offset, payloads_.emplace_back(static_cast<size_t>(length)).span());
+      }
       refer_to_shared(proto, known->second);
       return;
     }
-    *proto.mutable_raw_data() = read(source, range.offset, length);
+    count(length);
+    proto.mutable_raw_data()->resize(static_cast<size_t>(length));
+    source.read(range.offset, std::as_writable_bytes(std::span(*proto.mutable_raw_data())));
     proto.clear_external_data();
     proto.clear_data_location();
   }
@@ -167,7 +165,7 @@ class ExternalReader {
 
  private:
   /// Ranges that overlap would let a small file fill the memory.
-  std::string read(const InputFile& source, int64_t offset, int64_t length) {
+  void count(int64_t length) {
     constexpr int64_t kFreeBytes = int64_t{64} << 20;
     constexpr int64_t kMostTimes = 2;
     bytes_ += length;  // can't overflow: it is checked after each term, and a term is at most a file's size
@@ -176,9 +174,6 @@ class ExternalReader {
     if ((bytes_ - kFreeBytes) / kMostTimes > file_bytes_)
       fail(ErrorCode::kResourceLimit, "external tensors overlap: they take {} bytes of files of {}", bytes_,
            file_bytes_);
-    std::string bytes(static_cast<size_t>(length), '\0');
-    source.read(offset, std::as_writable_bytes(std::span(bytes)));
-    return bytes;
   }
 
   /// `wanted`: what the tensor takes; nothing when its data type is not known.

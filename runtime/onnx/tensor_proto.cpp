@@ -40,12 +40,8 @@ Tensor from_raw(DataType dtype, Shape shape, std::unique_ptr<std::string> raw) {
 
 /// The shared payload that refer_to_shared chose.
 Tensor from_shared(DataType dtype, Shape shape, const onnx::TensorProto& proto, const SharedPayloads& shared) {
-  const std::shared_ptr<const std::string>& owner = shared.at(std::stoul(proto.external_data(0).value()));
-  if (owner->size() >= kAdoptedBytes)
-    return Tensor::adopt(dtype, std::move(shape), owner, owner->data(), owner->size());
-  Tensor tensor(dtype, std::move(shape));
-  std::ranges::copy(*owner, static_cast<char*>(tensor.mutable_raw()));
-  return tensor;
+  const Payload& payload = shared.at(std::stoul(proto.external_data(0).value()));
+  return Tensor::adopt(dtype, std::move(shape), payload.bytes, payload.bytes.get(), payload.size);
 }
 
 /// Entries of the width of the elements, as they lie.
@@ -224,9 +220,22 @@ int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits) {
   return elements;
 }
 
+bool has_inline_data(const onnx::TensorProto& proto) {
+  return !proto.raw_data().empty() || proto.float_data_size() > 0 || proto.int32_data_size() > 0 ||
+         proto.string_data_size() > 0 || proto.int64_data_size() > 0 || proto.double_data_size() > 0 ||
+         proto.uint64_data_size() > 0;
+}
+
 void refer_to_shared(onnx::TensorProto& proto, size_t index) {
   proto.clear_external_data();
   proto.add_external_data()->set_value(std::to_string(index));
+  proto.set_data_location(onnx::TensorProto::EXTERNAL);
+}
+
+bool may_refer(const onnx::TensorProto& proto) {
+  const auto dtype = static_cast<DataType>(proto.data_type());
+  // The bytes of bools are normalized in place.
+  return !proto.has_segment() && bit_width(dtype) != 0 && dtype != DataType::kBool;
 }
 
 std::optional<Tensor> take_tensor(onnx::TensorProto& proto, const Limits& limits, const SharedPayloads& shared) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/core/memory.h"
 #include "runtime/core/tensor.h"
 #include "runtime/onnx/proto.h"
 
@@ -18,11 +19,26 @@ int64_t checked_elements(std::span<const int64_t> shape, const Limits& limits);
 /// The same for a tensor, its data type and its size in bytes.
 int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits);
 
-/// Payloads that several tensors may have in common.
-using SharedPayloads = std::vector<std::shared_ptr<const std::string>>;
+/// Whether some of the payload is in the message itself.
+bool has_inline_data(const onnx::TensorProto& proto);
+
+/// Bytes that were read past protobuf.
+struct Payload {
+  explicit Payload(size_t length) : bytes(allocate(length)), size(length) {}
+  std::span<std::byte> span() const { return {bytes.get(), size}; }
+
+  std::shared_ptr<std::byte> bytes;
+  size_t size;
+};
+
+/// Those of a model. Several tensors may have one in common.
+using SharedPayloads = std::vector<Payload>;
 
 /// Lets `proto` refer to a shared payload, of the size that it takes, in the place of external data.
 void refer_to_shared(onnx::TensorProto& proto, size_t index);
+
+/// Whether the tensor is one for that, if it takes as many bytes as the payload has: its bytes are all that it is.
+bool may_refer(const onnx::TensorProto& proto);
 
 /// Moves type, shape and payload out of `proto`, which keeps the rest (name, doc string, unknown fields). Raw data is
 /// moved without being copied; typed data becomes raw. Nothing for tensors that only their bytes describe: a data type

@@ -38,6 +38,24 @@ TEST(Optimize, IsIdempotentAndDeterministicToTheByte) {
   EXPECT_EQ(read_file(folder.path() / "first"), read_file(folder.path() / "again"));
 }
 
+TEST(Optimize, AModelThatNobodyNeedsAnyMoreGivesTheSame) {
+  const TemporaryFolder folder;
+  Model model = Model::load(kDigits);
+  const Model shared = model;
+  OptimizedModel result = optimize(Model::load(kDigits));
+  const Report report = optimize(model);
+  ASSERT_EQ(result.report.batch_norms.size(), report.batch_norms.size());
+  EXPECT_EQ(result.report.nodes_after, report.nodes_after);
+  model.save(folder / "kept");
+  result.model.save(folder / "consumed");
+  optimize(Model(shared)).model.save(folder / "shared");
+  EXPECT_EQ(read_file(folder / "kept"), read_file(folder / "consumed"));
+  EXPECT_EQ(read_file(folder / "kept"), read_file(folder / "shared"));
+  shared.save(folder / "original");
+  Model::load(kDigits).save(folder / "loaded");
+  EXPECT_EQ(read_file(folder / "original"), read_file(folder / "loaded"));
+}
+
 TEST(Optimize, ReportsWhatIsInFunctions) {
   onnx::ModelProto proto;
   ASSERT_TRUE(proto.ParseFromString(read_file(kDigits)));

@@ -67,6 +67,22 @@ TEST(Save, TheSameModelGivesTheSameBytes) {
   EXPECT_EQ(read_file(folder / "m.onnx"), serialize_model(parse(model)));
 }
 
+TEST(Save, NothingAppearsBeforeItIsCommitted) {
+  const TemporaryFolder folder;
+  save_model(heavy_model(2, 1), folder / "m.onnx", ExternalData::kAlways);
+  const auto names = folder.names();
+  for (const ExternalData external : {ExternalData::kAlways, ExternalData::kNever}) {
+    { const ModelWriter given_up(std::make_shared<ir::Model>(heavy_model(2, 2)), folder / "m.onnx", external); }
+    EXPECT_EQ(folder.names(), names);
+    ModelWriter writer(std::make_shared<ir::Model>(heavy_model(2, 3)), folder / "n.onnx", external);
+    EXPECT_EQ(folder.names(), names);
+    EXPECT_EQ(value_of(load_model(folder / "m.onnx", {})), 1);
+    EXPECT_EQ(writer.commit().front().action, SavedFile::Action::kWritten);
+    EXPECT_EQ(value_of(load_model(folder / "n.onnx", {})), 3);
+    for (const char* name : {"n.onnx", "n.onnx.data"}) std::filesystem::remove(folder / name);
+  }
+}
+
 TEST(Save, RefusesWhatIsNoRegularFile) {
   const TemporaryFolder folder;
   write_file(folder / "victim", "as it was");

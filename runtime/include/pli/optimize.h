@@ -71,6 +71,15 @@ struct OptimizeOptions {
 /// kInvalidArgument: an unknown pass name, or a last pass that does not run. On an error `model` is as before.
 PLI_API Report optimize(Model& model, const OptimizeOptions& options = {});
 
+struct OptimizedModel {
+  Model model;
+  Report report;
+};
+
+/// The same for a model that nobody needs as it was: its weights are freed as they are folded, unless another Model
+/// shares them. On an error it is lost.
+PLI_API OptimizedModel optimize(Model&& model, const OptimizeOptions& options = {});
+
 struct PassInfo {
   std::string name;
   std::string summary;  // one line

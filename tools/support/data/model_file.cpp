@@ -66,16 +66,22 @@ SavedFile about_to_write(const std::string& path) {
   return {path, exists ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten};
 }
 
-WrittenModel write_model(const Model& model, const std::string& path, ExternalData external) {
-  if (path != kStandardStream) {
-    WrittenModel written{save_model(*model.ir(), path, external), 0};
+OutputModel::OutputModel(const Model& model, const std::string& path, ExternalData external) : model_(model.ir()) {
+  if (path != kStandardStream)
+    writer_.emplace(model_, path, external);
+  else if (::isatty(STDOUT_FILENO) == 1)
+    fail(ErrorCode::kInvalidArgument, "the model goes to standard output, which is a terminal; give it a file");
+}
+
+WrittenModel OutputModel::commit() {
+  WrittenModel written;
+  if (writer_) {
+    written.files = writer_->commit();
     for (const SavedFile& file : written.files)
       if (file.action != SavedFile::Action::kRemoved) written.bytes += bytes_of(file.path);
     return written;
   }
-  if (::isatty(STDOUT_FILENO) == 1)
-    fail(ErrorCode::kInvalidArgument, "the model goes to standard output, which is a terminal; give it a file");
-  const std::string bytes = serialize_model(*model.ir());
+  const std::string bytes = serialize_model(*model_);
   std::fwrite(bytes.data(), 1, bytes.size(), stdout);  // whoever runs the command looks whether that went well
   return {{}, static_cast<int64_t>(bytes.size())};
 }

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +44,18 @@ struct WrittenModel {
   int64_t bytes = 0;  // of all of them together
 };
 
-/// "-" is standard output, and no file. kInvalidArgument when that is a terminal.
-WrittenModel write_model(const Model& model, const std::string& path, ExternalData external);
+/// A model on its way to `path`: see pli::ModelWriter. "-" is standard output, and no file; nothing goes there before
+/// commit().
+class OutputModel {
+ public:
+  /// kInvalidArgument when standard output is a terminal.
+  OutputModel(const Model& model, const std::string& path, ExternalData external);
+
+  WrittenModel commit();
+
+ private:
+  std::shared_ptr<const ir::Model> model_;
+  std::optional<ModelWriter> writer_;  // none: standard output
+};
 
 }  // namespace pli::tools
