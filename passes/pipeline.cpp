@@ -20,6 +20,8 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
     {"merge_consecutive", "Merge Transposes, Casts and Reshapes that follow each other; give Reshapes constant shapes",
      merge_consecutive},
+    {"sink_transposes", "Move Transposes to where they meet their inverse, and work along other axes between them",
+     sink_transposes},
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},

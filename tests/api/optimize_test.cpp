@@ -98,7 +98,7 @@ TEST(Optimize, LeavesFunctionsThatAreNamedLikeOperators) {
 
 TEST(Optimize, ListsThePasses) {
   const std::vector<PassInfo> passes = list_passes();
-  ASSERT_EQ(passes.size(), 10u);
+  ASSERT_EQ(passes.size(), 11u);
   EXPECT_EQ(passes.front().name, "eliminate_nop");
   for (const PassInfo& pass : passes) EXPECT_FALSE(pass.summary.empty());
 }
