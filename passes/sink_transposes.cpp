@@ -68,7 +68,9 @@ class Sweep {
       positions_[static_cast<size_t>(nodes[i].index)] = i;
       if (!permutation_of(context, nodes[i]).empty()) transposes_.push_back(nodes[i]);
     }
-    work_ = kWorkForEach * static_cast<int64_t>(nodes.size());
+    const auto count = static_cast<int64_t>(nodes.size());
+    growing_ = kLeast + kGrowing * count;
+    choosing_ = kLeast + kChoosing * count;
   }
 
   int64_t run() {
@@ -79,20 +81,22 @@ class Sweep {
   }
 
  private:
-  static constexpr int64_t kWorkForEach = 256;  // steps for each node that there is, to grow regions and choose
+  /// Steps that all regions together may take, some for each node of the graph: growing reads a node or use, choosing
+  /// an edge.
+  static constexpr int64_t kLeast = int64_t{1} << 16, kGrowing = 32, kChoosing = 256;
 
   bool look(const TransposeSide& side) {
-    if (seen_.contains(side) || touched_nodes_.contains(side.node) || work_ < 0) return false;
+    if (seen_.contains(side) || touched_nodes_.contains(side.node) || growing_ < 0 || choosing_ < 0) return false;
     Region region(context_, side);
-    work_ -= region.work();
+    growing_ -= region.work();
     seen_.insert(region.border().begin(), region.border().end());
-    if (region.members().empty() || touches(region) || !region.choose(work_)) return false;
+    if (region.members().empty() || touches(region) || !region.choose(choosing_)) return false;
     const int64_t bytes = bytes_of_constants(context_, region);
     if (bytes > context_.budget.bytes) return false;
     context_.budget.bytes -= bytes;
     region.for_each_touched([&](ir::NodeId node) { touched_nodes_.insert(node); },
                             [&](ir::ValueId value) { touched_values_.insert(value); });
-    turn_region(context_, region, [&](ir::NodeId node) { return positions_[static_cast<size_t>(node.index)]; });
+    turn_region(context_, region, [&](ir::NodeId node) { return positions_.at(static_cast<size_t>(node.index)); });
     return true;
   }
 
@@ -110,7 +114,7 @@ class Sweep {
   std::set<TransposeSide> seen_;
   std::set<ir::NodeId> touched_nodes_;
   std::set<ir::ValueId> touched_values_;
-  int64_t work_ = 0;
+  int64_t growing_ = 0, choosing_ = 0;
 };
 
 }  // namespace

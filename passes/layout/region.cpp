@@ -89,9 +89,10 @@ void Region::meet(ir::NodeId id, Port port, ir::ValueId value) {
     return;
   const ir::Node& node = graph_.node(id);
   work_ += static_cast<int64_t>(node.inputs.size() + node.outputs.size());
-  auto turned = turn(graph_, node, port, layouts_.at(value.index));
-  const auto& side = turned ? (port.is_output ? turned->outputs : turned->inputs) : std::vector<Permutation>();
-  if (!turned || side.at(port.index) != layouts_.at(value.index) || !admits(node, *turned)) {
+  const Permutation& layout = layouts_.at(value.index);
+  auto turned = turn(graph_, node, port, layout);
+  if (turned && (port.is_output ? turned->outputs : turned->inputs).at(port.index) != layout) return;  // it may stay
+  if (!turned || !admits(node, *turned)) {
     refused_.insert(id.index);
     return;
   }
@@ -128,6 +129,11 @@ bool Region::admits(const ir::Node& node, const Turn& turn) const {
     const ir::ValueId output = node.outputs[i];
     if (output && (graph_.is_pinned(output) || !fits(output, turn.outputs[i]))) return false;
   }
+  if (turn.rows)
+    for (const ir::Use& use : graph_.uses(node.outputs[0])) {
+      const bool stays = context_.broken.contains(use.node) || context_.log.kept_by_user(use.node);
+      if (stays || !is_free_constant(context_, weight_of_rows(graph_, use))) return false;
+    }
   return found <= kMostValues;
 }
 

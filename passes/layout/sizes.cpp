@@ -161,17 +161,62 @@ Answer turn_unsqueeze(const Site& s) {
   return turn;
 }
 
+ir::ValueId weight_of_rows(const ir::Graph& graph, ir::Use use) {
+  const ir::Node& node = graph.node(use.node);
+  const bool product = node.is("MatMul") || (node.is("Gemm") && node.int_or("transA", 0) == 0);
+  if (use.index != 0 || !product || !graph.constant_of(node.input(1)) || graph.type(node.inputs[1]).rank() != 2)
+    return {};
+  return node.inputs[1];
+}
+
+namespace {
+
+/// Joins its last axes, which change places, into one that meets weights: they take up the order.
+std::optional<RowOrder> rows_in_another_order(const Site& s, const AxisGroups& groups, const ir::Dims& from) {
+  const ir::ValueId result = s.node.outputs[0];
+  const AxisGroup& joined = groups.back();
+  if (s.port.is_output || joined.in.empty() || joined.out != std::vector{s.rank(result) - 1}) return std::nullopt;
+  if (s.graph.is_output(result) || s.graph.is_pinned(result)) return std::nullopt;
+  const auto first = static_cast<size_t>(joined.in.front());
+  RowOrder rows;
+  int64_t count = 1;
+  for (size_t i = 0; i < s.p.size(); ++i) {
+    if (i < first && s.p[i] != static_cast<int64_t>(i)) return std::nullopt;
+    if (i < first) continue;
+    if (!from[i].known()) return std::nullopt;
+    rows.sizes.push_back(from[i].value());
+    rows.p.push_back(s.p[i] - static_cast<int64_t>(first));
+    count *= from[i].value();
+  }
+  for (const ir::Use& use : s.graph.uses(result)) {
+    const ir::ValueId weight = weight_of_rows(s.graph, use);
+    if (!weight) return std::nullopt;
+    const size_t axis = s.graph.node(use.node).int_or("transB", 0) != 0 ? 1 : 0;
+    if (s.graph.constant_of(weight)->shape()[axis] != count) return std::nullopt;
+  }
+  return rows;
+}
+
+}  // namespace
+
 /// Reshape and Flatten, by a constant shape afterwards.
 Answer turn_reshape(const Site& s) {
   const ir::Dims *from = s.dims(s.node.input(0)), *to = s.dims(s.node.output(0));
   const auto groups = from && to && s.opset() >= kShapeAsInput ? reshaping(*from, *to) : std::nullopt;
-  const auto sides = groups ? both_sides(s, *groups) : std::nullopt;
-  if (!sides) return std::nullopt;
-  const auto target =
-      reshape_target(permuted(*from, sides->in), permuted(*to, sides->out), infers_dimension(s.graph, s.node));
+  if (!groups || groups->empty()) return std::nullopt;
+  auto sides = both_sides(s, *groups);
+  std::optional<RowOrder> rows;
+  if (!sides) {
+    rows = rows_in_another_order(s, *groups, *from);
+    if (!rows) return std::nullopt;
+    sides = BothSides{s.p, {}};
+  }
+  const auto target = reshape_target(permuted(*from, sides->in), rows ? *to : permuted(*to, sides->out),
+                                     infers_dimension(s.graph, s.node));
   if (!target) return std::nullopt;
   Turn turn = turn_of(s, *sides);
   turn.becomes_reshape = true;
+  turn.rows = std::move(rows);
   turn.operands.emplace_back(1, int64_tensor(*target));
   return turn;
 }

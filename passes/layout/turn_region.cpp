@@ -1,5 +1,6 @@
 #include "passes/layout/turn_region.h"
 
+#include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
 
 #include <ranges>
@@ -8,13 +9,9 @@ namespace pli::passes {
 
 namespace {
 
-/// The same elements in another order, with as many dimensions as `p` has.
-Tensor permuted_constant(const Context& context, ir::ValueId value, const Permutation& p) {
-  const Tensor& tensor = *context.graph.constant_of(value);
-  const size_t given = tensor.shape().size();
-  Shape shape(p.size() - given, 1);
-  shape.insert(shape.end(), tensor.shape().begin(), tensor.shape().end());
-  const Tensor whole = tensor.reshaped(shape);
+/// The elements of a constant, seen in this shape, with its dimensions in another order.
+Tensor permuted_constant(const Context& context, ir::ValueId value, Shape shape, const Permutation& p) {
+  const Tensor seen = context.graph.constant_of(value)->reshaped(std::move(shape));
   ir::Node node{.op_type = "Transpose",
                 .domain = {},
                 .name = {},
@@ -22,11 +19,8 @@ Tensor permuted_constant(const Context& context, ir::ValueId value, const Permut
                 .outputs = {value},  // stands for the result
                 .attributes = {{"perm", p, {}}},
                 .extra = {}};
-  const Tensor* operand = &whole;
-  Tensor result = ops::evaluate(context.graph, node, std::span(&operand, 1), context.options.limits)[0];
-  Shape dims(result.shape().begin(), result.shape().end());
-  while (dims.size() > given && dims.front() == 1) dims.erase(dims.begin());
-  return result.reshaped(std::move(dims));
+  const Tensor* operand = &seen;
+  return ops::evaluate(context.graph, node, std::span(&operand, 1), context.options.limits)[0];
 }
 
 /// Turns the chosen nodes of one region, one after the other.
@@ -41,6 +35,8 @@ class Turning {
  private:
   ir::ValueId turned(ir::ValueId value, const Permutation& p, ir::NodeId before);
   ir::ValueId turned_constant(ir::ValueId value, const Permutation& p);
+  ir::ValueId add_constant(ir::ValueId old, Tensor tensor);
+  void order_rows(ir::ValueId result, const RowOrder& rows);
   void pass_on(ir::ValueId old, ir::NodeId before);
 
   Context& context_;
@@ -52,14 +48,44 @@ class Turning {
   std::vector<std::pair<ir::ValueId, std::string>> names_;  // of values, as soon as a node has left them
 };
 
+/// A constant in the place of another.
+ir::ValueId Turning::add_constant(ir::ValueId old, Tensor tensor) {
+  const std::string name = context_.names.of(old);  // a copy: adding moves what there is
+  return context_.typed(context_.names.add(name, std::move(tensor), old), graph_.type(old).dtype);
+}
+
+/// Where it has fewer dimensions than are permuted, it is given ones in front.
 ir::ValueId Turning::turned_constant(ir::ValueId value, const Permutation& p) {
   ir::ValueId& made = constants_[{value, p}];
-  if (!made) {
-    const std::string name = context_.names.of(value);  // a copy: adding moves what there is
-    made = context_.names.add(name, permuted_constant(context_, value, p), value);
-    context_.typed(made, graph_.type(value).dtype);
-  }
+  if (made) return made;
+  const auto own = graph_.constant_of(value)->shape();
+  Shape shape(p.size() - own.size(), 1);
+  shape.insert(shape.end(), own.begin(), own.end());
+  const Tensor tensor = permuted_constant(context_, value, shape, p);
+  Shape dims(tensor.shape().begin(), tensor.shape().end());
+  while (dims.size() > own.size() && dims.front() == 1) dims.erase(dims.begin());
+  made = add_constant(value, tensor.reshaped(std::move(dims)));
   return made;
+}
+
+/// The weights of those who read the result.
+void Turning::order_rows(ir::ValueId result, const RowOrder& rows) {
+  const std::set<ir::Use> uses = graph_.uses(result);
+  for (const ir::Use& use : uses) {
+    const ir::ValueId weight = weight_of_rows(graph_, use);
+    const bool columns = graph_.node(use.node).int_or("transB", 0) != 0;
+    const auto own = graph_.constant_of(weight)->shape();
+    Shape shape = rows.sizes;
+    shape.insert(columns ? shape.begin() : shape.end(), own[columns ? 0 : 1]);
+    Permutation p = rows.p;
+    if (columns)
+      for (int64_t& axis : p) ++axis;
+    p.insert(columns ? p.begin() : p.end(), columns ? 0 : static_cast<int64_t>(p.size()));
+    ir::NodeSpec spec = ir::spec_like(graph_.node(use.node));
+    spec.inputs[1] =
+        add_constant(weight, permuted_constant(context_, weight, shape, p).reshaped(Shape(own.begin(), own.end())));
+    (void)replace_node(graph_, use.node, std::move(spec));
+  }
 }
 
 /// The permuted value: made already, there already behind a Transpose, or made by one.
@@ -167,6 +193,7 @@ void Turning::remove(const Region::Member& member) {
       pass_on(old, member.node);
       continue;
     }
+    if (member.turn.rows) order_rows(old, *member.turn.rows);
     graph_.replace_all_uses(old, turned_.at(old));
     names_.emplace_back(turned_.at(old), graph_.name(old));
   }
@@ -185,13 +212,18 @@ ir::ValueId add_transpose(ir::Graph& graph, ir::ValueId value, const Permutation
 }
 
 int64_t bytes_of_constants(const Context& context, const Region& region) {
+  const ir::Graph& graph = context.graph;
   int64_t bytes = 0;
+  const auto count = [&](ir::ValueId constant) {
+    if (const Tensor* tensor = graph.constant_of(constant)) bytes += static_cast<int64_t>(tensor->bytes().size());
+  };
   for (const Region::Member& member : region.members()) {
     if (!member.chosen) continue;
-    const ir::Node& node = context.graph.node(member.node);
+    const ir::Node& node = graph.node(member.node);
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!member.turn.inputs[i].empty() && is_free_constant(context, node.inputs[i]))
-        bytes += static_cast<int64_t>(context.graph.constant_of(node.inputs[i])->bytes().size());
+      if (!member.turn.inputs[i].empty()) count(node.inputs[i]);
+    if (member.turn.rows)
+      for (const ir::Use& use : graph.uses(node.outputs[0])) count(weight_of_rows(graph, use));
   }
   return bytes;
 }

@@ -196,7 +196,10 @@ const std::vector<SinkCase> kElementwise{
      [](Net& net) {
        give_first(net, net.node("Mod", {last(net), numbers(net, {1, 1, 3})}, {attribute("fmod", 1)}));
      }},
-    {"Pow", [](Net& net) { give_first(net, net.node("Pow", {numbers(net, {3}), last(net)})); }},
+    {"Pow",
+     [](Net& net) {
+       give_first(net, net.node("Pow", {numbers(net, {3}), last(net)}));
+     }},
     {"PReluByChannels", beside("PRelu", {3})},
     {"MaxOfThree",
      [](Net& net) {
@@ -224,6 +227,11 @@ const std::vector<SinkCase> kElementwise{
        const ValueId x = last(net);
        const ValueId mean = net.node("ReduceMean", {x}, {ints("axes", {0}), attribute("keepdims", 0)});
        give_first(net, net.node("Mul", {x, mean}));
+     }},
+    {"OneElementThatIsComputed",  // as it is, though it could be turned as well
+     [](Net& net) {
+       const ValueId x = last(net);
+       give_first(net, net.node("Div", {x, net.node("ReduceMax", {x})}));
      }},
     {"AddOfVersion6",
      [](Net& net) {
@@ -484,6 +492,51 @@ const std::vector<SinkCase> kSizes{
     {"ReshapeThatJoinsWhatComesApart",
      [](Net& net) {
        net.output(net.node("Reshape", {last(net), integers(net, {2, 105})}), "y");
+     },
+     1},
+    {"FlattenBeforeADenseLayer",  // its weights take up the order, those of Conv and Relu before it as well
+     [](Net& net) {
+       const ValueId x = transposed(net, conv(net, net.input("x", {-1, 3, 5, 7}, kType), 3, 4), kToLast);
+       const ValueId flat = net.node("Reshape", {net.node("Relu", {x}), integers(net, {-1, 140})});
+       net.output(net.node("MatMul", {flat, numbers(net, {140, 6}, -1, 1)}), "y");
+     }},
+    {"FlattenBeforeTwoGemms",
+     [](Net& net) {
+       const ValueId flat = net.node("Flatten", {last(net)});
+       net.output(net.node("Gemm", {flat, numbers(net, {105, 4}), numbers(net, {4})}), "y1");
+       net.output(net.node("Gemm", {flat, numbers(net, {6, 105}), numbers(net, {6})},
+                           {attribute("transB", 1), attribute("alpha", 0.5f)}),
+                  "y2");
+     }},
+    {"ReshapeOfRowsBeforeADenseLayer",
+     [](Net& net) {  // [2, 5, 21] of [2, 5, 3, 7]
+       const ValueId x = transposed(net, net.input("x", {2, 5, 3, 7}, kType), {0, 1, 3, 2});
+       net.output(net.node("MatMul", {net.node("Reshape", {x, integers(net, {2, 5, -1})}), numbers(net, {21, 4})}),
+                  "y");
+     }},
+    {"FlattenBeforeAnotherReader",
+     [](Net& net) {
+       const ValueId flat = net.node("Flatten", {last(net)});
+       net.output(net.node("MatMul", {flat, numbers(net, {105, 6})}), "y1");
+       net.output(net.node("Softmax", {flat}), "y2");
+     },
+     1},
+    {"FlattenOfTheBatchBeforeADenseLayer",
+     [](Net& net) {
+       const ValueId x = transposed(net, net.input("x", {2, 3, 5}, kType), {1, 0, 2});
+       net.output(net.node("MatMul", {net.node("Flatten", {x}), numbers(net, {10, 6})}), "y");
+     },
+     1},
+    {"FlattenBeforeAGemmOfItsTranspose",
+     [](Net& net) {
+       const ValueId flat = net.node("Flatten", {last(net)});
+       net.output(net.node("Gemm", {flat, numbers(net, {2, 6})}, {attribute("transA", 1)}), "y");
+     },
+     1},
+    {"FlattenBeforeAWeightThatIsComputed",
+     [](Net& net) {
+       const ValueId flat = net.node("Flatten", {last(net)});
+       net.output(net.node("MatMul", {flat, net.input("w", {105, 2}, kType)}), "y");
      },
      1},
     {"FlattenOfAPixel",
