@@ -102,7 +102,8 @@ class Sweep {
 
   bool touches(const Region& region) const {
     bool any = false;
-    region.for_each_touched([&](ir::NodeId node) { any = any || touched_nodes_.contains(node); },
+    const auto is_new = [&](ir::NodeId node) { return static_cast<size_t>(node.index) >= positions_.size(); };
+    region.for_each_touched([&](ir::NodeId node) { any = any || is_new(node) || touched_nodes_.contains(node); },
                             [&](ir::ValueId value) { any = any || touched_values_.contains(value); });
     return any;
   }

@@ -3,7 +3,7 @@
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
 
-#include <ranges>
+#include <algorithm>
 
 namespace pli::passes {
 
@@ -235,7 +235,7 @@ void turn_region(Context& context, const Region& region, const Position& positio
   std::ranges::sort(chosen, {}, [&](const Region::Member* member) { return position(member->node); });
   Turning turning(context, region, position);
   for (const Region::Member* member : chosen) turning.add(*member);
-  for (const Region::Member* member : std::views::reverse(chosen)) turning.remove(*member);
+  for (auto member = chosen.rbegin(); member != chosen.rend(); ++member) turning.remove(**member);
 }
 
 }  // namespace pli::passes
