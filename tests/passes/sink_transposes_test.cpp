@@ -845,5 +845,36 @@ TEST(SinkTransposesGuards, ValueThatANestedGraphReads) {
   EXPECT_TRUE(graph.node(graph.producer(graph.find("inside"))).is("Transpose")) << ir::dump(graph);
 }
 
+TEST(SinkTransposesOnce, BodiesOfIf) {
+  Net body;
+  const ValueId outside = body.graph().add_capture("x", ir::Type::tensor(kType, ir::Dims{2, 3, 5, 7}));
+  const ValueId shifted = body.node("Add", {transposed(body, outside, kToLast), numbers(body, {3})});
+  body.output(transposed(body, shifted, kToFirst), "b");
+  Net net;
+  const ValueId x = net.input("x", {2, 3, 5, 7}, kType);
+  const ir::Subgraph branch{std::make_shared<const ir::Graph>(body.graph()), {x}};
+  const ValueId condition = net.input("condition", {}, DataType::kBool);
+  net.output(net.node("If", {condition}, {{"then_branch", branch, {}}, {"else_branch", branch, {}}}), "z");
+  const ir::Model changed = optimize(net.model()).model;
+  for (const ir::NodeId id : changed.graph.nodes())
+    ir::for_each_subgraph(changed.graph.node(id), [&](const ir::Subgraph& each) {
+      for (const ir::NodeId inside : each.graph->nodes())
+        EXPECT_FALSE(each.graph->node(inside).is("Transpose")) << ir::dump(*each.graph);
+    });
+}
+
+TEST(SinkTransposesOnce, ALargeWeightThatOthersNeedIsNotStoredTwice) {
+  Net net;
+  const ValueId flat = net.node("Flatten", {last(net)});
+  const ValueId weight = net.weight("w", {105, 4}, -1, 1, kType);
+  net.output(net.node("MatMul", {flat, weight}), "y1");
+  net.output(net.node("MatMul", {net.input("z", {2, 105}, kType), weight}), "y2");
+  OptimizeOptions options;
+  options.limits.folded_bytes = 1024;
+  const Optimized result = optimize(net.model(), options);
+  EXPECT_EQ(result.count("Transpose"), 1);
+  EXPECT_EQ(result.model.graph.initializers().size(), 1u);
+}
+
 }  // namespace
 }  // namespace pli::test
