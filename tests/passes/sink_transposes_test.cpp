@@ -494,6 +494,12 @@ const std::vector<SinkCase> kSizes{
        net.output(net.node("Reshape", {last(net), integers(net, {2, 105})}), "y");
      },
      1},
+    {"ReshapeThatJoinsWhatChangesPlaces",
+     [](Net& net) {
+       const ValueId x = transposed(net, net.input("x", {2, 3, 5, 7}, kType), {0, 1, 3, 2});
+       net.output(net.node("Reshape", {x, integers(net, {2, 105})}), "y");
+     },
+     1},
     {"FlattenBeforeADenseLayer",  // its weights take up the order, those of Conv and Relu before it as well
      [](Net& net) {
        const ValueId x = transposed(net, conv(net, net.input("x", {-1, 3, 5, 7}, kType), 3, 4), kToLast);
