@@ -1,5 +1,6 @@
 #include "passes/pass.h"
 #include "passes/replace_node.h"
+#include "passes/reshape_target.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/movement/movement.h"
 
@@ -43,41 +44,12 @@ std::optional<Merged> merge_transposes(Context& context, const ir::Node& node, c
   return Merged{{}, std::move(spec)};
 }
 
-/// A shape that gives these dimensions of what has the dimensions `from`: 0 copies one that stays, -1 stands for one
-/// that is not known. Nothing where that is not enough: without elements -1 stands for nothing, so that both are used
-/// only where `infers`, that is where the model has a -1 already.
-std::optional<std::vector<int64_t>> target_of(const ir::Dims& from, const ir::Dims& to, bool infers) {
-  std::vector<int64_t> target;
-  size_t open = 0, copied = 0;
-  for (size_t i = 0; i < to.size(); ++i) {
-    if (to[i].known() && to[i].value() > 0)
-      target.push_back(to[i].value());
-    else if (!to[i].known() && i < from.size() && to[i] == from[i])
-      target.push_back(0), ++copied;
-    else if (!to[i].known() && open++ == 0)
-      target.push_back(-1);
-    else
-      return std::nullopt;
-  }
-  return open > 0 && copied > 0 && !infers ? std::nullopt : std::optional(std::move(target));
-}
-
-/// The shape of a Reshape has a -1, as far as it is known.
-bool infers_dimension(const ir::Graph& graph, const ir::Node& node) {
-  if (!node.is("Reshape") || !node.input(1)) return false;
-  if (const Tensor* shape = graph.constant_of(node.inputs[1]))
-    return is_integer(shape->dtype()) && std::ranges::count(to_int64s(*shape), -1) > 0;
-  const auto& elements = graph.value(node.inputs[1]).elements;
-  return elements && std::ranges::count(*elements, ir::Dim(-1)) > 0;
-}
-
 /// A Reshape by a constant; before opset 5 the shape is an attribute.
 std::optional<ir::NodeSpec> reshape(Context& context, const ir::Node& like, ir::ValueId x, ir::ValueId result) {
-  constexpr int64_t kShapeAsInput = 5;
   ir::Graph& graph = context.graph;
   const ir::Dims *from = dims_of(graph, x), *to = dims_of(graph, result);
   if (!from || !to || graph.opset("") < kShapeAsInput) return std::nullopt;
-  const auto target = target_of(*from, *to, infers_dimension(graph, like));
+  const auto target = reshape_target(*from, *to, infers_dimension(graph, like));
   if (!target) return std::nullopt;
   ir::NodeSpec spec{.op_type = "Reshape", .name = like.name, .inputs = {x}, .extra = like.extra};
   spec.inputs.push_back(graph.add_constant(int64_tensor(*target), graph.name(result) + "_shape"));
@@ -140,21 +112,16 @@ std::optional<Merged> with_constant_shape(Context& context, const ir::Node& node
   return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
 }
 
-/// What the node gives is there already: it takes back what a Transpose, Reshape, ... before it does, whoever else
-/// reads what is between.
+/// What the node gives is there already: it takes back what a Reshape, Squeeze, ... before it does, whoever else reads
+/// what is between.
 std::optional<Merged> inverse(Context& context, const ir::Node& node) {
   const ir::Graph& graph = context.graph;
   const ir::NodeId producer = node.input(0) ? graph.producer(node.inputs[0]) : ir::NodeId{};
   if (!producer || context.broken.contains(producer) || !graph.node(producer).input(0)) return std::nullopt;
   const ir::Node& before = graph.node(producer);
-  const ir::ValueId x = before.inputs[0];
-  if (keeps_order(node) && keeps_order(before)) {
-    const ir::Dims *from = dims_of(graph, x), *to = dims_of(graph, node.outputs[0]);
-    if (from && to && *from == *to) return Merged{x, {}};
-  }
-  if (!node.is("Transpose") || !before.is("Transpose") || graph.type(x).rank() < 0) return std::nullopt;
-  auto both = merge_transposes(context, node, before);
-  return both && both->value ? both : std::nullopt;
+  if (!keeps_order(node) || !keeps_order(before)) return std::nullopt;
+  const ir::Dims *from = dims_of(graph, before.inputs[0]), *to = dims_of(graph, node.outputs[0]);
+  return from && to && *from == *to ? std::optional(Merged{before.inputs[0], {}}) : std::nullopt;
 }
 
 std::optional<Merged> merged(Context& context, const ir::Node& node) {

@@ -76,6 +76,7 @@ int64_t fuse_pad(Context& context);
 int64_t fuse_matmul_add(Context& context);
 int64_t merge_parallel_convolutions(Context& context);
 int64_t merge_consecutive(Context& context);
+int64_t sink_transposes(Context& context);
 int64_t eliminate_common_subexpression(Context& context);
 
 }  // namespace pli::passes

@@ -23,6 +23,8 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
     {"merge_consecutive", "Merge Transposes, Casts and Reshapes that follow each other; give Reshapes constant shapes",
      merge_consecutive},
+    {"sink_transposes", "Move Transposes to where they meet their inverse, and work along other axes between them",
+     sink_transposes},
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
@@ -87,8 +89,10 @@ void note_called(const ir::Graph& graph, std::set<const ir::Function*>& called) 
   });
 }
 
-/// Removes the functions that nothing calls, and the imports that only they needed.
+/// Removes the functions that nothing calls, and the imports that only they needed. A training graph, which pins names,
+/// could call them.
 void drop_uncalled_functions(ir::Model& model, Report& report) {
+  if (model.graph.has_pins()) return;
   std::set<const ir::Function*> called;
   note_called(model.graph, called);
   std::set<std::string> left;  // domains

@@ -127,7 +127,7 @@ TEST(Optimize, InlinesFunctionsThatAreNamedLikeOperators) {
 
 TEST(Optimize, ListsThePasses) {
   const std::vector<PassInfo> passes = list_passes();
-  ASSERT_EQ(passes.size(), 12u);
+  ASSERT_EQ(passes.size(), 13u);
   EXPECT_EQ(passes.front().name, "inline_functions");
   for (const PassInfo& pass : passes) EXPECT_FALSE(pass.summary.empty());
 }

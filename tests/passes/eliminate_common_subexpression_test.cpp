@@ -25,7 +25,7 @@ TEST(EliminateCommonSubexpression, NotesOfTheExporterDoNotCount) {
                            "b"}) {  // doc_string
     const ir::NodeId id = c.net.graph().add_node({.op_type = "LeakyRelu",
                                                   .inputs = {c.conv},
-                                                  .outputs = {{note + 2, {}, {}}},
+                                                  .outputs = {{std::string("result ") + (note + 2), {}, {}}},
                                                   .attributes = {{"alpha", 0.5f, note}},
                                                   .extra = note});
     results.push_back(c.net.graph().node(id).outputs[0]);

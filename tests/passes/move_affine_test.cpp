@@ -398,17 +398,15 @@ const std::vector<MoveCase> kForth{
        const ValueId flat = net.node("Reshape", {last, integers(net, {-1, 72})});
        net.output(net.node("Gemm", {flat, numbers(net, {72, 5}), numbers(net, {5})}), "y");
      }},
-    {"MatMul",  // its shift is a bias
+    {"MatMul",  // its shift is a bias: a Gemm
      [](Net& net) {
        net.output(net.node("MatMul", {norm(net, net.input("x", {4, 6}), 6), numbers(net, {6, 5})}), "y");
-     },
-     1},
+     }},
     {"MatMulAndItsBias",
      [](Net& net) {
        const ValueId product = net.node("MatMul", {norm(net, net.input("x", {4, 6}), 6), numbers(net, {6, 5})});
        net.output(net.node("Add", {numbers(net, {5}), product}), "y");
-     },
-     1},
+     }},
     {"MatMulOnTheLeft",
      [](Net& net) {
        const ValueId x = net.node("Mul", {net.input("x", {2, 6, 5}), numbers(net, {6, 1})});
@@ -434,8 +432,7 @@ const std::vector<MoveCase> kForth{
        const ValueId normed = net.node("Add", {net.node("Mul", {active, numbers(net, {7})}), numbers(net, {7})});
        const ValueId second = net.node("MatMul", {normed, numbers(net, {7, 5})});
        net.output(net.node("Add", {second, numbers(net, {5})}), "y");
-     },
-     1},
+     }},
     {"ToSeveralReaders",
      [](Net& net) {
        const ValueId x = norm(net, net.input("x", {2, 6, 8, 10}), 6);
@@ -559,8 +556,7 @@ const std::vector<MoveCase> kChains{
        x = net.node("Sub", {x, numbers(net, {1, 5})});
        x = net.node("Mul", {x, numbers(net, {5})});
        net.output(net.node("Add", {x, numbers(net, {5})}), "y");
-     },
-     1},
+     }},
     {"NormsThatNothingTakesUp",
      [](Net& net) {
        net.output(norm(net, norm(net, norm(net, net.input("x", {2, 6, 8, 10}), 6), 6), 6), "y");
@@ -890,7 +886,7 @@ TEST(MoveAffine, OriginalsGoWithTheLastFoldIntoThem) {
 /// A shift of as many numbers as rows and columns together must not become as many as their product.
 TEST(MoveAffine, NothingGrowsBeyondTheLimits) {
   Net net;
-  const ValueId product = net.node("MatMul", {net.input("x", {600, 2}), numbers(net, {2, 500})});
+  const ValueId product = net.node("MatMul", {net.input("x", {1, 600, 2}), numbers(net, {2, 500})});
   const ValueId sum = net.node("Add", {product, numbers(net, {600, 1})});
   net.output(net.node("Mul", {sum, numbers(net, {500})}, {}, "y"));
   OptimizeOptions options;

@@ -85,7 +85,7 @@ class RandomNet {
 
   void grow() {
     const Made x = pick();
-    switch (below(20)) {
+    switch (below(24)) {
       case 0:
       case 1:
       case 2:
@@ -118,6 +118,12 @@ class RandomNet {
         return parallel(x);
       case 18:
         return rearrange(x);
+      case 19:
+      case 20:
+        return turn(x);
+      case 21:
+      case 22:
+        return channels_last(x);
       default:
         return matmul(x);
     }
@@ -272,6 +278,54 @@ class RandomNet {
     if (below(2)) y = node("Add", {y, constant({4})});
     if (below(3) == 0) y = node("Mul", {y, constant({4}, 0.5, 2)});
     add("Transpose", {y}, {2, 4, x.shape[2], x.shape[3]}, {ints("perm", {0, 3, 1, 2})});
+  }
+
+  /// Another axis in the place of the channels.
+  void turn(const Made& x) {
+    const std::array<Shape, 3> orders{Shape{0, 2, 3, 1}, Shape{0, 3, 1, 2}, Shape{0, 1, 3, 2}};
+    const Shape& order = orders[static_cast<size_t>(below(3))];
+    Shape shape;
+    for (const int64_t axis : order) shape.push_back(x.shape[static_cast<size_t>(axis)]);
+    if (shape[1] <= 24 && shape[2] <= 12) add("Transpose", {x.id}, shape, {ints("perm", order)});
+  }
+
+  /// Some nodes that work on channels that are last, with the image and its mean, and back.
+  void channels_last(const Made& x) {
+    const ValueId start = node("Transpose", {x.id}, {ints("perm", {0, 2, 3, 1})});
+    Shape shape{2, x.shape[2], x.shape[3], x.channels()};
+    ValueId y = start;
+    for (int i = below(5); i >= 0; --i) {
+      switch (below(9)) {
+        case 0:
+          y = node("Relu", {y});
+          break;
+        case 1:
+          y = node("Mul", {y, constant({shape[3]}, 0.5, 1.5)});
+          break;
+        case 2:
+          y = node("Add", {constant({shape[2], 1}), y});
+          break;
+        case 3:
+          y = node("Mul", {y, node("ReduceMean", {y}, {ints("axes", {1, 2})})});
+          break;
+        case 4:
+          y = node("Softmax", {y}, {attribute("axis", below(2) ? -1 : 1)});
+          break;
+        case 5:
+          if (shape[1] < 8) y = node("Pad", {y, integers({0, 1, 0, 0, 0, 0, 0, 0})}), ++shape[1];
+          break;
+        case 6:
+          if (shape[3] < 8) y = node("Concat", {y, y}, {attribute("axis", 3)}), shape[3] *= 2;
+          break;
+        case 7:
+          if (shape == Shape{2, x.shape[2], x.shape[3], x.channels()}) y = node("Sub", {y, start});
+          break;
+        default:
+          if (shape[3] > 1) y = node("Slice", {y, integers({1}), integers({99}), integers({3})}), --shape[3];
+      }
+    }
+    if (below(4) == 0) values_.push_back({y, shape});
+    add("Transpose", {y}, {2, shape[3], shape[1], shape[2]}, {ints("perm", {0, 3, 1, 2})});
   }
 
   Net net_;

@@ -1,0 +1,139 @@
+#include "passes/layout/turn_region.h"
+#include "passes/pass.h"
+#include "passes/replace_node.h"
+#include "runtime/core/tensor.h"
+
+#include <algorithm>
+
+namespace pli::passes {
+
+namespace {
+
+/// Transpose, Transpose   =>   Transpose, or nothing, whoever else reads what is between.
+int64_t join_transposes(Context& context) {
+  ir::Graph& graph = context.graph;
+  int64_t changes = 0;
+  for (const ir::NodeId id : graph.nodes()) {
+    const Permutation second = permutation_of(context, id);
+    if (second.empty()) continue;
+    const ir::ValueId result = graph.node(id).outputs[0], between = graph.node(id).inputs[0];
+    const ir::NodeId producer = graph.producer(between);
+    const Permutation first = producer ? permutation_of(context, producer) : Permutation();
+    if (first.empty() || graph.is_pinned(result)) continue;
+    const Permutation both = permuted(first, second);
+    const ir::ValueId x = graph.node(producer).inputs[0];
+    if (!is_identity(both)) {
+      ir::NodeSpec spec = ir::spec_like(graph.node(id));
+      spec.inputs = {x};
+      std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "perm"; });
+      spec.attributes.push_back({"perm", both, {}});
+      (void)replace_node(graph, id, std::move(spec));
+    } else if (!graph.is_output(result)) {  // it would be an Identity
+      graph.replace_all_uses(result, x);
+      graph.erase_node(id);
+    } else {
+      continue;
+    }
+    ++changes;
+  }
+  return changes;
+}
+
+/// Transpose that only moves dimensions of 1   =>   Reshape
+int64_t reshape_instead(Context& context) {
+  ir::Graph& graph = context.graph;
+  int64_t changes = 0;
+  for (const ir::NodeId id : graph.nodes()) {
+    const Permutation p = permutation_of(context, id);
+    if (p.empty() || graph.is_pinned(graph.node(id).outputs[0])) continue;
+    const ir::Node node = graph.node(id);
+    const auto shape = shape_instead(graph, node.inputs[0], p);
+    if (!shape) continue;
+    ir::NodeSpec spec{.op_type = "Reshape", .name = node.name, .inputs = node.inputs, .extra = node.extra};
+    spec.inputs.push_back(graph.add_constant(int64_tensor(*shape), graph.name(node.outputs[0]) + "_shape"));
+    (void)replace_node(graph, id, std::move(spec));
+    ++changes;
+  }
+  return changes;
+}
+
+/// Looks at each Transpose from both sides once, and turns what lies there if that makes things better. What touches
+/// something that was turned is left for the next time.
+class Sweep {
+ public:
+  explicit Sweep(Context& context) : context_(context), graph_(context.graph) {
+    const std::vector<ir::NodeId> nodes = graph_.nodes();
+    positions_.resize(graph_.node_limit());
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      positions_[static_cast<size_t>(nodes[i].index)] = i;
+      if (!permutation_of(context, nodes[i]).empty()) transposes_.push_back(nodes[i]);
+    }
+    const auto count = static_cast<int64_t>(nodes.size());
+    growing_ = kLeast + kGrowing * count;
+    choosing_ = kLeast + kChoosing * count;
+  }
+
+  int64_t run() {
+    int64_t changes = 0;
+    for (const ir::NodeId id : transposes_)
+      for (const bool gives : {true, false}) changes += look({id, gives});
+    return changes;
+  }
+
+ private:
+  /// Steps that all regions together may take, some for each node of the graph: growing reads a node or use, choosing
+  /// an edge.
+  static constexpr int64_t kLeast = int64_t{1} << 16, kGrowing = 32, kChoosing = 256;
+
+  bool look(const TransposeSide& side) {
+    if (seen_.contains(side) || touched_nodes_.contains(side.node) || growing_ < 0 || choosing_ < 0) return false;
+    Region region(context_, side);
+    growing_ -= region.work();
+    seen_.insert(region.border().begin(), region.border().end());
+    if (region.members().empty() || touches(region) || !region.choose(choosing_)) return false;
+    const int64_t bytes = bytes_of_constants(context_, region);
+    if (bytes > context_.budget.bytes) return false;
+    context_.budget.bytes -= bytes;
+    region.for_each_touched([&](ir::NodeId node) { touched_nodes_.insert(node); },
+                            [&](ir::ValueId value) { touched_values_.insert(value); });
+    turn_region(context_, region, [&](ir::NodeId node) { return positions_.at(static_cast<size_t>(node.index)); });
+    return true;
+  }
+
+  bool touches(const Region& region) const {
+    bool any = false;
+    const auto is_new = [&](ir::NodeId node) { return static_cast<size_t>(node.index) >= positions_.size(); };
+    region.for_each_touched([&](ir::NodeId node) { any = any || is_new(node) || touched_nodes_.contains(node); },
+                            [&](ir::ValueId value) { any = any || touched_values_.contains(value); });
+    return any;
+  }
+
+  Context& context_;
+  ir::Graph& graph_;
+  std::vector<size_t> positions_;
+  std::vector<ir::NodeId> transposes_;
+  std::set<TransposeSide> seen_;
+  std::set<ir::NodeId> touched_nodes_;
+  std::set<ir::ValueId> touched_values_;
+  int64_t growing_ = 0, choosing_ = 0;
+};
+
+}  // namespace
+
+/// Transpose -> node that works along any axes   =>   node along other axes -> Transpose, or the other way round
+///
+/// for all nodes that hang together at once, where fewer Transposes are left than there were, or as many of smaller
+/// values. Of those that only move dimensions of 1 a Reshape is left.
+int64_t sink_transposes(Context& context) {
+  const auto is_transpose = [&](ir::NodeId id) { return context.graph.node(id).is("Transpose"); };
+  if (std::ranges::none_of(context.graph.nodes(), is_transpose)) return 0;
+  int64_t changes = join_transposes(context);
+  while (const int64_t turned = Sweep(context).run()) {
+    changes += turned;
+    context.graph.erase_dead();
+    changes += join_transposes(context);
+  }
+  return changes + reshape_instead(context);
+}
+
+}  // namespace pli::passes
