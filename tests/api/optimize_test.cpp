@@ -98,7 +98,7 @@ TEST(Optimize, InlinesFunctionsThatAreNamedLikeOperators) {
     function.add_output("y");
     auto& import = *function.add_opset_import();
     import.set_domain("");
-    import.set_version(15);
+    import.set_version(17);
     auto& node = *function.add_node();
     node.set_op_type("Neg");
     node.add_input("x");
