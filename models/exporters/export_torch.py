@@ -153,12 +153,13 @@ MODELS = {
 
 
 def randomize(case):
-    """Scales and shifts that no fold gets right by luck, and the statistics of what flows through."""
+    """Scales and shifts that no fold gets right by luck, and the statistics of what flows through. The scales are below 1:
+    with larger ones LeViT makes of an input that differs by 1e-7 an output that differs by a fifth."""
     norms = [module for module in case.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     with torch.no_grad():
         for name, parameter in case.model.named_parameters():
             if parameter.ndim == 1 or (parameter == parameter.flatten()[0]).all():
-                low, high = (0.8, 1.2) if name.endswith("weight") else (-0.1, 0.1)
+                low, high = (0.7, 1.0) if name.endswith("weight") else (-0.1, 0.1)
                 parameter.uniform_(low, high)
         for norm in norms:
             norm.momentum = 1.0

@@ -158,11 +158,12 @@ const std::map<std::string, std::function<Call()>>& calls() {
   return with_families;
 }
 
-/// The newest version of each operator that computes on halves.
+/// The newest version of each operator that computes on halves. QuantizeLinear, which gives integers and takes no
+/// float64, has tests of its own.
 std::vector<const ops::Operator*> computing_operators() {
   std::map<std::string_view, const ops::Operator*> newest;
   for (const ops::Operator* op : ops::operators())
-    if (op->computes_wide()) newest[op->type] = op;
+    if (op->computes_wide() && op->type != "QuantizeLinear") newest[op->type] = op;
   std::vector<const ops::Operator*> list;
   for (const auto& [type, op] : newest) list.push_back(op);
   return list;
