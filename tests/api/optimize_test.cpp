@@ -100,7 +100,7 @@ TEST(Optimize, InlinesFunctionsThatAreNamedLikeOperators) {
     import.set_domain("");
     import.set_version(17);
     auto& node = *function.add_node();
-    node.set_op_type("Neg");
+    node.set_op_type("Abs");
     node.add_input("x");
     node.add_output("y");
     const std::string bytes = proto.SerializeAsString();
@@ -115,9 +115,9 @@ TEST(Optimize, InlinesFunctionsThatAreNamedLikeOperators) {
     for (const bool first : {false, true}) run({.optimize = first});
     EXPECT_TRUE(optimize(model).batch_norms.empty());
     run({});
-    int negated = 0;
-    for (const ir::NodeId id : model.ir()->graph.nodes()) negated += model.ir()->graph.node(id).is("Neg") ? 1 : 0;
-    EXPECT_EQ(negated, 10);
+    int counted = 0;
+    for (const ir::NodeId id : model.ir()->graph.nodes()) counted += model.ir()->graph.node(id).is("Abs") ? 1 : 0;
+    EXPECT_EQ(counted, 10);
     for (const Tensor& result : results) {
       const auto found = result.data<float>(), wanted = results[0].data<float>();
       for (size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 1e-4);
