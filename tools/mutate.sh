@@ -38,6 +38,9 @@ zeros that a pool counts are ignored~passes/affine/carry.cpp~if (affine.shifts()
 both summands are shifted~passes/affine/carry.cpp~const bool takes_shift = !shifted && fits~const bool takes_shift = fits
 channels that Resize mixes~passes/affine/carry.cpp~|| !keeps_axis(c, i, affine.rank())~|| (false && !keeps_axis(c, i, affine.rank()))
 a branch is embedded one tap off~passes/merge_parallel_convolutions.cpp~const int64_t offset = into.pads_begin[i] - begin~const int64_t offset = into.pads_begin[i] - begin + (into.extent(i) > 1 ? 1 : 0)
+integers are not mirrored~passes/quantized_weight.cpp~values[i] = number == 0 ? zero : 2 * zero - values[i];~values[i] = number == 0 ? zero : values[i];
+the axis of stored scales is not checked~passes/quantized_weight.cpp~if (axis >= 0 && axis != before) return~if (false) return
+a call gives its attributes to nobody~runtime/ir/inline_subgraph.cpp~if (given == call_->attributes.end()) continue;~continue;
 an axis stays where it was~passes/layout/along_axes.cpp~turn->attributes.push_back(with("axis", place_of(axis, s.p)));~turn->attributes.push_back(with("axis", axis));
 pads stay in order~passes/layout/sizes.cpp~Shape pads = permuted(view->begin, s.p);~Shape pads = view->begin;
 the rows of a weight stay in order~passes/layout/turn_region.cpp~Permutation p = rows.p;~Permutation p = rows.p; std::ranges::sort(p);
