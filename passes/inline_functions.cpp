@@ -1,6 +1,5 @@
 #include "passes/inline_functions.h"
 
-#include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "runtime/ir/inline_subgraph.h"
 
@@ -24,15 +23,22 @@ bool holds_call(const ir::Node& node) {
   return found;
 }
 
-int64_t inline_in(ir::Graph& graph, const Names& names);
+/// A runtime may have an operator of this name, and take that instead: other runtimes do, for ONNX's own domains and
+/// for that of ONNX Runtime.
+bool may_be_operator(const ir::Function& function) {
+  return function.domain.empty() || function.domain.starts_with("ai.onnx") ||
+         function.domain.starts_with("com.microsoft");
+}
+
+int64_t inline_in(ir::Graph& graph, Purpose purpose, const Names& names);
 
 /// The graphs that the node holds become others.
-int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, const Names& names) {
+int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, Purpose purpose, const Names& names) {
   ir::NodeSpec spec = ir::spec_like(graph.node(id));
   int64_t changes = 0;
   const auto inline_in_body = [&](ir::Subgraph& body) {
     auto copy = std::make_shared<ir::Graph>(*body.graph);
-    changes += inline_in(*copy, names);
+    changes += inline_in(*copy, purpose, names);
     body.graph = std::move(copy);
   };
   for (ir::Attribute& attribute : spec.attributes) {
@@ -44,7 +50,7 @@ int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, const Names& names) {
   return changes;
 }
 
-int64_t inline_in(ir::Graph& graph, const Names& names) {
+int64_t inline_in(ir::Graph& graph, Purpose purpose, const Names& names) {
   graph.reserve_names(names);
   int64_t changes = 0;
   std::vector<ir::NodeId> pending = graph.nodes();
@@ -52,13 +58,14 @@ int64_t inline_in(ir::Graph& graph, const Names& names) {
     const ir::NodeId id = pending.back();
     pending.pop_back();
     const ir::Node& node = graph.node(id);
-    if (node.function && !ir::why_not_inlined(graph, node)) {
+    const bool stays = node.function && purpose == Purpose::kWriting && may_be_operator(*node.function);
+    if (node.function && !stays && !ir::why_not_inlined(graph, node)) {
       const ir::InlinedSubgraph inlined = ir::inline_call(graph, id);
       pending.insert(pending.end(), inlined.nodes.begin(), inlined.nodes.end());
       for (const auto& [value, was] : inlined.values) names->insert(graph.name(value));
       ++changes;
     } else if (!node.function && holds_call(node)) {
-      changes += inline_in_bodies(graph, id, names);
+      changes += inline_in_bodies(graph, id, purpose, names);
     }
   }
   return changes;
@@ -66,7 +73,7 @@ int64_t inline_in(ir::Graph& graph, const Names& names) {
 
 }  // namespace
 
-int64_t inline_calls(ir::Graph& graph) {
+int64_t inline_calls(ir::Graph& graph, Purpose purpose) {
   auto names = std::make_shared<ir::NameSet>();
   bool any = false;
   ir::for_each_graph(graph, [&](const ir::Graph& each) {
@@ -75,15 +82,16 @@ int64_t inline_calls(ir::Graph& graph) {
       if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
   });
   if (!any) return 0;
-  const int64_t changes = inline_in(graph, names);
+  const int64_t changes = inline_in(graph, purpose, names);
   graph.verify();
   return changes;
 }
 
 /// Call of a local function   =>   the nodes of the function, and of those that it calls
 ///
-/// A function that differs from the model in the version of an operator set stays. The pipeline does so before all
-/// other passes, so that what is reported, and what the user names, is what the functions hold.
-int64_t inline_functions(Context& context) { return inline_calls(context.graph); }
+/// A function that differs from the model in the version of an operator set stays, and one that a runtime may have as
+/// an operator. The pipeline does so before all other passes, so that what is reported, and what the user names, is
+/// what the functions hold.
+int64_t inline_functions(Context& context) { return inline_calls(context.graph, context.purpose); }
 
 }  // namespace pli::passes

@@ -31,6 +31,7 @@ struct Context {
   bool free_initializers = false;  // of a version in which they need not be inputs
   ops::FoldingBudget widening;     // as budget, for what widens weights and stays in the model
   ops::FoldingBudget budget;       // for the whole run
+  int64_t turning = 0;             // nodes and uses that sink_transposes may look at, likewise
   ops::BrokenNodes broken;         // they stay as they are, and nothing is folded into them
   std::set<ir::ValueId> computed;  // constants that were folded in this run
   /// Nodes that the limits keep from being folded, as of the last look.

@@ -180,13 +180,14 @@ class Runner {
         free_initializers_(free_initializers),
         budget_(ops::FoldingBudget::of(graph, options.limits)),
         widening_(budget_),
+        turning_((int64_t{1} << 20) + 256 * static_cast<int64_t>(graph.node_count())),
         report_(report) {
     widening_.bytes *= 2;  // an integer of 8 bits becomes a float of 32
   }
 
   /// Until nothing changes any more. Whether anything has.
   bool run(ir::Graph& graph, Purpose purpose, FoldLog& log, Names& names) {
-    Context context{graph, options_, purpose, log, names, free_initializers_, widening_, budget_, {}};
+    Context context{graph, options_, purpose, log, names, free_initializers_, widening_, budget_, turning_};
     graph.erase_dead();
     context.broken = ops::infer_types(graph, options_.limits);
     note_unread_statistics(context, report_);
@@ -210,6 +211,7 @@ class Runner {
     for (const auto& [dtype, count] : context.rounded_weights) rounded_[dtype] += count;
     report_.subnormals_cleared += context.subnormals_cleared;
     budget_ = context.budget;
+    turning_ = context.turning;
     widening_ = context.widening;
     widened_bytes_ += context.widened_bytes;
     across_casts_ += context.across_casts;
@@ -328,6 +330,7 @@ class Runner {
   const OptimizeOptions& options_;
   bool free_initializers_;
   ops::FoldingBudget budget_, widening_;  // of all graphs together
+  int64_t turning_;                       // likewise
   Report& report_;
   std::map<DataType, int64_t> rounded_;
   int64_t widened_bytes_ = 0;
@@ -361,7 +364,7 @@ Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   const auto inlining = std::ranges::find(chosen, PassFn{inline_functions}, &Pass::run);
   if (inlining != chosen.end()) {
     PassRun& inlined = report.passes[static_cast<size_t>(inlining - chosen.begin())];
-    inlined.ms += milliseconds([&] { inlined.changes = inline_calls(graph); });
+    inlined.ms += milliseconds([&] { inlined.changes = inline_calls(graph, purpose); });
   }
   FoldLog log(graph, options);
   Names names(graph);

@@ -69,7 +69,7 @@ class Sweep {
       if (!permutation_of(context, nodes[i]).empty()) transposes_.push_back(nodes[i]);
     }
     const auto count = static_cast<int64_t>(nodes.size());
-    growing_ = kLeast + kGrowing * count;
+    context_.turning -= count;
     choosing_ = kLeast + kChoosing * count;
   }
 
@@ -81,14 +81,14 @@ class Sweep {
   }
 
  private:
-  /// Steps that all regions together may take, some for each node of the graph: growing reads a node or use, choosing
-  /// an edge.
-  static constexpr int64_t kLeast = int64_t{1} << 16, kGrowing = 32, kChoosing = 256;
+  /// Edges that choosing may look at in a sweep, some for each node of the graph.
+  static constexpr int64_t kLeast = int64_t{1} << 16, kChoosing = 256;
 
   bool look(const TransposeSide& side) {
-    if (seen_.contains(side) || touched_nodes_.contains(side.node) || growing_ < 0 || choosing_ < 0) return false;
+    if (seen_.contains(side) || touched_nodes_.contains(side.node) || context_.turning < 0 || choosing_ < 0)
+      return false;
     Region region(context_, side);
-    growing_ -= region.work();
+    context_.turning -= region.work();
     seen_.insert(region.border().begin(), region.border().end());
     if (region.members().empty() || touches(region) || !region.choose(choosing_)) return false;
     const int64_t bytes = bytes_of_constants(context_, region);
@@ -115,7 +115,7 @@ class Sweep {
   std::set<TransposeSide> seen_;
   std::set<ir::NodeId> touched_nodes_;
   std::set<ir::ValueId> touched_values_;
-  int64_t growing_ = 0, choosing_ = 0;
+  int64_t choosing_ = 0;
 };
 
 }  // namespace

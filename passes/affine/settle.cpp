@@ -13,7 +13,7 @@ namespace {
 /// Smaller ones are not worth looking.
 constexpr size_t kLeastBytes = 64 << 10;
 
-constexpr size_t kMostNodes = 512;
+constexpr size_t kMostNodes = 512, kMostEnds = 32;
 
 /// What is connected with a value without going through a node with weights.
 struct Region {
@@ -40,6 +40,7 @@ Region region_of(const ir::Graph& graph, ir::ValueId start) {
     const ir::Node& node = graph.node(id);
     if (is_linear(node)) {
       region.ends.insert(id);
+      region.settled = region.settled && region.ends.size() <= kMostEnds;
       if (makes) region.makers.insert(id);
       return;
     }

@@ -151,7 +151,7 @@ std::optional<std::string> why_not_moved(const Graph& graph, const Graph& body, 
     const AttributeValue& value = given->second.value;
     if (std::holds_alternative<Subgraph>(value) || std::holds_alternative<std::vector<Subgraph>>(value) ||
         (std::holds_alternative<Opaque>(value) && given->second.extra.empty()))
-      return fmt::format("attribute {} is neither a number nor a string nor a tensor", reference->attribute);
+      return fmt::format("attribute {} is given a graph, or has no value that is known", reference->attribute);
   }
   return std::nullopt;
 }

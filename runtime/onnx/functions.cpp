@@ -124,7 +124,8 @@ std::vector<ir::Attribute> read_defaults(const onnx::FunctionProto& function, co
     onnx::AttributeProto proto;
     if (!proto.ParsePartialFromString(bytes))
       fail(ErrorCode::kInvalidModel, "the default of an attribute can't be read");
-    const bool plain = !proto.has_t() && !proto.has_g() && proto.tensors_size() + proto.graphs_size() == 0;
+    const bool plain = proto.t().data_location() != onnx::TensorProto::EXTERNAL && !proto.has_g() &&
+                       proto.tensors_size() + proto.graphs_size() == 0;
     if (plain)
       defaults.push_back(read_attribute(proto, limits, {}, false, {}));
     else

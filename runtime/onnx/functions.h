@@ -27,7 +27,7 @@ FunctionKey function_key(const onnx::FunctionProto& function);
 /// kInvalidModel, kResourceLimit.
 std::vector<int> order_functions(const onnx::ModelProto& model, const Limits& limits);
 
-/// The defaults of a function's attributes, of which those that are no numbers, strings or lists of these are Opaque.
+/// The defaults of a function's attributes, of which graphs, lists of tensors and external data are Opaque.
 /// kInvalidModel when one is not valid.
 std::vector<ir::Attribute> read_defaults(const onnx::FunctionProto& function, const Limits& limits);
 
