@@ -1,5 +1,6 @@
 #include "runtime/ops/quantization/quantization.h"
 
+#include "runtime/core/tensor.h"
 #include "runtime/ops/elementwise.h"
 
 #include <algorithm>
@@ -87,30 +88,20 @@ Operands stretch(const PrepareContext& context) {
   return operands;
 }
 
-template <class T>
-float as_float(T x) {
-  if constexpr (std::is_same_v<T, float>)
-    return x;
-  else
-    return to_float(x);
-}
-
-template <class T>
-T as(float x) {
-  if constexpr (std::is_same_v<T, Float16>)
-    return to_float16(x);
-  else if constexpr (std::is_same_v<T, Bfloat16>)
-    return to_bfloat16(x);
-  else
-    return x;
-}
-
 /// (x - zero point) scale
 template <class X, class Scale>
 struct Dequantize {
-  Scale operator()(X x, Scale scale) const { return as<Scale>(static_cast<float>(x) * as_float(scale)); }
+  Scale operator()(X x, Scale scale) const { return product(static_cast<float>(x), scale); }
   Scale operator()(X x, Scale scale, X zero) const {
-    return as<Scale>(static_cast<float>(int64_t{x} - int64_t{zero}) * as_float(scale));
+    return product(static_cast<float>(int64_t{x} - int64_t{zero}), scale);
+  }
+
+ private:
+  static Scale product(float x, Scale scale) {
+    if constexpr (std::is_same_v<Scale, float>)
+      return x * scale;
+    else
+      return from_double<Scale>(static_cast<double>(x * to_float(scale)));
   }
 };
 
