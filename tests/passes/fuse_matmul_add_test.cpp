@@ -46,7 +46,6 @@ const std::vector<AddCase> kCases{
     {"MakesItLarger", {1, 5}, {5, 7}, {4, 7}, false},
     {"MoreDimensions", {3, 5}, {5, 7}, {2, 1, 7}, false},
     {"Batches", {2, 3, 5}, {5, 7}, {7}, false},
-    {"Vector", {5}, {5, 7}, {7}, false},
 };
 INSTANTIATE_TEST_SUITE_P(All, FuseMatMulAdd, testing::ValuesIn(kCases), case_name);
 
