@@ -3,24 +3,28 @@
 #include "passes/replace_node.h"
 #include "runtime/ir/inline_subgraph.h"
 
+#include <algorithm>
+
 namespace pli::passes {
 
 namespace {
 
-using Names = std::shared_ptr<ir::NameSet>;  // of all graphs of the model
+using NamesOfAll = std::shared_ptr<ir::NameSet>;  // graphs of the model
 
-bool calls_function(const ir::Graph& graph) {
-  for (const ir::NodeId id : graph.nodes())
-    if (graph.node(id).function) return true;
-  return false;
-}
+bool calls_function(const ir::Graph& graph);
 
+/// In a graph that the node holds, at any depth.
 bool holds_call(const ir::Node& node) {
   bool found = false;
-  ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) {
-    ir::for_each_graph(*subgraph.graph, [&](const ir::Graph& graph) { found = found || calls_function(graph); });
-  });
+  ir::for_each_subgraph(node, [&](const ir::Subgraph& subgraph) { found = found || calls_function(*subgraph.graph); });
   return found;
+}
+
+bool calls_function(const ir::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [&](ir::NodeId id) {
+    const ir::Node& node = graph.node(id);
+    return node.function || holds_call(node);
+  });
 }
 
 /// A runtime may have an operator of this name, and take that instead: other runtimes do, for ONNX's own domains and
@@ -30,10 +34,10 @@ bool may_be_operator(const ir::Function& function) {
          function.domain.starts_with("com.microsoft");
 }
 
-int64_t inline_in(ir::Graph& graph, Purpose purpose, const Names& names);
+int64_t inline_in(ir::Graph& graph, Purpose purpose, const NamesOfAll& names);
 
 /// The graphs that the node holds become others.
-int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, Purpose purpose, const Names& names) {
+int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, Purpose purpose, const NamesOfAll& names) {
   ir::NodeSpec spec = ir::spec_like(graph.node(id));
   int64_t changes = 0;
   const auto inline_in_body = [&](ir::Subgraph& body) {
@@ -50,7 +54,7 @@ int64_t inline_in_bodies(ir::Graph& graph, ir::NodeId id, Purpose purpose, const
   return changes;
 }
 
-int64_t inline_in(ir::Graph& graph, Purpose purpose, const Names& names) {
+int64_t inline_in(ir::Graph& graph, Purpose purpose, const NamesOfAll& names) {
   graph.reserve_names(names);
   int64_t changes = 0;
   std::vector<ir::NodeId> pending = graph.nodes();
@@ -74,15 +78,8 @@ int64_t inline_in(ir::Graph& graph, Purpose purpose, const Names& names) {
 }  // namespace
 
 int64_t inline_calls(ir::Graph& graph, Purpose purpose) {
-  auto names = std::make_shared<ir::NameSet>();
-  bool any = false;
-  ir::for_each_graph(graph, [&](const ir::Graph& each) {
-    any = any || calls_function(each);
-    for (size_t i = 0; i < each.value_limit(); ++i)
-      if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
-  });
-  if (!any) return 0;
-  const int64_t changes = inline_in(graph, purpose, names);
+  if (!calls_function(graph)) return 0;
+  const int64_t changes = inline_in(graph, purpose, all_names(graph));
   graph.verify();
   return changes;
 }

@@ -32,6 +32,15 @@ void Names::settle() {
     if (graph_.alive(id) && !graph_.find(name)) graph_.rename(id, name);
 }
 
+std::shared_ptr<ir::NameSet> all_names(const ir::Graph& graph) {
+  auto names = std::make_shared<ir::NameSet>();
+  ir::for_each_graph(graph, [&](const ir::Graph& each) {
+    for (size_t i = 0; i < each.value_limit(); ++i)
+      if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
+  });
+  return names;
+}
+
 std::string bias_name(const std::string& weight) {
   constexpr std::string_view kEnding = "weight";
   if (weight.ends_with(kEnding)) return weight.substr(0, weight.size() - kEnding.size()) + "bias";

@@ -3,6 +3,7 @@
 #include "runtime/ir/graph.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,9 @@ class Names {
   std::map<ir::ValueId, std::string> wanted_;
   std::map<ir::ValueId, std::string> origins_;
 };
+
+/// The names of all values, in the graph and in those that its nodes hold.
+std::shared_ptr<ir::NameSet> all_names(const ir::Graph& graph);
 
 /// The name of a bias from that of its weight, as frameworks pair them.
 std::string bias_name(const std::string& weight);

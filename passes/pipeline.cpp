@@ -92,7 +92,7 @@ void note_called(const ir::Graph& graph, std::set<const ir::Function*>& called) 
 /// Removes the functions that nothing calls, and the imports that only they needed. A training graph, which pins names,
 /// could call them.
 void drop_uncalled_functions(ir::Model& model, Report& report) {
-  if (model.graph.has_pins()) return;
+  if (model.functions.empty() || model.graph.has_pins()) return;
   std::set<const ir::Function*> called;
   note_called(model.graph, called);
   std::set<std::string> left;  // domains
@@ -220,12 +220,7 @@ class Runner {
 
   /// The same for the graphs that nodes hold, at any depth.
   void run_nested(ir::Graph& graph, FoldLog& log) {
-    auto names = std::make_shared<ir::NameSet>();
-    ir::for_each_graph(graph, [&](const ir::Graph& each) {
-      for (size_t i = 0; i < each.value_limit(); ++i)
-        if (const ir::ValueId value{static_cast<int32_t>(i)}; each.alive(value)) names->insert(each.name(value));
-    });
-    taken_ = std::move(names);
+    taken_ = all_names(graph);
     run_bodies(graph, log, {});
   }
 
