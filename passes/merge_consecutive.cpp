@@ -1,3 +1,4 @@
+#include "passes/layout/permutation.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "passes/reshape_target.h"
@@ -32,15 +33,11 @@ std::optional<Merged> merge_transposes(Context& context, const ir::Node& node, c
   if (!before.is("Transpose")) return std::nullopt;
   const int64_t rank = context.graph.type(before.inputs[0]).rank();
   if (rank < 0) return std::nullopt;
-  const std::vector<int64_t> first = ops::transpose_permutation(before, rank);
-  const std::vector<int64_t> second = ops::transpose_permutation(node, rank);
-  std::vector<int64_t> both(first.size());
-  for (size_t i = 0; i < both.size(); ++i) both[i] = first[static_cast<size_t>(second[i])];
-  if (std::ranges::is_sorted(both)) return Merged{before.inputs[0], {}};
+  const Permutation both = permuted(ops::transpose_permutation(before, rank), ops::transpose_permutation(node, rank));
+  if (is_identity(both)) return Merged{before.inputs[0], {}};
   ir::NodeSpec spec = ir::spec_like(node);
   spec.inputs = {before.inputs[0]};
-  std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "perm"; });
-  spec.attributes.push_back({"perm", std::move(both), {}});
+  set_attribute(spec, "perm", both);
   return Merged{{}, std::move(spec)};
 }
 

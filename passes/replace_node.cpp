@@ -23,4 +23,9 @@ ir::NodeId replace_node(ir::Graph& graph, ir::NodeId id, ir::NodeSpec spec,
   return made;
 }
 
+void set_attribute(ir::NodeSpec& spec, std::string name, ir::AttributeValue value) {
+  std::erase_if(spec.attributes, [&](const ir::Attribute& attribute) { return attribute.name == name; });
+  spec.attributes.push_back({std::move(name), std::move(value), {}});
+}
+
 }  // namespace pli::passes

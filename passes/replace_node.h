@@ -11,4 +11,7 @@ namespace pli::passes {
 ir::NodeId replace_node(ir::Graph& graph, ir::NodeId id, ir::NodeSpec spec,
                         const std::function<ir::ValueId(ir::ValueId)>& finish = {});
 
+/// Gives the node this attribute, in the place of the one of that name, if it has one.
+void set_attribute(ir::NodeSpec& spec, std::string name, ir::AttributeValue value);
+
 }  // namespace pli::passes

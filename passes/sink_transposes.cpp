@@ -25,8 +25,7 @@ int64_t join_transposes(Context& context) {
     if (!is_identity(both)) {
       ir::NodeSpec spec = ir::spec_like(graph.node(id));
       spec.inputs = {x};
-      std::erase_if(spec.attributes, [](const ir::Attribute& attribute) { return attribute.name == "perm"; });
-      spec.attributes.push_back({"perm", both, {}});
+      set_attribute(spec, "perm", both);
       (void)replace_node(graph, id, std::move(spec));
     } else if (!graph.is_output(result)) {  // it would be an Identity
       graph.replace_all_uses(result, x);

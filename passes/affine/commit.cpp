@@ -126,11 +126,10 @@ class Commit {
     const Absorption& absorption = planned.absorption;
     const DataType dtype = graph_.type(absorption.weight).dtype;
     ir::ValueId weight = absorption.weight, bias = absorption.bias;
-    if (made.quantized[index]) {
-      weight = write_requantized(context_, weight, std::move(*made.quantized[index]));
-      context_.scaled.insert_or_assign(weight, std::move(*made.scaled[index]));
-    } else if (made.weights[index]) {
-      weight = context_.typed(replace_weight(context_, absorption, std::move(*made.weights[index])), dtype);
+    if (made.scaled[index]) {
+      weight = made.quantized[index]
+                   ? write_requantized(context_, weight, std::move(*made.quantized[index]))
+                   : context_.typed(replace_weight(context_, absorption, std::move(*made.weights[index])), dtype);
       context_.scaled.insert_or_assign(weight, std::move(*made.scaled[index]));
     }
     if (made.biases[index]) {

@@ -121,10 +121,7 @@ void Turning::add(const Region::Member& member) {
     spec.op_type = "Reshape";
     spec.attributes.clear();
   }
-  for (const ir::Attribute& attribute : turn.attributes) {
-    std::erase_if(spec.attributes, [&](const ir::Attribute& other) { return other.name == attribute.name; });
-    spec.attributes.push_back(attribute);
-  }
+  for (const ir::Attribute& attribute : turn.attributes) set_attribute(spec, attribute.name, attribute.value);
   for (const auto& [index, tensor] : turn.operands) {
     if (index >= spec.inputs.size()) spec.inputs.resize(index + 1);
     const ir::ValueId given = spec.inputs[index];
