@@ -47,24 +47,6 @@ void check_names(const std::vector<std::string>& names) {
       fail(ErrorCode::kInvalidArgument, "there is no pass \"{}\"; the passes are {}", name, suggest(name, known));
 }
 
-std::vector<Pass> selected(const OptimizeOptions& options) {
-  check_names(options.only);
-  check_names(options.disable);
-  if (!options.stop_after.empty()) check_names({options.stop_after});
-  const auto named = [](const std::vector<std::string>& names, std::string_view name) {
-    return std::ranges::find(names, name) != names.end();
-  };
-  std::vector<Pass> result;
-  for (const Pass& pass : kPasses)
-    if ((options.only.empty() || named(options.only, pass.name)) && !named(options.disable, pass.name))
-      result.push_back(pass);
-  const auto stops = [&](const Pass& pass) { return pass.name == options.stop_after; };
-  if (!options.stop_after.empty() && std::ranges::none_of(result, stops))
-    fail(ErrorCode::kInvalidArgument, "pass \"{}\" is to be the last one, but is not among those that run",
-         options.stop_after);
-  return result;
-}
-
 /// Before IR version 4 every initializer is an input as well. A constant that a pass made is not, so that the model has
 /// to become one of version 4, its old initializers no inputs any more.
 void raise_ir_version(ir::Model& model, size_t values_before, Names& names, Report& report) {
@@ -336,6 +318,24 @@ class Runner {
 }  // namespace
 
 std::span<const Pass> passes() { return kPasses; }
+
+std::vector<Pass> selected(const OptimizeOptions& options) {
+  check_names(options.only);
+  check_names(options.disable);
+  if (!options.stop_after.empty()) check_names({options.stop_after});
+  const auto named = [](const std::vector<std::string>& names, std::string_view name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  std::vector<Pass> result;
+  for (const Pass& pass : kPasses)
+    if ((options.only.empty() || named(options.only, pass.name)) && !named(options.disable, pass.name))
+      result.push_back(pass);
+  const auto stops = [&](const Pass& pass) { return pass.name == options.stop_after; };
+  if (!options.stop_after.empty() && std::ranges::none_of(result, stops))
+    fail(ErrorCode::kInvalidArgument, "pass \"{}\" is to be the last one, but is not among those that run",
+         options.stop_after);
+  return result;
+}
 
 Report run(ir::Model& model, const OptimizeOptions& options, Purpose purpose) {
   std::vector<Pass> chosen = selected(options);

@@ -12,12 +12,14 @@
 #include "tools/support/reports/optimize_report.h"
 #include "tools/support/verification/verify.h"
 
+#include "passes/pipeline.h"
 #include "runtime/core/files.h"
 
 #include <pli/model.h>
 #include <pli/optimize.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -140,8 +142,10 @@ int list_passes(const CommandLine& line) {
   return kDone;
 }
 
-/// Before the work, not after it: all that is to be written can be, and the report does not take the place of a model.
-void check_files(const Options& options) {
+/// Before the work, not after it: the passes are known, all that is to be written can be, and the report does not take
+/// the place of a model.
+void check(const Options& options) {
+  (void)passes::selected(options.optimize);
   for (const std::string& file : {options.output, options.report})
     if (!file.empty() && file != kStandardStream) check_replaceable(file);
   for (const std::string& model : {options.model, options.output})
@@ -150,19 +154,24 @@ void check_files(const Options& options) {
       fail(ErrorCode::kInvalidArgument, "--report {} would overwrite a file of the model {}", options.report, model);
 }
 
-/// Optimizes `model` again with just those folds undone that break the comparison, however fusion does.
-Verification undo_what_breaks(const Model& start, Model& model, const OptimizeOptions& wanted, const Verifier& verifier,
-                              Report& report, const Verification& failed) {
+/// Reads the model, with the shapes that were asked for, once more where it is a file. Standard input can be read but
+/// once.
+using Reload = std::function<Model()>;
+
+/// Optimizes the model again with just those folds undone that break the comparison, however fusion does.
+Verification undo_what_breaks(const Reload& reload, Model& model, const OptimizeOptions& wanted,
+                              const Verifier& verifier, Report& report, const Verification& failed) {
   std::vector<std::string> candidates;
   for (const auto* folds : {&report.batch_norms, &report.affines})
     for (const Fold& fold : *folds)
       if (fold.folded) candidates.push_back(fold.output);
+  const Model start = reload();
   const auto optimize_keeping = [&](const std::vector<std::string>& keep) {
     OptimizeOptions options = wanted;
     options.keep.insert(options.keep.end(), keep.begin(), keep.end());
     model = start;
     report = pli::optimize(model, options);
-    return verifier.check(model);
+    return verifier.check(model, report.rounded_to);
   };
   const auto holds = [&](const std::vector<std::string>& keep) { return optimize_keeping(keep).folds_hold; };
   const auto undone = find_what_breaks(candidates, holds);
@@ -186,20 +195,11 @@ bool is_unchanged(const OptimizeOutcome& outcome, const Options& options) {
          options.verify.inputs.shapes.empty() && options.verify.inputs.dims.empty();
 }
 
-/// `start` optimized. It is lost where nobody compares the result with it: so its weights are freed as they are folded.
-Model optimize_start(Model& start, const Options& options, OptimizeOutcome& outcome) {
-  OptimizedModel result = in_file(options.model, [&] {
-    return pli::optimize(options.no_verify ? std::move(start) : Model(start), options.optimize);
-  });
-  outcome.report = std::move(result.report);
-  outcome.unchanged = is_unchanged(outcome, options);
-  return std::move(result.model);
-}
-
-/// Compares `model`, which `start` was optimized to, with the original, and undoes folds where that is asked for.
-void verify(const CommandLine& line, Options& options, Progress& progress, const std::optional<Model>& original,
-            const Model& start, Model& model, OptimizeOutcome& outcome) {
-  if (options.no_verify) {
+/// Compares `model` with the original, and undoes folds where that is asked for. Without a verifier nothing is
+/// compared.
+void verify(const Options& options, Progress& progress, const std::optional<Verifier>& verifier, const Reload& reload,
+            Model& model, OptimizeOutcome& outcome) {
+  if (!verifier) {
     outcome.verification.reason = "--no-verify was given";
     return;
   }
@@ -208,17 +208,12 @@ void verify(const CommandLine& line, Options& options, Progress& progress, const
     outcome.verification.note = "nothing was changed, so there was nothing to compare";
     return;
   }
-  options.verify.threads = line.threads();
-  options.verify.weights = outcome.report.rounded_to;
-  options.verify.progress = [&](double done) { progress.show("verifying", done); };
-  options.verify.progress(0);
-  const Verifier verifier = in_file(options.model, [&] { return Verifier(*original, options.verify); });
-  outcome.verification = verifier.check(model);
+  outcome.verification = verifier->check(model, outcome.report.rounded_to);
   const bool failed = outcome.verification.status == Verification::Status::kFailed;
   if (failed && !outcome.verification.folds_hold && options.keep_going) {
     progress.show("undoing the folds that break the comparison");
     outcome.verification =
-        undo_what_breaks(start, model, options.optimize, verifier, outcome.report, outcome.verification);
+        undo_what_breaks(reload, model, options.optimize, *verifier, outcome.report, outcome.verification);
   }
 }
 
@@ -242,19 +237,36 @@ int optimize_file(const CommandLine& line, Options& options) {
   Progress progress(!line.quiet());
   Stopwatch total;
   OptimizeOutcome outcome;
-  check_files(options);
+  check(options);
 
   progress.show("loading " + options.model);
   Stopwatch watch;
   int64_t bytes = 0;
   std::optional<Model> original = read_model(options.model, options.model_options, &bytes);
   outcome.input = facts_of(*original, options.model, bytes);
+  const bool once = options.model == kStandardStream;
+  const Reload reload = [&options, kept = once && !options.no_verify ? original : std::nullopt] {
+    return fix_shapes(kept ? *kept : read_model(options.model, options.model_options), options.verify.inputs);
+  };
   outcome.load_ms = watch.lap();
+
+  // The original runs before it is optimized: then its weights may go as they are folded.
+  std::optional<Verifier> verifier;
+  options.verify.threads = line.threads();
+  options.verify.progress = [&](double done) { progress.show("verifying", done); };
+  if (!options.no_verify) {
+    options.verify.progress(0);
+    in_file(options.model, [&] { verifier.emplace(*original, options.verify, reload); });
+  }
+  outcome.verify_ms = watch.lap();
 
   progress.show("optimizing");
   Model start = in_file(options.model, [&] { return fix_shapes(*original, options.verify.inputs); });
-  if (options.no_verify) original.reset();
-  Model model = optimize_start(start, options, outcome);
+  original.reset();
+  OptimizedModel optimized = in_file(options.model, [&] { return pli::optimize(std::move(start), options.optimize); });
+  Model model = std::move(optimized.model);
+  outcome.report = std::move(optimized.report);
+  outcome.unchanged = is_unchanged(outcome, options);
   outcome.optimize_ms = watch.lap();
 
   // The disk is at work while the results are compared; the file appears after that.
@@ -267,9 +279,9 @@ int optimize_file(const CommandLine& line, Options& options) {
   outcome.save_ms = watch.lap();
 
   const auto written = model.ir();
-  verify(line, options, progress, original, start, model, outcome);
+  verify(options, progress, verifier, reload, model, outcome);
   outcome.nodes_after = count_nodes(model);
-  outcome.verify_ms = watch.lap();
+  outcome.verify_ms += watch.lap();
 
   using Status = Verification::Status;
   const Status status = outcome.verification.status;

@@ -19,6 +19,7 @@ Session session_of(const Model& model, bool fuse, int threads) {
   options.fuse = fuse;
   options.threads = threads;
   options.compile_early = false;
+  options.plan_cache = 1;
   return Session(model, options);
 }
 
@@ -69,8 +70,8 @@ Tolerance default_tolerance(DataType dtype) {
   }
 }
 
-Verifier::Verifier(const Model& original, const VerifyOptions& options, Execute execute)
-    : original_(original), options_(options), execute_(std::move(execute)) {
+Verifier::Verifier(const Model& original, const VerifyOptions& options, std::function<Model()> reload, Execute execute)
+    : reload_(std::move(reload)), options_(options), execute_(std::move(execute)) {
   if (!execute_)
     execute_ = [threads = options.threads, progress = options.progress](const Model& model, bool fuse,
                                                                         std::span<const NamedValues> inputs) {
@@ -84,7 +85,7 @@ Verifier::Verifier(const Model& original, const VerifyOptions& options, Execute 
     };
   InputMaker inputs(original, options.inputs);
   try {
-    run_original(inputs);
+    run_original(original, inputs);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal || e.code() == ErrorCode::kIo) throw;
     unverifiable_ = e.what();
@@ -93,8 +94,8 @@ Verifier::Verifier(const Model& original, const VerifyOptions& options, Execute 
   }
 }
 
-void Verifier::run_original(InputMaker& inputs) {
-  const Session session = session_of(original_, false, options_.threads);
+void Verifier::run_original(const Model& original, InputMaker& inputs) {
+  const Session session = session_of(original, false, options_.threads);
   inputs.settle([&](const NamedValues& values) { session.compile(values); });
   description_ = inputs.describe();
   guessed_ = inputs.guessed();
@@ -141,19 +142,19 @@ void Verifier::require_something_to_compare(const NamedValues& first) const {
   if (!any) fail(ErrorCode::kUnsupported, "no output has an element on these inputs: {}", description_);
 }
 
-Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValues& expected, bool fused,
-                                     std::span<const double> allowances) const {
+Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValues& expected,
+                                     const Leniency& leniency) const {
   Comparison total;
   size_t output = 0;
   for (const auto& [name, value] : expected) {
     const DataType dtype = value.is_tensor() ? value.dtype() : DataType::kFloat32;
-    const bool narrow_weights = is_float(dtype) && is_float(options_.weights);
-    Tolerance tolerance = default_tolerance(narrow_weights ? options_.weights : dtype);
-    tolerance.any_for_nan = fused;
+    const bool narrow_weights = is_float(dtype) && is_float(leniency.weights);
+    Tolerance tolerance = default_tolerance(narrow_weights ? leniency.weights : dtype);
+    tolerance.any_for_nan = leniency.fused;
     if (options_.rtol || options_.atol) tolerance.stray = 1;
     if (options_.rtol) tolerance.rtol = *options_.rtol;
     if (options_.atol) tolerance.atol_rms = *options_.atol;
-    if (output < allowances.size()) tolerance.atol = allowances[output];
+    if (output < leniency.allowances.size()) tolerance.atol = leniency.allowances[output];
     const auto found = output < actual.size() ? actual.begin() + static_cast<std::ptrdiff_t>(output) : actual.end();
     ++output;
     Comparison one;
@@ -171,19 +172,17 @@ Comparison Verifier::compare_outputs(const NamedValues& actual, const NamedValue
   return total;
 }
 
-Comparison Verifier::compare_all(std::span<const NamedValues> actual, bool fused,
-                                 std::span<const double> allowances) const {
+Comparison Verifier::compare_all(std::span<const NamedValues> actual, const Leniency& leniency) const {
   Comparison total;
-  for (size_t i = 0; i < expected_.size(); ++i)
-    merge(total, compare_outputs(actual[i], expected_[i], fused, allowances));
+  for (size_t i = 0; i < expected_.size(); ++i) merge(total, compare_outputs(actual[i], expected_[i], leniency));
   return total;
 }
 
-Verifier::Attempt Verifier::attempt(const Model& model, bool fuse) const {
+Verifier::Attempt Verifier::attempt(const Model& model, const Leniency& leniency) const {
   Attempt result;
   try {
-    result.outputs = execute_(model, fuse, inputs_);
-    result.comparison = compare_all(result.outputs, fuse);
+    result.outputs = execute_(model, leniency.fused, inputs_);
+    result.comparison = compare_all(result.outputs, leniency);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal || e.code() == ErrorCode::kResourceLimit) throw;
     result.comparison.difference = fmt::format("the original runs, the result does not: {}", e.what());
@@ -192,13 +191,13 @@ Verifier::Attempt Verifier::attempt(const Model& model, bool fuse) const {
 }
 
 /// For each output, the most that an element changes when the inputs are moved.
-std::vector<double> Verifier::sensitivity() const {
+std::vector<double> Verifier::sensitivity(const Model& original) const {
   std::vector<double> changes(expected_.front().size(), 0.0);
   std::vector<NamedValues> inputs;
   for (const NamedValues& values : inputs_) inputs.push_back(moved(values));
   std::vector<NamedValues> outputs;
   try {
-    outputs = execute_(original_, false, inputs);
+    outputs = execute_(original, false, inputs);
   } catch (const Error& e) {  // what can't be told explains nothing
     if (e.code() == ErrorCode::kInternal) throw;
   }
@@ -213,16 +212,19 @@ std::vector<double> Verifier::sensitivity() const {
   return changes;
 }
 
-void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, Verification& result) const {
-  const Attempt original = attempt(original_, true);
+void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, DataType weights,
+                               Verification& result) const {
+  const Model model = reload_();
+  const Attempt original = attempt(model, {.fused = true, .weights = weights});
   const std::string figures = fmt::format(
       "with nothing fused the result differs from the original by {:.2g} of the output's RMS, the original "
       "run fused by {:.2g}{}",
       unfused.comparison.max_rel_rms, original.comparison.max_rel_rms,
       original.comparison.difference.empty() ? "" : " as well");
-  std::vector<double> allowances = sensitivity();
+  std::vector<double> allowances = sensitivity(model);
   for (double& allowance : allowances) allowance *= kExplained;
-  if (!fused.outputs.empty() && compare_all(fused.outputs, true, allowances).difference.empty()) {
+  const Leniency lenient{.fused = true, .weights = weights, .allowances = allowances};
+  if (!fused.outputs.empty() && compare_all(fused.outputs, lenient).difference.empty()) {
     result.status = Verification::Status::kPassed;
     result.reason.clear();
     result.note =
@@ -235,12 +237,12 @@ void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, Ver
       "; no fold is to blame, but how operators are fused while running, and rounding does not explain it: " + figures;
 }
 
-Verification Verifier::check_runnable(const Model& optimized) const {
+Verification Verifier::check_runnable(const Model& optimized, DataType weights) const {
   Verification result;
   result.inputs = description_;
   result.guessed = guessed_;
   result.random = random_;
-  const Attempt fused = attempt(optimized, true);
+  const Attempt fused = attempt(optimized, {.fused = true, .weights = weights});
   result.samples = static_cast<int>(inputs_.size());
   result.max_abs = fused.comparison.max_abs;
   result.max_rel_rms = fused.comparison.max_rel_rms;
@@ -251,7 +253,7 @@ Verification Verifier::check_runnable(const Model& optimized) const {
   const size_t not_compared = fused.comparison.not_compared;
   if (result.folds_hold && not_compared == 0) return result;
 
-  const Attempt unfused = attempt(optimized, false);
+  const Attempt unfused = attempt(optimized, {.weights = weights});
   result.folds_hold = unfused.comparison.difference.empty();
   if (result.reason.empty() && result.folds_hold) {
     result.note = fmt::format(
@@ -262,12 +264,12 @@ Verification Verifier::check_runnable(const Model& optimized) const {
     result.status = Verification::Status::kFailed;
     result.reason = unfused.comparison.difference;
   } else if (result.folds_hold) {
-    judge_execution(fused, unfused, result);
+    judge_execution(fused, unfused, weights, result);
   }
   return result;
 }
 
-Verification Verifier::check(const Model& optimized) const {
+Verification Verifier::check(const Model& optimized, DataType weights) const {
   Verification skipped;
   skipped.inputs = description_;
   skipped.guessed = guessed_;
@@ -275,7 +277,7 @@ Verification Verifier::check(const Model& optimized) const {
   skipped.reason = unverifiable_;
   if (!unverifiable_.empty()) return skipped;
   try {
-    return check_runnable(optimized);
+    return check_runnable(optimized, weights);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kResourceLimit) throw;
     skipped.reason = e.what();

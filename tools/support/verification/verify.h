@@ -19,8 +19,6 @@ struct VerifyOptions {
   int samples = 3;             // input sets; one when every input comes from a file
   std::optional<double> rtol;  // otherwise by data type: see default_tolerance
   std::optional<double> atol;  // a multiple of the output's RMS
-  /// A narrow type that folding rounded weights to: outputs may differ as if they were of that type.
-  DataType weights = DataType::kUndefined;
   InputOptions inputs;
   int threads = 0;
   std::function<void(double done)> progress = [](double) {};  // told which fraction of the runs is done
@@ -58,20 +56,27 @@ Tolerance default_tolerance(DataType dtype);
 using Execute = std::function<std::vector<NamedValues>(const Model& model, bool fuse, std::span<const NamedValues>)>;
 
 /// Compares optimized models with the original, which runs with nothing optimized and nothing fused, once, when this is
-/// made; the results are kept, the session is not.
+/// made. Its results are kept; the session and the model are not, so that the optimized one can have their memory.
 class Verifier {
  public:
   /// kInvalidArgument for what the user got wrong about inputs. What can't be run makes every check "skipped".
-  /// `execute`: what runs models, but for the original at first; a Session when it is not given.
-  Verifier(const Model& original, const VerifyOptions& options, Execute execute = {});
+  /// `reload`: gives the original once more, to explain a difference. `execute`: what runs models, but for the original
+  /// at first; a Session when it is not given.
+  Verifier(const Model& original, const VerifyOptions& options, std::function<Model()> reload, Execute execute = {});
+
+  /// The same for a model that stays where it is.
+  explicit Verifier(const Model& original, const VerifyOptions& options = {}, Execute execute = {})
+      : Verifier(
+            original, options, [original] { return original; }, std::move(execute)) {}
 
   /// Runs `optimized` as it would be run, fused. An error of it is a failure, one of the machine's limits is not.
+  /// `weights`: a narrow type that folding rounded weights to: outputs may differ as if they were of that type.
   ///
   /// What differs is run once more without fusion, as the original was, to tell a fold from how it is executed. Where
   /// the folds hold, the difference is accepted if the original is so ill-conditioned that rounding explains it: its
   /// outputs change by a tenth of it or more when its inputs change by a millionth. Otherwise fusion is to blame. NaN
   /// of the original has to be NaN without fusion; with it some kernels of oneDNN give a number.
-  Verification check(const Model& optimized) const;
+  Verification check(const Model& optimized, DataType weights = DataType::kUndefined) const;
 
  private:
   struct Attempt {
@@ -79,19 +84,24 @@ class Verifier {
     Comparison comparison;  // with the original
   };
 
-  void run_original(InputMaker& inputs);
+  /// What lets outputs differ by more.
+  struct Leniency {
+    bool fused = false;
+    DataType weights = DataType::kUndefined;
+    std::span<const double> allowances{};  // absolute, for each output
+  };
+
+  void run_original(const Model& original, InputMaker& inputs);
   void try_other_batch(const Session& session, InputMaker& inputs);
   void require_something_to_compare(const NamedValues& first) const;
-  Verification check_runnable(const Model& optimized) const;
-  Attempt attempt(const Model& model, bool fuse) const;
-  void judge_execution(const Attempt& fused, const Attempt& unfused, Verification& result) const;
-  Comparison compare_all(std::span<const NamedValues> actual, bool fused,
-                         std::span<const double> allowances = {}) const;
-  Comparison compare_outputs(const NamedValues& actual, const NamedValues& expected, bool fused,
-                             std::span<const double> allowances) const;
-  std::vector<double> sensitivity() const;
+  Verification check_runnable(const Model& optimized, DataType weights) const;
+  Attempt attempt(const Model& model, const Leniency& leniency) const;
+  void judge_execution(const Attempt& fused, const Attempt& unfused, DataType weights, Verification& result) const;
+  Comparison compare_all(std::span<const NamedValues> actual, const Leniency& leniency) const;
+  Comparison compare_outputs(const NamedValues& actual, const NamedValues& expected, const Leniency& leniency) const;
+  std::vector<double> sensitivity(const Model& original) const;
 
-  Model original_;
+  std::function<Model()> reload_;
   VerifyOptions options_;
   Execute execute_;
   std::string unverifiable_;  // why no check can be made
