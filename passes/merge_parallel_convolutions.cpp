@@ -22,6 +22,7 @@ struct Branch {
   ir::NodeId node;                   // that goes; none: x itself
   std::optional<ConvView> conv;      // a convolution,
   std::optional<AffineNode> affine;  // or scale and shift by channel; neither: as it is
+  double sign = 1;                   // of what it gives
 };
 
 std::optional<Branch> read_convolution(const Context& context, ir::NodeId id) {
@@ -109,10 +110,11 @@ std::optional<Sum> sum_of(const Context& context, const Branch& into, const Bran
   }
 
   Sum sum{context.scaled_weight(conv.weight).numbers(), std::vector<double>(static_cast<size_t>(filters), 0.0)};
-  const auto add = [](std::vector<double>& to, const std::vector<double>& numbers) {
-    for (size_t i = 0; i < to.size(); ++i) to[i] += numbers[numbers.size() == 1 ? 0 : i];
+  const auto add = [](std::vector<double>& to, const std::vector<double>& numbers, double sign) {
+    for (size_t i = 0; i < to.size(); ++i) to[i] += sign * numbers[numbers.size() == 1 ? 0 : i];
   };
-  if (conv.bias) add(sum.bias, context.exact_numbers(conv.bias));
+  for (double& number : sum.weight) number *= into.sign;
+  if (conv.bias) add(sum.bias, context.exact_numbers(conv.bias), into.sign);
   const auto at_tap = [&](std::span<const int64_t> position) {  // of the other weight, in this one
     Shape at(position.begin(), position.end());
     for (size_t i = 2; i < at.size(); ++i) at[i] = embedding->first[i - 2] + at[i] * embedding->step[i - 2];
@@ -122,9 +124,9 @@ std::optional<Sum> sum_of(const Context& context, const Branch& into, const Bran
     const auto own = context.graph.constant_of(other.conv->weight)->shape();
     const std::vector<double> numbers = context.scaled_weight(other.conv->weight).numbers();
     for_each_position(Shape(own.begin(), own.end()), [&](std::span<const int64_t> position, int64_t flat) {
-      sum.weight[at_tap(position)] += numbers[static_cast<size_t>(flat)];
+      sum.weight[at_tap(position)] += other.sign * numbers[static_cast<size_t>(flat)];
     });
-    if (other.conv->bias) add(sum.bias, context.exact_numbers(other.conv->bias));
+    if (other.conv->bias) add(sum.bias, context.exact_numbers(other.conv->bias), other.sign);
     return sum;
   }
   for (int64_t filter = 0; filter < filters; ++filter) {
@@ -132,9 +134,9 @@ std::optional<Sum> sum_of(const Context& context, const Branch& into, const Bran
     position[0] = filter;
     position[1] = filter % shape[1];  // there are as many filters as channels in a group
     const auto& scale = other.affine ? other.affine->affine.scale() : std::vector<double>{1.0};
-    sum.weight[at_tap(position)] += scale[scale.size() == 1 ? 0 : static_cast<size_t>(filter)];
+    sum.weight[at_tap(position)] += other.sign * scale[scale.size() == 1 ? 0 : static_cast<size_t>(filter)];
   }
-  if (other.affine) add(sum.bias, other.affine->affine.shift());
+  if (other.affine) add(sum.bias, other.affine->affine.shift(), other.sign);
   return sum;
 }
 
@@ -174,21 +176,23 @@ bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Br
 
 }  // namespace
 
-/// Add(Conv(x), Conv(x)), Add(Conv(x), BatchNormalization(x)), Add(Conv(x), x)   =>   Conv(x)
+/// Add(Conv(x), Conv(x)), Add(Conv(x), BatchNormalization(x)), Add(Conv(x), x), likewise Sub   =>   Conv(x)
 ///
-/// as RepVGG, MobileOne and ACNet train them: a smaller kernel is some taps of the larger one, and a scale by channel
-/// is one tap of a channel by itself. Both give results of the same size at the same stride, and nobody else reads
-/// them.
+/// as RepVGG, MobileOne, ACNet and FastViT train them: a smaller kernel is some taps of the larger one, and a scale by
+/// channel is one tap of a channel by itself. Both give results of the same size at the same stride, and nobody else
+/// reads them.
 int64_t merge_parallel_convolutions(Context& context) {
   ir::Graph& graph = context.graph;
   int64_t changes = 0;
   for (const ir::NodeId id : graph.nodes()) {
     if (!graph.alive(id) || context.broken.contains(id)) continue;
     const ir::Node& node = graph.node(id);
-    if (!node.is("Add") || node.inputs.size() != 2 || node.inputs[0] == node.inputs[1] || !node.inputs[0] ||
-        !node.inputs[1])
+    const bool subtracts = node.is("Sub");
+    if (!(node.is("Add") || subtracts) || node.inputs.size() != 2 || node.inputs[0] == node.inputs[1] ||
+        !node.inputs[0] || !node.inputs[1])
       continue;
-    const Branch first = branch_of(context, node.inputs[0], id), second = branch_of(context, node.inputs[1], id);
+    Branch first = branch_of(context, node.inputs[0], id), second = branch_of(context, node.inputs[1], id);
+    if (subtracts) second.sign = -1;
     if (first.x != second.x) continue;
     for (const auto& [into, other] : {std::pair(first, second), std::pair(second, first)}) {
       const auto sum = into.conv ? sum_of(context, into, other) : std::nullopt;

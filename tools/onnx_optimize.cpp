@@ -12,7 +12,6 @@
 #include "tools/support/reports/optimize_report.h"
 #include "tools/support/verification/verify.h"
 
-#include "passes/pipeline.h"
 #include "runtime/core/files.h"
 
 #include <pli/model.h>
@@ -130,10 +129,10 @@ void add_flags(CommandLine& line, Options& options) {
             .check = one_of({"auto", "always", "never"})});
 }
 
-int list_passes(const CommandLine& line) {
+int list_passes(const CommandLine& line, const OptimizeOptions& options) {
   Json passes = Json::array();
   Table table({Table::Align::kLeft, Table::Align::kLeft});
-  for (const PassInfo& pass : pli::list_passes()) {
+  for (const PassInfo& pass : pli::list_passes(options)) {
     passes.push_back({{"name", pass.name}, {"summary", pass.summary}});
     table.add({pass.name, pass.summary});
   }
@@ -145,7 +144,7 @@ int list_passes(const CommandLine& line) {
 /// Before the work, not after it: the passes are known, all that is to be written can be, and the report does not take
 /// the place of a model.
 void check(const Options& options) {
-  (void)passes::selected(options.optimize);
+  (void)pli::list_passes(options.optimize);
   for (const std::string& file : {options.output, options.report})
     if (!file.empty() && file != kStandardStream) check_replaceable(file);
   for (const std::string& model : {options.model, options.output})
@@ -154,18 +153,16 @@ void check(const Options& options) {
       fail(ErrorCode::kInvalidArgument, "--report {} would overwrite a file of the model {}", options.report, model);
 }
 
-/// Reads the model, with the shapes that were asked for, once more where it is a file. Standard input can be read but
-/// once.
-using Reload = std::function<Model()>;
-
-/// Optimizes the model again with just those folds undone that break the comparison, however fusion does.
-Verification undo_what_breaks(const Reload& reload, Model& model, const OptimizeOptions& wanted,
-                              const Verifier& verifier, Report& report, const Verification& failed) {
+/// Optimizes the model again with just those folds undone that break the comparison, however fusion does. Nothing where
+/// something else than a fold does.
+std::optional<Model> undo_what_breaks(const Model& start, const OptimizeOptions& wanted, const Verifier& verifier,
+                                      OptimizeOutcome& outcome) {
+  Report& report = outcome.report;
   std::vector<std::string> candidates;
   for (const auto* folds : {&report.batch_norms, &report.affines})
     for (const Fold& fold : *folds)
       if (fold.folded) candidates.push_back(fold.output);
-  const Model start = reload();
+  Model model = start;
   const auto optimize_keeping = [&](const std::vector<std::string>& keep) {
     OptimizeOptions options = wanted;
     options.keep.insert(options.keep.end(), keep.begin(), keep.end());
@@ -176,9 +173,10 @@ Verification undo_what_breaks(const Reload& reload, Model& model, const Optimize
   const auto holds = [&](const std::vector<std::string>& keep) { return optimize_keeping(keep).folds_hold; };
   const auto undone = find_what_breaks(candidates, holds);
   Verification result = optimize_keeping(undone.value_or(std::vector<std::string>{}));
-  if (!undone) return failed;  // something else than a fold
+  if (!undone) return std::nullopt;
   result.undone = *undone;
-  return result;
+  outcome.verification = std::move(result);
+  return model;
 }
 
 void write_report(const std::string& path, const Json& document) {
@@ -195,26 +193,24 @@ bool is_unchanged(const OptimizeOutcome& outcome, const Options& options) {
          options.verify.inputs.shapes.empty() && options.verify.inputs.dims.empty();
 }
 
-/// Compares `model` with the original, and undoes folds where that is asked for. Without a verifier nothing is
-/// compared.
-void verify(const Options& options, Progress& progress, const std::optional<Verifier>& verifier, const Reload& reload,
-            Model& model, OptimizeOutcome& outcome) {
+/// Compares the result with the original, and undoes folds where that is asked for: then there is another result.
+/// Without a verifier nothing is compared.
+std::optional<Model> verify(const Options& options, Progress& progress, const std::optional<Verifier>& verifier,
+                            const ModelSource& start, const ModelSource& result, OptimizeOutcome& outcome) {
   if (!verifier) {
     outcome.verification.reason = "--no-verify was given";
-    return;
+    return std::nullopt;
   }
   if (outcome.unchanged) {
     outcome.verification.status = Verification::Status::kPassed;
     outcome.verification.note = "nothing was changed, so there was nothing to compare";
-    return;
+    return std::nullopt;
   }
-  outcome.verification = verifier->check(model, outcome.report.rounded_to);
+  outcome.verification = verifier->check(result, outcome.report.rounded_to);
   const bool failed = outcome.verification.status == Verification::Status::kFailed;
-  if (failed && !outcome.verification.folds_hold && options.keep_going) {
-    progress.show("undoing the folds that break the comparison");
-    outcome.verification =
-        undo_what_breaks(reload, model, options.optimize, *verifier, outcome.report, outcome.verification);
-  }
+  if (!failed || outcome.verification.folds_hold || !options.keep_going) return std::nullopt;
+  progress.show("undoing the folds that break the comparison");
+  return undo_what_breaks(start(), options.optimize, *verifier, outcome);
 }
 
 /// Says how the comparison ended where the report does not, or not loudly enough. The exit code.
@@ -233,6 +229,15 @@ int conclude(const CommandLine& line, const Options& options, const OptimizeOutc
   return kDone;
 }
 
+/// `model` at first, and again what is read from its file. Standard input can be read but once, so it is kept where it
+/// is wanted twice.
+ModelSource source_of(Model model, const Options& options) {
+  if (options.model != kStandardStream)
+    return first_then(std::move(model), [&options] { return read_model(options.model, options.model_options); });
+  if (options.no_verify) return first_then(std::move(model), {});
+  return [model = std::move(model)] { return model; };
+}
+
 int optimize_file(const CommandLine& line, Options& options) {
   Progress progress(!line.quiet());
   Stopwatch total;
@@ -242,55 +247,56 @@ int optimize_file(const CommandLine& line, Options& options) {
   progress.show("loading " + options.model);
   Stopwatch watch;
   int64_t bytes = 0;
-  std::optional<Model> original = read_model(options.model, options.model_options, &bytes);
-  outcome.input = facts_of(*original, options.model, bytes);
-  const bool once = options.model == kStandardStream;
-  const Reload reload = [&options, kept = once && !options.no_verify ? original : std::nullopt] {
-    return fix_shapes(kept ? *kept : read_model(options.model, options.model_options), options.verify.inputs);
-  };
+  Model first = read_model(options.model, options.model_options, &bytes);
+  outcome.input = facts_of(first, options.model, bytes);
+  const ModelSource original = source_of(std::move(first), options);
   outcome.load_ms = watch.lap();
 
-  // The original runs before it is optimized: then its weights may go as they are folded.
+  // The original runs before it is optimized, so that no more than one model and its packed weights are in memory.
   std::optional<Verifier> verifier;
   options.verify.threads = line.threads();
   options.verify.progress = [&](double done) { progress.show("verifying", done); };
   if (!options.no_verify) {
     options.verify.progress(0);
-    in_file(options.model, [&] { verifier.emplace(*original, options.verify, reload); });
+    in_file(options.model, [&] { verifier.emplace(original, options.verify); });
   }
   outcome.verify_ms = watch.lap();
 
   progress.show("optimizing");
-  Model start = in_file(options.model, [&] { return fix_shapes(*original, options.verify.inputs); });
-  original.reset();
-  OptimizedModel optimized = in_file(options.model, [&] { return pli::optimize(std::move(start), options.optimize); });
-  Model model = std::move(optimized.model);
+  const ModelSource start = [&] { return fix_shapes(original(), options.verify.inputs); };
+  const auto optimize_start = [&] {
+    return in_file(options.model, [&] { return pli::optimize(start(), options.optimize); });
+  };
+  OptimizedModel optimized = optimize_start();
   outcome.report = std::move(optimized.report);
   outcome.unchanged = is_unchanged(outcome, options);
   outcome.optimize_ms = watch.lap();
 
-  // The disk is at work while the results are compared; the file appears after that.
   std::optional<OutputModel> output;
-  const auto write = [&] {
+  ModelFacts facts;  // of what is written
+  const auto write = [&](const Model& model) {
+    outcome.nodes_after = count_nodes(model);
+    if (options.output.empty()) return;
     progress.show("writing " + options.output);
     output.emplace(model, options.output, kExternal.at(options.external));
+    facts = facts_of(model, options.output, 0);
   };
-  if (!options.output.empty()) write();
+  // The disk is at work while the results are compared; the file appears after that.
+  write(optimized.model);
   outcome.save_ms = watch.lap();
 
-  const auto written = model.ir();
-  verify(options, progress, verifier, reload, model, outcome);
-  outcome.nodes_after = count_nodes(model);
+  const ModelSource result = first_then(std::move(optimized.model), [&] { return optimize_start().model; });
+  if (const auto other = verify(options, progress, verifier, start, result, outcome)) write(*other);
   outcome.verify_ms += watch.lap();
 
   using Status = Verification::Status;
   const Status status = outcome.verification.status;
   const bool holds = status == Status::kPassed || (status == Status::kSkipped && !options.require_verified);
   if (output && holds) {
-    if (model.ir() != written) write();  // folds were undone
     progress.show("writing " + options.output);
     WrittenModel files = output->commit();
-    outcome.output = facts_of(model, options.output, files.bytes);
+    facts.bytes = files.bytes;
+    outcome.output = std::move(facts);
     outcome.files = std::move(files.files);
   }
   outcome.save_ms += watch.lap();
@@ -322,7 +328,7 @@ int onnx_optimize(int argc, char** argv) {
   line.explain_verbose("list every BatchNormalization and constant scale or shift, with whole names");
   add_flags(line, options);
   if (!line.parse()) return kDone;
-  if (options.list_passes) return list_passes(line);
+  if (options.list_passes) return list_passes(line, options.optimize);
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   for (const auto& [flag, path] : {std::pair("--output", options.output), std::pair("--report", options.report)})
     if (line.has(flag) && path.empty()) fail(ErrorCode::kInvalidArgument, "{}: the name of the file is empty", flag);

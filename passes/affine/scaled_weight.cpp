@@ -57,7 +57,7 @@ Folded written(DataType dtype, std::span<const int64_t> shape, size_t size, cons
   const auto memory = allocate(size * sizeof(T));
   const Met met = write(reinterpret_cast<T*>(memory.get()));
   if (!met.finite) return {};
-  Tensor tensor = Tensor::adopt(dtype, Shape(shape.begin(), shape.end()), memory, memory.get(), size * sizeof(T));
+  Tensor tensor = Tensor::adopt(dtype, Shape(shape.begin(), shape.end()), memory, size * sizeof(T));
   return {std::move(tensor), met.cleared};
 }
 

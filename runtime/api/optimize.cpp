@@ -24,39 +24,37 @@ void report_functions(const ir::Model& model, Report& report) {
     });
 }
 
-Model optimized(ir::Model model, const OptimizeOptions& options, passes::Purpose purpose, Report& report) {
-  report = passes::run(model, options, purpose);
+OptimizedModel optimized(ir::Model model, const OptimizeOptions& options, passes::Purpose purpose) {
+  Report report = passes::run(model, options, purpose);
   report_functions(model, report);
-  return Model(std::make_shared<const ir::Model>(std::move(model)));
+  return {Model(std::make_shared<const ir::Model>(std::move(model))), std::move(report)};
 }
 
-Report optimize_for(passes::Purpose purpose, Model& model, const OptimizeOptions& options) {
-  Report report;
-  model = optimized(*model.ir(), options, purpose, report);
-  return report;
+OptimizedModel optimize_for(passes::Purpose purpose, Model&& model, const OptimizeOptions& options) {
+  ir::Model copy = *model.ir();
+  (void)Model(std::move(model));  // frees all but what the copy shares
+  return optimized(std::move(copy), options, purpose);
 }
 
 }  // namespace
 
 Report optimize(Model& model, const OptimizeOptions& options) {
-  return optimize_for(passes::Purpose::kWriting, model, options);
+  OptimizedModel result = optimized(*model.ir(), options, passes::Purpose::kWriting);
+  model = std::move(result.model);
+  return std::move(result.report);
 }
 
 OptimizedModel optimize(Model&& model, const OptimizeOptions& options) {
-  ir::Model copy = *model.ir();
-  (void)Model(std::move(model));  // frees all but what the copy shares
-  Report report;
-  Model result = optimized(std::move(copy), options, passes::Purpose::kWriting, report);
-  return {std::move(result), std::move(report)};
+  return optimize_for(passes::Purpose::kWriting, std::move(model), options);
 }
 
-Report optimize_to_run(Model& model, const OptimizeOptions& options) {
-  return optimize_for(passes::Purpose::kRunning, model, options);
+OptimizedModel optimize_to_run(Model&& model, const OptimizeOptions& options) {
+  return optimize_for(passes::Purpose::kRunning, std::move(model), options);
 }
 
-std::vector<PassInfo> list_passes() {
+std::vector<PassInfo> list_passes(const OptimizeOptions& options) {
   std::vector<PassInfo> list;
-  for (const passes::Pass& pass : passes::passes()) list.push_back({std::string(pass.name), std::string(pass.summary)});
+  for (const passes::Pass& pass : passes::selected(options)) list.push_back({std::string(pass.name), std::string(pass.summary)});
   return list;
 }
 

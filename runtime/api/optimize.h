@@ -5,6 +5,6 @@
 namespace pli {
 
 /// optimize for a model that is run and never written: see passes::Purpose.
-Report optimize_to_run(Model& model, const OptimizeOptions& options);
+OptimizedModel optimize_to_run(Model&& model, const OptimizeOptions& options);
 
 }  // namespace pli

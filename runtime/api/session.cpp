@@ -43,7 +43,7 @@ Tensor without_memory(DataType dtype, const Shape& shape) {
 
 /// The model as it will be run.
 struct Prepared {
-  Model model;
+  ir::Graph graph;
   Report report;
 };
 
@@ -57,17 +57,18 @@ Prepared make_ready(Model model, const SessionOptions& options, bool fold_defaul
   if (options.optimize) {
     OptimizeOptions optimizing;
     optimizing.limits = options.limits;
-    report = optimize_to_run(model, optimizing);
+    OptimizedModel optimized = optimize_to_run(std::move(model), optimizing);
+    model = std::move(optimized.model);
+    report = std::move(optimized.report);
   }
-  return {std::move(model), std::move(report)};
+  return {model.ir()->graph, std::move(report)};
 }
 
 }  // namespace
 
 struct Session::Impl {
-  Impl(Model model, const SessionOptions& given)
-      : original(std::move(model)), options(checked(given)), executor(nullptr) {
-    const ir::Graph& graph = original.ir()->graph;
+  Impl(Model model, const SessionOptions& given) : options(checked(given)) {
+    const ir::Graph& graph = model.ir()->graph;
     for (const ir::ValueId id : graph.inputs()) {
       if (graph.constant_of(id)) continue;
       inputs.push_back(describe(graph.name(id), graph.type(id)));
@@ -75,13 +76,16 @@ struct Session::Impl {
     }
     for (const ir::Output& output : graph.outputs()) outputs.push_back(describe(output.name, output.type));
 
-    Prepared prepared = make_ready(original, options, !defaults.empty());
+    if (!defaults.empty()) original = model;
+    Prepared prepared = make_ready(std::move(model), options, !defaults.empty());
     report = std::move(prepared.report);
     if (options.log)
       for (const std::string& note : report.notes) options.log(LogLevel::kInfo, note);
-    executor = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
-    if (defaults.empty()) original = prepared.model;  // nothing asks for it again
+    executor = std::make_unique<exec::Executor>(std::move(prepared.graph), options);
   }
+
+  /// With the inputs as they may be given.
+  const ir::Graph& declared() const { return original ? original->ir()->graph : executor->graph(); }
 
   /// Tensors without memory for what has to be given, when the model declares all of its shapes; nothing otherwise.
   std::optional<NamedValues> static_inputs() const {
@@ -101,7 +105,7 @@ struct Session::Impl {
 
   /// An input of this shape, to compile for.
   Tensor placeholder(const std::string& name, const Shape& shape) const {
-    const ir::Graph& graph = original.ir()->graph;
+    const ir::Graph& graph = declared();
     const ir::ValueId id = graph.find(name);
     if (!id || !std::ranges::count(graph.inputs(), id)) return Tensor();  // as the executor will say
     if (executor->decides_shapes(executor->graph().find(name)))
@@ -131,8 +135,8 @@ struct Session::Impl {
     {
       const std::scoped_lock lock(making);
       if (!overridable) {
-        const Prepared prepared = make_ready(original, options, false);
-        auto ready = std::make_unique<exec::Executor>(prepared.model.ir()->graph, options);
+        Prepared prepared = make_ready(*original, options, false);
+        auto ready = std::make_unique<exec::Executor>(std::move(prepared.graph), options);
         const std::scoped_lock publishing(mutex);
         overridable = std::move(ready);
         made = true;
@@ -143,7 +147,7 @@ struct Session::Impl {
     return *overridable;
   }
 
-  Model original;
+  std::optional<Model> original;  // where `defaults` may be overridden
   SessionOptions options;
   std::set<std::string> defaults;                       // inputs whose defaults `executor` has folded
   std::unique_ptr<exec::Executor> executor;             // of the optimized model

@@ -66,25 +66,40 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
   }
 }
 
-SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory::desc& to) {
+void reorder(memory from, memory to) {
+  dnnl::stream stream(cpu_engine());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
+/// The numbers of a weight, `tensor`, whose name is the address of the one that is `stored`.
+SharedWeights pack(const Tensor& stored, const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
   struct Packed {
-    Tensor stored;  // whose address is the weights' name
+    Tensor stored;
     Tensor tensor;
     memory weights;
     std::shared_ptr<std::byte> copy;  // of another layout
   };
-  const Tensor tensor = is_half(stored.dtype()) ? widened(stored) : stored;
   auto packed = std::shared_ptr<Packed>(
       new Packed{stored, tensor, memory(from, cpu_engine(), const_cast<std::byte*>(tensor.bytes().data())), nullptr});
   if (!(from == to)) {
     packed->copy = allocate(to.get_size());
-    memory source = std::exchange(packed->weights, memory(to, cpu_engine(), packed->copy.get()));
-    dnnl::stream stream(cpu_engine());
-    dnnl::reorder(source, packed->weights).execute(stream, source, packed->weights);
-    stream.wait();
-    packed->tensor = stored;  // what was widened is needed no more
+    const memory source = std::exchange(packed->weights, memory(to, cpu_engine(), packed->copy.get()));
+    reorder(source, packed->weights);
+    packed->tensor = stored;  // what was made for this is needed no more
   }
   return {packed, &packed->weights};
+}
+
+SharedWeights pack(const Tensor& stored, const memory::desc& from, const memory::desc& to) {
+  return pack(stored, is_half(stored.dtype()) ? widened(stored) : stored, from, to);
+}
+
+/// The float32 numbers that were packed, row-major.
+Tensor unpacked(const memory& packed, const memory::desc& plain, std::span<const int64_t> shape) {
+  Tensor tensor(DataType::kFloat32, Shape(shape.begin(), shape.end()));
+  reorder(packed, memory(plain, cpu_engine(), tensor.mutable_raw()));
+  return tensor;
 }
 
 class PrimitiveKernel final : public Kernel {
@@ -149,6 +164,8 @@ class PrimitiveKernel final : public Kernel {
 }  // namespace
 
 std::shared_ptr<WeightCache> make_weight_cache() { return std::make_shared<WeightCache>(); }
+
+void release_when_packed(WeightCache& cache, const Tensor& weight) { cache.release(weight); }
 
 int64_t packed_bytes(const WeightCache& cache) { return cache.bytes(); }
 
@@ -238,9 +255,29 @@ SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, c
     if (SharedWeights weights = known.weights.lock()) return weights;
   }
   if (entries_.size() >= most_entries_) forget_unused();
-  SharedWeights weights = pack(tensor, from, to);
-  entries_.emplace(address, Entry{from, to, !(from == to) || is_half(tensor.dtype()), weights});
+  SharedWeights weights = make(tensor, from, to);
+  entries_.emplace(address, Entry{from, to, weights->get_data_handle() != address, weights});
   return weights;
+}
+
+SharedWeights WeightCache::make(const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
+  const auto found = released_.find(tensor.bytes().data());
+  if (found == released_.end()) return pack(tensor, from, to);
+  Released& released = found->second;
+  if (released.packed) return pack(tensor, unpacked(*released.packed, released.from, tensor.shape()), from, to);
+  SharedWeights weights = pack(tensor, from, to);
+  if (from == to && !is_half(tensor.dtype())) {  // a kernel reads its own memory
+    released_.erase(found);
+  } else {
+    released = {from, weights};
+    discard(tensor.bytes());
+  }
+  return weights;
+}
+
+void WeightCache::release(const Tensor& weight) {
+  const std::scoped_lock lock(mutex_);
+  released_.try_emplace(weight.bytes().data());
 }
 
 int64_t WeightCache::bytes() const {

@@ -89,9 +89,17 @@ class WeightCache {
     return made;
   }
 
+  /// See release_when_packed.
+  void release(const Tensor& weight);
+
   int64_t bytes() const;
 
  private:
+  /// A weight that only this cache may read.
+  struct Released {
+    dnnl::memory::desc from;
+    SharedWeights packed;  // holds its numbers; none: its own memory does
+  };
   struct OtherForm {
     std::weak_ptr<const void> form;
     int64_t bytes = 0;
@@ -101,11 +109,13 @@ class WeightCache {
     bool is_copy = false;                       // takes memory beside the tensor's
     std::weak_ptr<const dnnl::memory> weights;  // while they are there, so is their tensor, and its address means it
   };
+  SharedWeights make(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
   void forget_unused();
 
   mutable std::mutex mutex_;
   std::unordered_multimap<const std::byte*, Entry> entries_;  // by the tensor's address
   size_t most_entries_ = 0;                                   // before those without weights are looked for
+  std::unordered_map<const std::byte*, Released> released_;   // likewise by address
   std::map<std::pair<const std::byte*, std::string>, OtherForm> forms_;
 };
 

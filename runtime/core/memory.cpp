@@ -1,8 +1,10 @@
 #include "runtime/core/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 
 namespace pli {
@@ -14,6 +16,15 @@ std::shared_ptr<std::byte> allocate(size_t bytes) {
   // The rest behind whole huge pages is not to take one. Where there are none, the pages are as ever.
   if (bytes >= kHugePage) (void)::madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return {static_cast<std::byte*>(memory), [alignment](std::byte* p) { ::operator delete(p, alignment); }};
+}
+
+void discard(std::span<const std::byte> memory) {
+  static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(memory.data());
+  const uintptr_t first = (begin + page - 1) / page * page;  // a page that something else lies in stays
+  const uintptr_t end = (begin + memory.size()) / page * page;
+  // Where the system declines, the memory is merely not free.
+  if (first < end) (void)::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
 }  // namespace pli

@@ -76,6 +76,13 @@ Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<const void> ow
   return tensor;
 }
 
+Tensor Tensor::adopt(DataType dtype, Shape shape, std::shared_ptr<std::byte> memory, size_t bytes) {
+  const std::byte* const data = memory.get();
+  Tensor tensor = adopt(dtype, std::move(shape), std::move(memory), data, bytes);
+  tensor.writable_ = true;
+  return tensor;
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   const size_t elements = element_count(shape);
   if (elements != size_)
@@ -102,7 +109,7 @@ std::span<const std::byte> Tensor::bytes() const& {
 }
 
 void* Tensor::mutable_raw() & {
-  if (size_ > 0 && (!writable_ || owner_.use_count() != 1))
+  if (size_ > 0 && owners() != 1)
     fail(ErrorCode::kInvalidArgument, "the tensor's payload is borrowed or shared, so it can't be written to");
   return const_cast<void*>(data_);
 }

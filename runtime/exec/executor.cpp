@@ -115,6 +115,31 @@ std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
   return data;
 }
 
+/// No other graph shares the constant.
+bool is_sole_owner(const ir::ValueRecord& record) {
+  return record.constant->owners() == (record.payload ? 2 : 1);  // one of an initializer is both
+}
+
+/// Weights that only kernels read which pack them, of which nobody else has a copy. Plans compute what depends on
+/// inputs that decide shapes while they are made, so where there are such nothing is certain.
+std::vector<const Tensor*> weights_to_release(const ir::Graph& graph, std::span<const ir::NodeId> nodes) {
+  constexpr size_t kWorthIt = size_t{64} << 10;  // bytes
+  std::vector<const Tensor*> weights;
+  for (const ir::NodeId id : nodes) {
+    const ir::Node& node = graph.node(id);
+    if (node.inputs.empty() || graph.constant_of(node.inputs[0])) continue;
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      const ir::ValueId input = node.inputs[i];
+      const Tensor* constant = graph.constant_of(input);
+      if (!constant || !ops::find_operator(graph, node)->absorbs(i)) continue;
+      if (constant->bytes().size() >= kWorthIt && is_sole_owner(graph.value(input)) && graph.uses(input).size() == 1 &&
+          !graph.is_output(input))
+        weights.push_back(constant);
+    }
+  }
+  return weights;
+}
+
 }  // namespace
 
 Executor::Executor(ir::Graph graph, const SessionOptions& options)
@@ -151,6 +176,9 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
       watches_nan_ = true;
   }
   value_inputs_ = find_value_inputs(graph_);
+  if (value_inputs_.empty())
+    for (const Tensor* weight : weights_to_release(graph_, needed))
+      compute::release_when_packed(*compile_options_.weights, *weight);
   for (size_t i = 0; i < graph_.inputs().size(); ++i) input_index_.emplace(graph_.name(graph_.inputs()[i]), i);
 }
 

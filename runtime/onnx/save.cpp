@@ -148,6 +148,9 @@ void ModelWriter::write() {
   wire_.write_to(file_);
   file_.begin_sync();
   is_written_ = true;
+  wire_ = {};
+  data_.parts.clear();
+  model_.reset();
 }
 
 std::vector<SavedFile> ModelWriter::commit() {

@@ -28,9 +28,9 @@ struct SavedFile {
 /// second file, if it had one of these names, is removed. No name is taken from the model.
 class ModelWriter {
  public:
-  /// Writes the bytes, and lets the disk work on them, where a file needs no name for that; else that is left to
-  /// commit(). kIo when a file can't be written; kResourceLimit when the model passes protobuf's 2 GiB - 1 and may not
-  /// have two files.
+  /// Writes the bytes, and lets the disk work on them, where a file needs no name for that, and lets go of the model;
+  /// else that is left to commit(). kIo when a file can't be written; kResourceLimit when the model passes protobuf's 2
+  /// GiB - 1 and may not have two files.
   ModelWriter(std::shared_ptr<const ir::Model> model, std::filesystem::path path, ExternalData external);
 
   /// What became of each file, the model's first. kIo.

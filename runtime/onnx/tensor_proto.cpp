@@ -41,7 +41,7 @@ Tensor from_raw(DataType dtype, Shape shape, std::unique_ptr<std::string> raw) {
 /// The shared payload that refer_to_shared chose.
 Tensor from_shared(DataType dtype, Shape shape, const onnx::TensorProto& proto, const SharedPayloads& shared) {
   const Payload& payload = shared.at(std::stoul(proto.external_data(0).value()));
-  return Tensor::adopt(dtype, std::move(shape), payload.bytes, payload.bytes.get(), payload.size);
+  return Tensor::adopt(dtype, std::move(shape), payload.bytes, payload.size);
 }
 
 /// Entries of the width of the elements, as they lie.

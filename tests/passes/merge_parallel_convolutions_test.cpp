@@ -53,6 +53,22 @@ TEST(MergeParallelConvolutions, RepVgg) {
   }
 }
 
+/// A block of FastViT as it is trained, x + k (mixed(x) - norm(x)), and the other way round.
+TEST(MergeParallelConvolutions, Differences) {
+  for (const bool mixed_first : {true, false}) {
+    Branches b;
+    const ir::Attribute each = attribute("group", kChannels);
+    const ValueId wide = b.norm(b.conv({kChannels, 1, 3, 3}, {kPads, each}, false));
+    const ValueId point = b.norm(b.conv({kChannels, 1, 1, 1}, {each}, false));
+    const ValueId mixed = b.net.node("Add", {b.net.node("Add", {wide, point}), b.norm(b.x)});
+    const ValueId norm = b.norm(b.x);
+    const ValueId difference = b.net.node("Sub", {mixed_first ? mixed : norm, mixed_first ? norm : mixed});
+    const ValueId scaled = b.net.node("Mul", {b.net.weight("k", {kChannels, 1, 1}), difference});
+    const Optimized result = b.expect_convolutions(b.net.node("Add", {b.x, scaled}), 1, 1);
+    for (const Fold& fold : result.report.batch_norms) EXPECT_TRUE(fold.folded) << fold.reason;
+  }
+}
+
 TEST(MergeParallelConvolutions, WithStrides) {
   Branches b;
   const ir::Attribute strides = ints("strides", {2, 2});

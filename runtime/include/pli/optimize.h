@@ -85,7 +85,7 @@ struct PassInfo {
   std::string summary;  // one line
 };
 
-/// The passes in the order in which they run.
-PLI_API std::vector<PassInfo> list_passes();
+/// The passes that these options ask for, in the order in which they run. kInvalidArgument as for optimize.
+PLI_API std::vector<PassInfo> list_passes(const OptimizeOptions& options = {});
 
 }  // namespace pli

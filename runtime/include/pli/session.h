@@ -98,7 +98,7 @@ struct SessionStatistics {
   int64_t plans_compiled = 0;  // since the session was made
   int64_t plans_reused = 0;    // times that a kept plan served
   int64_t working_bytes = 0;   // arenas and scratchpads that wait for the next run
-  int64_t packed_bytes = 0;    // weights in the layouts that kernels want, beside those of the model
+  int64_t packed_bytes = 0;    // weights in the layouts that kernels want
 };
 
 /// One input or output as the model declares it.
@@ -131,7 +131,8 @@ class PLI_API Session {
   /// Model::load, optimize, and a Session of the result.
   static Session load(const std::filesystem::path& path, const SessionOptions& options = {});
 
-  /// kUnsupported: lists every operator that Pli can't run.
+  /// kUnsupported: lists every operator that Pli can't run. Of weights that no other Model shares, as when `model` is
+  /// moved here, only one form is kept: their memory is given back once kernels have them in their own layout.
   explicit Session(Model model, const SessionOptions& options = {});
 
   Session(Session&&) noexcept;

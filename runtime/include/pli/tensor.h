@@ -68,6 +68,9 @@ class PLI_API Tensor {
   /// A tensor over `bytes` bytes at `data`, kept alive by `owner`. For a string tensor `data` points to std::string.
   static Tensor adopt(DataType dtype, Shape shape, std::shared_ptr<const void> owner, const void* data, size_t bytes);
 
+  /// The same over memory that nobody else knows, so that it may be written to.
+  static Tensor adopt(DataType dtype, Shape shape, std::shared_ptr<std::byte> memory, size_t bytes);
+
   /// The same payload under another shape of as many elements.
   Tensor reshaped(Shape shape) const;
 
@@ -91,7 +94,10 @@ class PLI_API Tensor {
   template <class T>
   std::span<const T> data() const&& = delete;
 
-  /// The elements, to write. kInvalidArgument when the payload is borrowed or shared with another tensor.
+  /// How many tensors share the payload, this one included. 0: it is borrowed, or somebody else's constant memory.
+  long owners() const { return writable_ ? owner_.use_count() : 0; }
+
+  /// The elements, to write. kInvalidArgument when this is not the payload's only owner.
   template <class T>
   std::span<T> mutable_data() & {
     check_type(element_type<T>());

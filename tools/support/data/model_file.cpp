@@ -66,11 +66,13 @@ SavedFile about_to_write(const std::string& path) {
   return {path, exists ? SavedFile::Action::kReplaced : SavedFile::Action::kWritten};
 }
 
-OutputModel::OutputModel(const Model& model, const std::string& path, ExternalData external) : model_(model.ir()) {
+OutputModel::OutputModel(const Model& model, const std::string& path, ExternalData external) {
   if (path != kStandardStream)
-    writer_.emplace(model_, path, external);
+    writer_.emplace(model.ir(), path, external);
   else if (::isatty(STDOUT_FILENO) == 1)
     fail(ErrorCode::kInvalidArgument, "the model goes to standard output, which is a terminal; give it a file");
+  else
+    model_ = model.ir();
 }
 
 WrittenModel OutputModel::commit() {

@@ -54,8 +54,8 @@ class OutputModel {
   WrittenModel commit();
 
  private:
-  std::shared_ptr<const ir::Model> model_;
-  std::optional<ModelWriter> writer_;  // none: standard output
+  std::shared_ptr<const ir::Model> model_;  // for standard output
+  std::optional<ModelWriter> writer_;       // for a file
 };
 
 }  // namespace pli::tools

@@ -13,14 +13,14 @@ namespace {
 
 constexpr const char* kOutOfMemory = "there is not enough memory to run it";
 
-Session session_of(const Model& model, bool fuse, int threads) {
+Session session_of(Model model, bool fuse, int threads) {
   SessionOptions options;
   options.optimize = false;
   options.fuse = fuse;
   options.threads = threads;
   options.compile_early = false;
   options.plan_cache = 1;
-  return Session(model, options);
+  return Session(std::move(model), options);
 }
 
 /// How far inputs are moved to see how much a model makes of rounding, as a fraction of themselves: some units in the
@@ -70,12 +70,21 @@ Tolerance default_tolerance(DataType dtype) {
   }
 }
 
-Verifier::Verifier(const Model& original, const VerifyOptions& options, std::function<Model()> reload, Execute execute)
-    : reload_(std::move(reload)), options_(options), execute_(std::move(execute)) {
+ModelSource first_then(Model model, ModelSource again) {
+  return [first = std::make_shared<std::optional<Model>>(std::move(model)), again = std::move(again)] {
+    if (!*first) return again();
+    Model result = std::move(**first);
+    first->reset();
+    return result;
+  };
+}
+
+Verifier::Verifier(ModelSource original, const VerifyOptions& options, Execute execute)
+    : original_(std::move(original)), options_(options), execute_(std::move(execute)) {
   if (!execute_)
-    execute_ = [threads = options.threads, progress = options.progress](const Model& model, bool fuse,
+    execute_ = [threads = options.threads, progress = options.progress](Model model, bool fuse,
                                                                         std::span<const NamedValues> inputs) {
-      const Session session = session_of(model, fuse, threads);
+      const Session session = session_of(std::move(model), fuse, threads);
       std::vector<NamedValues> outputs;
       for (const NamedValues& values : inputs) {
         outputs.push_back(session.run(values));
@@ -83,9 +92,10 @@ Verifier::Verifier(const Model& original, const VerifyOptions& options, std::fun
       }
       return outputs;
     };
-  InputMaker inputs(original, options.inputs);
+  Model model = original_();
+  InputMaker inputs(model, options.inputs);
   try {
-    run_original(original, inputs);
+    run_original(std::move(model), inputs);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal || e.code() == ErrorCode::kIo) throw;
     unverifiable_ = e.what();
@@ -94,8 +104,8 @@ Verifier::Verifier(const Model& original, const VerifyOptions& options, std::fun
   }
 }
 
-void Verifier::run_original(const Model& original, InputMaker& inputs) {
-  const Session session = session_of(original, false, options_.threads);
+void Verifier::run_original(Model original, InputMaker& inputs) {
+  const Session session = session_of(std::move(original), false, options_.threads);
   inputs.settle([&](const NamedValues& values) { session.compile(values); });
   description_ = inputs.describe();
   guessed_ = inputs.guessed();
@@ -178,10 +188,10 @@ Comparison Verifier::compare_all(std::span<const NamedValues> actual, const Leni
   return total;
 }
 
-Verifier::Attempt Verifier::attempt(const Model& model, const Leniency& leniency) const {
+Verifier::Attempt Verifier::attempt(const ModelSource& model, const Leniency& leniency) const {
   Attempt result;
   try {
-    result.outputs = execute_(model, leniency.fused, inputs_);
+    result.outputs = execute_(model(), leniency.fused, inputs_);
     result.comparison = compare_all(result.outputs, leniency);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kInternal || e.code() == ErrorCode::kResourceLimit) throw;
@@ -191,13 +201,13 @@ Verifier::Attempt Verifier::attempt(const Model& model, const Leniency& leniency
 }
 
 /// For each output, the most that an element changes when the inputs are moved.
-std::vector<double> Verifier::sensitivity(const Model& original) const {
+std::vector<double> Verifier::sensitivity() const {
   std::vector<double> changes(expected_.front().size(), 0.0);
   std::vector<NamedValues> inputs;
   for (const NamedValues& values : inputs_) inputs.push_back(moved(values));
   std::vector<NamedValues> outputs;
   try {
-    outputs = execute_(original, false, inputs);
+    outputs = execute_(original_(), false, inputs);
   } catch (const Error& e) {  // what can't be told explains nothing
     if (e.code() == ErrorCode::kInternal) throw;
   }
@@ -214,14 +224,13 @@ std::vector<double> Verifier::sensitivity(const Model& original) const {
 
 void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, DataType weights,
                                Verification& result) const {
-  const Model model = reload_();
-  const Attempt original = attempt(model, {.fused = true, .weights = weights});
+  const Attempt original = attempt(original_, {.fused = true, .weights = weights});
   const std::string figures = fmt::format(
       "with nothing fused the result differs from the original by {:.2g} of the output's RMS, the original "
       "run fused by {:.2g}{}",
       unfused.comparison.max_rel_rms, original.comparison.max_rel_rms,
       original.comparison.difference.empty() ? "" : " as well");
-  std::vector<double> allowances = sensitivity(model);
+  std::vector<double> allowances = sensitivity();
   for (double& allowance : allowances) allowance *= kExplained;
   const Leniency lenient{.fused = true, .weights = weights, .allowances = allowances};
   if (!fused.outputs.empty() && compare_all(fused.outputs, lenient).difference.empty()) {
@@ -237,7 +246,7 @@ void Verifier::judge_execution(const Attempt& fused, const Attempt& unfused, Dat
       "; no fold is to blame, but how operators are fused while running, and rounding does not explain it: " + figures;
 }
 
-Verification Verifier::check_runnable(const Model& optimized, DataType weights) const {
+Verification Verifier::check_runnable(const ModelSource& optimized, DataType weights) const {
   Verification result;
   result.inputs = description_;
   result.guessed = guessed_;
@@ -269,7 +278,7 @@ Verification Verifier::check_runnable(const Model& optimized, DataType weights) 
   return result;
 }
 
-Verification Verifier::check(const Model& optimized, DataType weights) const {
+Verification Verifier::check(const ModelSource& optimized, DataType weights) const {
   Verification skipped;
   skipped.inputs = description_;
   skipped.guessed = guessed_;

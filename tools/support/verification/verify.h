@@ -53,21 +53,24 @@ struct Verification {
 Tolerance default_tolerance(DataType dtype);
 
 /// Runs a model on several sets of inputs, with operators fused or each on its own.
-using Execute = std::function<std::vector<NamedValues>(const Model& model, bool fuse, std::span<const NamedValues>)>;
+using Execute = std::function<std::vector<NamedValues>(Model model, bool fuse, std::span<const NamedValues>)>;
+
+/// Gives a model whenever it is needed. One that nobody keeps meanwhile takes half the memory while it runs, as a
+/// session lets go of the weights that it has packed.
+using ModelSource = std::function<Model()>;
+
+/// `model` at first, afterwards what `again` gives.
+ModelSource first_then(Model model, ModelSource again);
 
 /// Compares optimized models with the original, which runs with nothing optimized and nothing fused, once, when this is
-/// made. Its results are kept; the session and the model are not, so that the optimized one can have their memory.
+/// made; the results are kept, the session is not.
 class Verifier {
  public:
   /// kInvalidArgument for what the user got wrong about inputs. What can't be run makes every check "skipped".
-  /// `reload`: gives the original once more, to explain a difference. `execute`: what runs models, but for the original
-  /// at first; a Session when it is not given.
-  Verifier(const Model& original, const VerifyOptions& options, std::function<Model()> reload, Execute execute = {});
-
-  /// The same for a model that stays where it is.
-  explicit Verifier(const Model& original, const VerifyOptions& options = {}, Execute execute = {})
-      : Verifier(
-            original, options, [original] { return original; }, std::move(execute)) {}
+  /// `execute`: what runs models, but for the original at first; a Session when it is not given.
+  Verifier(ModelSource original, const VerifyOptions& options, Execute execute = {});
+  Verifier(const Model& original, const VerifyOptions& options, Execute execute = {})
+      : Verifier([original] { return original; }, options, std::move(execute)) {}
 
   /// Runs `optimized` as it would be run, fused. An error of it is a failure, one of the machine's limits is not.
   /// `weights`: a narrow type that folding rounded weights to: outputs may differ as if they were of that type.
@@ -76,7 +79,10 @@ class Verifier {
   /// the folds hold, the difference is accepted if the original is so ill-conditioned that rounding explains it: its
   /// outputs change by a tenth of it or more when its inputs change by a millionth. Otherwise fusion is to blame. NaN
   /// of the original has to be NaN without fusion; with it some kernels of oneDNN give a number.
-  Verification check(const Model& optimized, DataType weights = DataType::kUndefined) const;
+  Verification check(const ModelSource& optimized, DataType weights = DataType::kUndefined) const;
+  Verification check(const Model& optimized, DataType weights = DataType::kUndefined) const {
+    return check([&] { return optimized; }, weights);
+  }
 
  private:
   struct Attempt {
@@ -91,17 +97,17 @@ class Verifier {
     std::span<const double> allowances{};  // absolute, for each output
   };
 
-  void run_original(const Model& original, InputMaker& inputs);
+  void run_original(Model original, InputMaker& inputs);
   void try_other_batch(const Session& session, InputMaker& inputs);
   void require_something_to_compare(const NamedValues& first) const;
-  Verification check_runnable(const Model& optimized, DataType weights) const;
-  Attempt attempt(const Model& model, const Leniency& leniency) const;
+  Verification check_runnable(const ModelSource& optimized, DataType weights) const;
+  Attempt attempt(const ModelSource& model, const Leniency& leniency) const;
   void judge_execution(const Attempt& fused, const Attempt& unfused, DataType weights, Verification& result) const;
   Comparison compare_all(std::span<const NamedValues> actual, const Leniency& leniency) const;
   Comparison compare_outputs(const NamedValues& actual, const NamedValues& expected, const Leniency& leniency) const;
-  std::vector<double> sensitivity(const Model& original) const;
+  std::vector<double> sensitivity() const;
 
-  std::function<Model()> reload_;
+  ModelSource original_;
   VerifyOptions options_;
   Execute execute_;
   std::string unverifiable_;  // why no check can be made
