@@ -480,6 +480,12 @@ const Carrier* carrier_of(const ir::Node& node) {
 
 }  // namespace
 
+std::vector<std::string_view> carriers() {
+  std::vector<std::string_view> names;
+  for (const Carrier& carrier : kCarriers) names.push_back(carrier.op_type);
+  return names;
+}
+
 bool may_carry(const ir::Node& node) { return carrier_of(node) != nullptr; }
 
 std::optional<Carried> carry(const Crossing& crossing, const Affine& affine, std::string& why) {
