@@ -176,8 +176,10 @@ std::optional<Absorption> convolution_front(const Context& context, ir::NodeId i
   const auto conv = read_convolution(context, id, why);
   if (!conv || !runs_along(context, id, affine, 1, conv->channels, "the operand of", why)) return std::nullopt;
   if (affine.shifts() && !sees_whole_kernel(conv->view))
-    return why.because(code::kPadding, "{} pads with zeros, which a shift in front of it would not reach",
-                       name_of(context, id));
+    return why.because(code::kPadding, "{} {}", name_of(context, id),
+                       conv->view.transposed
+                           ? "gives some results from fewer taps than others, so that a shift in front of it is no bias"
+                           : "pads with zeros, which a shift in front of it would not reach");
   Absorption absorption{.node = id, .weight = conv->view.weight, .bias = conv->view.bias};
   if (affine.scales())
     absorption.factor =
@@ -457,6 +459,8 @@ bool may_change(const Context& context, const Absorption& absorption, Refusal& w
 }
 
 }  // namespace
+
+std::span<const Absorber> absorbers() { return kAbsorbers; }
 
 const Absorber* absorber_of(const ir::Node& node) {
   const auto found = std::ranges::find_if(kAbsorbers, [&](const Absorber& row) { return node.is(row.op_type); });

@@ -3,6 +3,8 @@
 #include "passes/affine/affine_node.h"
 #include "passes/affine/scaled_weight.h"
 
+#include <span>
+
 namespace pli::passes {
 
 /// What becomes of a node that takes an affine up: its weight is multiplied, its bias another.
@@ -34,6 +36,9 @@ struct Absorber {
   /// The node once more with these constants; a bias that is none is left out. The outputs are left to be named.
   ir::NodeSpec (*rebuilt)(const ir::Graph& graph, const ir::Node& node, ir::ValueId weight, ir::ValueId bias);
 };
+
+/// The table of them.
+std::span<const Absorber> absorbers();
 
 /// Null when the operator has no such constants.
 const Absorber* absorber_of(const ir::Node& node);

@@ -224,6 +224,11 @@ Answer carry_pad(const Crossing& c, const Affine& affine, std::string& why) {
   return carried;
 }
 
+std::vector<double> negated(std::vector<double> numbers) {
+  std::ranges::transform(numbers, numbers.begin(), std::negate<>());
+  return numbers;
+}
+
 /// What is broadcast to the result is scaled as the result is, and one operand is shifted.
 Answer carry_sum(const Crossing& c, const Affine& affine, std::string& why) {
   const ir::Dims* out = dims_of(c.graph, c.node.output(0));
@@ -235,9 +240,8 @@ Answer carry_sum(const Crossing& c, const Affine& affine, std::string& why) {
     if (!in) return refuse(why, "its broadcasting is not known");
     Shape shape(out->size() - std::min(out->size(), in->size()), 1);
     shape.insert(shape.end(), affine.shape().begin(), affine.shape().end());
-    std::vector<double> shift = affine.shift();
-    if (negates && c.port == 1) std::ranges::transform(shift, shift.begin(), std::negate<>());
-    return at_first(Affine(std::move(shape), affine.scale(), std::move(shift)));
+    const bool is_subtracted = negates && c.port == 1;
+    return at_first(Affine(std::move(shape), affine.scale(), is_subtracted ? negated(affine.shift()) : affine.shift()));
   }
   Carried carried;
   bool shifted = !affine.shifts();
@@ -248,9 +252,9 @@ Answer carry_sum(const Crossing& c, const Affine& affine, std::string& why) {
     bool fits = true;  // the operand has every dimension that the affine varies along
     for (size_t i = 0; i < affine.rank(); ++i)
       fits = fits && (affine.constant_along(i) || (i >= missing && (*in)[i - missing] == ir::Dim(affine.shape()[i])));
-    const Affine& scale = affine.scale_alone();
-    const bool takes_shift = !shifted && fits && !(negates && input == 1);
-    const Affine wanted = takes_shift ? affine : scale;
+    const bool takes_shift = !shifted && fits;
+    Affine wanted = takes_shift ? affine : affine.scale_alone();
+    if (takes_shift && negates && input == 1) wanted = Affine(wanted.shape(), wanted.scale(), negated(wanted.shift()));
     for (size_t i = 0; i < wanted.rank(); ++i)
       if (!wanted.constant_along(i) && (i < missing || !((*in)[i - missing] == ir::Dim(wanted.shape()[i]))))
         return refuse(why, "an operand is broadcast along what it depends on");
@@ -479,6 +483,12 @@ const Carrier* carrier_of(const ir::Node& node) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> carriers() {
+  std::vector<std::string_view> names;
+  for (const Carrier& carrier : kCarriers) names.push_back(carrier.op_type);
+  return names;
+}
 
 bool may_carry(const ir::Node& node) { return carrier_of(node) != nullptr; }
 

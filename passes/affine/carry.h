@@ -3,6 +3,7 @@
 #include "passes/affine/affine.h"
 #include "passes/refusal.h"
 
+#include <string_view>
 #include <vector>
 
 namespace pli::passes {
@@ -28,6 +29,9 @@ struct Carried {
   /// Constant operands that become others: input, numbers in the operand's own shape.
   std::vector<std::pair<size_t, std::vector<double>>> operands;
 };
+
+/// The operators that let an affine through, each both ways.
+std::vector<std::string_view> carriers();
 
 /// Whether anything lets an affine through this kind of node.
 bool may_carry(const ir::Node& node);

@@ -68,11 +68,11 @@ void nothing_known_of(const Context& context, ir::NodeId id, Refusal& why) {
 }
 
 /// Of why it does not go back and why it does not go forward, what helps more.
-Refusal first_obstacle(const std::vector<Refusal>& refusals, bool follower_has_weights) {
+Refusal first_obstacle(const std::vector<Refusal>& refusals, bool follower_could_take_it) {
   Refusal back = refusals[0];
   const bool nothing_there =
       back.code == code::kNoLinearNeighbour || back.code == code::kNonlinearBetween || back.code == code::kNodeBetween;
-  if (!nothing_there || !follower_has_weights) return back;
+  if (!nothing_there || !follower_could_take_it) return back;
   const Refusal& forth = refusals[1];
   back.reason += "; behind it, " + forth.reason;
   if (back.code == code::kNoLinearNeighbour) back.code = forth.code;
@@ -88,14 +88,14 @@ bool move_affine(Context& context, ir::NodeId id, Reader read, Way way) {
   if (!seed && why.code == code::kAxisUnproven && !context.graph.type(context.graph.node(id).inputs[0]).has_rank())
     nothing_known_of(context, id, why);
   std::vector<Refusal> refusals;
-  bool follower_has_weights = false;
+  bool follower_could_take_it = false;
   const bool stays_before = seed && way == Way::kForth && ends_composite(context, *seed);
   const size_t attempts = !seed ? 0 : way == Way::kBack || stays_before ? 1 : kAttempts.size();
   for (const Attempt attempt : std::span(kAttempts).first(attempts)) {
     Search search(context, *seed);
     const bool planned = attempt(search, *seed) && search.improves();
     Refusal obstacle = search.why();
-    if (attempt == all_forth) follower_has_weights = search.met_absorber();
+    if (attempt == all_forth) follower_could_take_it = search.met_taker();
     if (planned && context.log.kept_by_user(id)) {
       why.because(code::kDisabled, "the options say that it has to stay");
       refusals.clear();
@@ -108,7 +108,7 @@ bool move_affine(Context& context, ir::NodeId id, Reader read, Way way) {
     refusals.push_back(std::move(obstacle));
   }
   if (refusals.size() > 1)
-    why = first_obstacle(refusals, follower_has_weights);
+    why = first_obstacle(refusals, follower_could_take_it);
   else if (!refusals.empty())
     why = refusals[0];
   if (stays_before && !why.code.empty())

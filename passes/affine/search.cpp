@@ -95,7 +95,7 @@ bool Search::back(ir::Use use, const Affine& affine) {
     stands_before(graph_, use, seed_.node, "", why_);
     return false;
   }
-  met_absorber_ = met_absorber_ || absorbs;
+  met_taker_ = met_taker_ || absorbs;
   if (!used_only_by(graph_, value, use.node, why_)) return false;
   if (!touch(producer)) return refuse(code::kOtherConsumer, "it would reach the same node twice");
 
@@ -158,7 +158,7 @@ bool Search::forth_into(ir::Use use, const Affine& affine) {
     return true;
   }
   if (absorber_of(node)) {
-    met_absorber_ = true;
+    met_taker_ = true;
     int64_t elements = 0;  // of the weight, which a shift is multiplied with
     for (const ir::ValueId operand : node.inputs)
       if (const Tensor* constant = operand && affine.shifts() ? graph_.constant_of(operand) : nullptr)
@@ -178,7 +178,10 @@ bool Search::forth_into(ir::Use use, const Affine& affine) {
   }
   std::string condition = "it is no operator that would let it through";
   const auto carried = carry({graph_, node, Way::kForth, input}, affine, condition);
-  if (!carried) return refuse(code::kNoLinearNeighbour, fmt::format("{} follows: {}", name, condition));
+  if (!carried) {
+    met_taker_ = met_taker_ || may_carry(node);
+    return refuse(code::kNoLinearNeighbour, fmt::format("{} follows: {}", name, condition));
+  }
   return carry_on(*carried, id, Way::kForth);
 }
 

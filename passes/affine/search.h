@@ -55,8 +55,8 @@ class Search {
   bool improves() const;
   const Plan& plan() const { return plan_; }
   const Refusal& why() const { return why_; }
-  /// Found somebody with weights, though it may not take the affine up.
-  bool met_absorber() const { return met_absorber_; }
+  /// Found somebody with weights, or who lets others through, though it may not take this affine.
+  bool met_taker() const { return met_taker_; }
 
  private:
   struct Mark {
@@ -104,7 +104,7 @@ class Search {
   Refusal why_;
   std::set<ir::NodeId> touched_;
   int visited_ = 0;
-  bool met_absorber_ = false;
+  bool met_taker_ = false;
 };
 
 }  // namespace pli::passes

@@ -203,6 +203,20 @@ Doubles batch_normalization(const ir::Node& node, const std::vector<const Double
   return y;
 }
 
+/// Over the dimensions from `axis` on, which are those that the scale has.
+Doubles rms_normalization(const ir::Node& node, const Doubles& x, const Doubles& scale) {
+  const double epsilon = static_cast<double>(node.float_or("epsilon", 1e-5f));
+  Doubles y = x;
+  const size_t count = scale.data.size();
+  for (size_t start = 0; start < y.data.size(); start += count) {
+    double squares = 0;
+    for (size_t i = start; i < start + count; ++i) squares += x.data[i] * x.data[i];
+    const double root = std::sqrt(squares / static_cast<double>(count) + epsilon);
+    for (size_t i = start; i < start + count; ++i) y.data[i] = x.data[i] / root * scale.data[i - start];
+  }
+  return y;
+}
+
 Doubles to_reference(const Tensor& tensor) {
   Doubles result{Shape(tensor.shape().begin(), tensor.shape().end()), {}};
   if (is_integer(tensor.dtype())) {
@@ -251,6 +265,7 @@ Doubles run_node(const ir::Node& node, const std::vector<const Doubles*>& in, in
     for (double& value : y.data) value = std::max(value, 0.0);
     return y;
   }
+  if (node.is("RMSNormalization")) return rms_normalization(node, *in[0], *in[1]);
   throw std::runtime_error("the reference does not know " + node.op_type);
 }
 
@@ -258,7 +273,7 @@ bool knows(const ir::Node& node) {
   // clang-format off
   constexpr std::array kOwn{"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add", "Sub", "Mul", "Div",
                             "Identity", "Dropout", "Cast", "CastLike", "Transpose", "Constant", "Relu",
-                            "QuantizeLinear", "DequantizeLinear"};
+                            "QuantizeLinear", "DequantizeLinear", "RMSNormalization"};
   // clang-format on
   return std::ranges::any_of(kOwn, [&](const char* type) { return node.is(type); });
 }
@@ -309,6 +324,19 @@ std::vector<Doubles> run_call(const ir::Node& call, const std::vector<const Doub
   return outputs;
 }
 
+/// The branch that the condition takes.
+std::vector<Doubles> run_if(const ir::Node& node, const std::map<ir::ValueId, Doubles>& values,
+                            const std::vector<ir::Attribute>& given) {
+  const char* branch = values.at(node.inputs[0]).data[0] != 0 ? "then_branch" : "else_branch";
+  const auto& [body, captures] = std::get<ir::Subgraph>(node.attribute(branch)->value);
+  std::map<std::string, Doubles> captured;
+  for (size_t i = 0; i < captures.size(); ++i) captured[body->name(body->captures()[i])] = values.at(captures[i]);
+  const auto results = run_graph(*body, captured, given);
+  std::vector<Doubles> outputs;
+  for (const ir::Output& output : body->outputs()) outputs.push_back(results.at(output.name));
+  return outputs;
+}
+
 std::map<std::string, Doubles> run_graph(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs,
                                          const std::vector<ir::Attribute>& given) {
   std::map<ir::ValueId, Doubles> values;
@@ -338,7 +366,9 @@ std::map<std::string, Doubles> run_graph(const ir::Graph& graph, const std::map<
       values[node.outputs[0]] = run_node(node, in, graph.opset(""));
       continue;
     }
-    std::vector<Doubles> outputs = node.function ? run_call(node, in) : run_in_double(graph, node, in);
+    std::vector<Doubles> outputs = node.function   ? run_call(node, in)
+                                   : node.is("If") ? run_if(node, values, given)
+                                                   : run_in_double(graph, node, in);
     for (size_t i = 0; i < outputs.size(); ++i) values[node.outputs[i]] = std::move(outputs[i]);
   }
   std::map<std::string, Doubles> outputs;

@@ -17,9 +17,9 @@ struct Doubles {
 };
 
 /// Runs a graph in double: the oracle that folding is measured against. Conv, ConvTranspose, Gemm, MatMul,
-/// BatchNormalization at inference, Add, Sub, Mul, Div, Relu, Identity, Dropout, Cast between float types, Transpose
-/// and Constant are one naive loop each, sharing no code with Pli's own operators; others, which a fold only moves
-/// through, are run by Pli's kernels in float64. Gives the graph's outputs by name.
+/// BatchNormalization at inference, RMSNormalization, Add, Sub, Mul, Div, Relu, Identity, Dropout, Cast between float
+/// types, If, Transpose and Constant are one naive loop each, sharing no code with Pli's own operators; others, which a
+/// fold only moves through, are run by Pli's kernels in float64. Gives the graph's outputs by name.
 std::map<std::string, Doubles> run_reference(const ir::Graph& graph, const std::map<std::string, Doubles>& inputs);
 
 Doubles random_doubles(Shape shape, uint32_t seed, double low = -1, double high = 1);
