@@ -71,6 +71,7 @@ int64_t eliminate_nop(Context& context);
 int64_t constants_to_initializers(Context& context);
 int64_t fold_constants(Context& context);
 int64_t inline_if(Context& context);
+int64_t fuse_hard_sigmoid(Context& context);
 int64_t fold_batch_norm(Context& context);
 int64_t fold_channel_affine(Context& context);
 int64_t fuse_pad(Context& context);

@@ -25,6 +25,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
      merge_consecutive},
     {"sink_transposes", "Move Transposes to where they meet their inverse, and work along other axes between them",
      sink_transposes},
+    {"fuse_hard_sigmoid", "Make HardSigmoid and HardSwish of what is shifted, clipped and divided", fuse_hard_sigmoid},
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
