@@ -109,6 +109,28 @@ TEST(MergeConsecutive, ShapesThatAreKnownButForTheBatch) {
   EXPECT_EQ(result.count("Shape"), 0);
 }
 
+/// Windows of an image as rows of a batch, as MobileViT has them: the batch is known to be four times as large.
+TEST(MergeConsecutive, ShapesOfALargerBatch) {
+  Net net;
+  const ValueId x = net.input("x", {-1, 4, 6, 10});
+  const ValueId batch = net.node("Gather", {net.node("Shape", {x}), shape(net, {0})});
+  const ValueId windows = net.node("Mul", {batch, shape(net, {4})});
+  const ValueId rest = shape(net, {-1}), rows = shape(net, {6}), heads = shape(net, {5});
+  const ValueId flat = net.node("Relu", {net.node("Reshape", {x, shape(net, {-1, 6, 10})})});
+  const ValueId target = net.node("Concat", {windows, rows, rest, heads}, {attribute("axis", 0)});
+  const ValueId divided = net.node("Softmax", {net.node("Reshape", {flat, target})}, {attribute("axis", -1)});
+  const ValueId again =
+      net.node("Concat", {net.node("Div", {windows, shape(net, {4})}), shape(net, {4, 60})}, {attribute("axis", 0)});
+  net.output(net.node("Reshape", {divided, again}), "y");
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 5u) << ir::dump(result.model.graph);
+  std::vector<std::vector<int64_t>> targets;
+  for (const ir::NodeId id : result.model.graph.nodes())
+    if (const ir::Node& node = result.model.graph.node(id); node.is("Reshape"))
+      targets.push_back(to_int64s(*result.model.graph.constant_of(node.inputs[1])));
+  EXPECT_EQ(targets, (std::vector<std::vector<int64_t>>{{-1, 6, 10}, {0, 6, 2, 5}, {-1, 4, 60}}));
+}
+
 /// Without elements a -1 beside a copied dimension stands for nothing.
 TEST(MergeConsecutive, AnEmptyBatchStaysPossible) {
   Net net;

@@ -269,13 +269,14 @@ std::optional<ir::Dims> joined(const ir::Graph& graph, const ir::Node& node) {
   return all;
 }
 
-/// An operand that changes nothing leaves a symbol as it is.
+/// An operand that changes nothing leaves a symbol as it is; of others there are products.
 ir::Dim computed(const ir::Node& node, const ir::Dim& a, const ir::Dim& b) {
   const auto is = [](const ir::Dim& dim, int64_t value) { return dim.known() && dim.value() == value; };
   const bool product = node.is("Mul");
   if (is(b, product || node.is("Div") ? 1 : 0)) return a;
   if ((product && is(a, 1)) || (node.is("Add") && is(a, 0))) return b;
-  if (!a.known() || !b.known()) return {};
+  if (!a.known() || !b.known())
+    return product ? multiply(a, b) : node.is("Div") && b.known() ? divide_exactly(a, b) : ir::Dim();
   std::optional<int64_t> result;
   if (product) result = checked_mul(a.value(), b.value());
   if (node.is("Add")) result = checked_add(a.value(), b.value());
