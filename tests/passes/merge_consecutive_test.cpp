@@ -162,5 +162,106 @@ TEST(MergeConsecutive, CastsThatLoseNothingGo) {
   EXPECT_EQ(optimize(other.model()).count("Cast"), 2);
 }
 
+// --- Slices ----------------------------------------------------------------------------------------------------------
+
+struct SliceCase {
+  const char* name;
+  Shape x;
+  std::vector<std::vector<int64_t>> first, second;  // starts, ends, axes, steps; the last may be missing
+  size_t nodes = 1;
+  int64_t opset = 13;
+  bool empty = false;  // other rows are put behind the none that are taken
+};
+
+std::ostream& operator<<(std::ostream& out, const SliceCase& c) { return out << c.name; }
+std::string case_name(const testing::TestParamInfo<SliceCase>& info) { return info.param.name; }
+
+class MergeSlices : public testing::TestWithParam<SliceCase> {};
+
+ValueId slice(Net& net, ValueId x, const std::vector<std::vector<int64_t>>& lists) {
+  if (net.graph().opset("") < 10)
+    return net.node("Slice", {x}, {ints("starts", lists[0]), ints("ends", lists[1]), ints("axes", lists[2])});
+  std::vector<ValueId> inputs{x};
+  for (const auto& list : lists) inputs.push_back(shape(net, list));
+  return net.node("Slice", inputs);
+}
+
+TEST_P(MergeSlices, TakeTheSame) {
+  const SliceCase& c = GetParam();
+  Net net(c.opset);
+  const ValueId taken = slice(net, slice(net, net.input("x", c.x), c.first), c.second);
+  net.output(c.empty ? net.node("Concat", {taken, net.input("z", {2, 3})}, {attribute("axis", 0)}) : taken, "y");
+  expect_nodes(net, c.nodes + (c.empty ? 1 : 0));
+}
+
+constexpr int64_t kFar = INT64_MAX;
+const std::vector<SliceCase> kSliceCases{
+    {"OtherAxes", {5, 6, 7}, {{1}, {4}, {0}}, {{2, -3}, {5, -1}, {1, -1}}},
+    {"OtherAxesOfAnyBatch", {-1, 6, 7}, {{1}, {kFar}, {0}}, {{2}, {5}, {1}}},
+    {"OtherAxesBackwards", {5, 6, 7}, {{4}, {-6}, {0}, {-2}}, {{2}, {5}, {2}, {1}}},
+    {"AxesThatAreNotGiven", {5, 6, 7}, {{1, 2}, {4, 5}}, {{0, 1, 3}, {2, 3, 5}}},
+    {"AttributesOfOldOperatorSets", {5, 6, 7}, {{1}, {4}, {0}}, {{-4, 1}, {-1, 2}, {1, 0}}, 1, 9},
+    {"SameAxis", {29, 3}, {{3}, {27}, {0}}, {{2}, {20}, {0}}},
+    {"SameAxisInSteps", {29, 3}, {{3}, {27}, {0}, {2}}, {{1}, {11}, {-2}, {3}}},
+    {"SameAxisFromTheEnd", {29, 3}, {{-20}, {-2}, {0}, {3}}, {{-5}, {-1}, {0}, {2}}},
+    {"EndsFarOutside", {29, 3}, {{3}, {kFar}, {0}, {2}}, {{2}, {kFar}, {0}, {2}}},
+    {"EndsBehindTheFirst", {29, 3}, {{3}, {9}, {0}}, {{2}, {20}, {0}}},
+    {"StartsFarBeforeTheFront", {29, 3}, {{-40}, {9}, {0}}, {{-20}, {5}, {0}}},
+    {"NothingIsLeft", {29, 3}, {{3}, {9}, {0}}, {{8}, {20}, {0}}, 1, 13, true},
+    {"NothingIsTaken", {29, 3}, {{9}, {3}, {0}}, {{0}, {2}, {0}}, 1, 13, true},
+    {"SameAxisOfAnyBatch", {-1, 3}, {{0}, {2}, {0}}, {{1}, {kFar}, {0}}},
+    {"SameAxisOfAnyBatchInSteps", {3, -1}, {{0}, {kFar}, {1}, {2}}, {{0}, {5}, {1}, {3}}},
+    {"FromTheEndOfAnyBatch", {-1, 3}, {{0}, {2}, {0}}, {{-1}, {kFar}, {0}}, 2},
+    {"FirstFromTheEndOfAnyBatch", {-1, 3}, {{-1}, {kFar}, {0}}, {{0}, {1}, {0}}, 2},
+    {"FirstBackwards", {29, 3}, {{20}, {3}, {0}, {-1}}, {{1}, {4}, {0}, {1}}, 2},
+    {"SecondBackwards", {29, 3}, {{3}, {20}, {0}, {1}}, {{9}, {1}, {0}, {-2}}, 2},
+    {"TooFar", {29, 3}, {{1}, {kFar}, {0}}, {{kFar}, {kFar}, {0}}, 2, 13, true},
+};
+INSTANTIATE_TEST_SUITE_P(All, MergeSlices, testing::ValuesIn(kSliceCases), case_name);
+
+TEST(MergeConsecutive, SlicesThatAreNotKnownOrReadTwiceStay) {
+  Net net;
+  const ValueId start = net.graph().add_input("start", ir::Type::tensor(DataType::kInt64, ir::Dims{1}));
+  const ValueId first = net.node("Slice", {net.input("x", {9, 4}), start, shape(net, {8}), shape(net, {0})});
+  net.output(slice(net, first, {{1}, {3}, {1}}), "y");
+  EXPECT_EQ(optimize(net.model()).count("Slice"), 2);
+  Net other;
+  const ValueId read = slice(other, other.input("x", {9, 4}), {{1}, {8}, {0}});
+  other.output(other.node("Relu", {read}), "z");
+  other.output(slice(other, read, {{1}, {3}, {1}}), "y");
+  EXPECT_EQ(optimize(other.model()).count("Slice"), 2);
+}
+
+// --- Concats ---------------------------------------------------------------------------------------------------------
+
+TEST(MergeConsecutive, ConcatsBecomeOne) {
+  Net net;
+  const auto input = [&](const char* name, int64_t rows) { return net.input(name, {2, rows, 5}); };
+  const ValueId inner = net.node("Concat", {input("a", 3), input("b", 1)}, {attribute("axis", -2)});
+  const ValueId more = net.node("Concat", {input("c", 2), input("d", 4)}, {attribute("axis", 1)});
+  net.output(net.node("Concat", {inner, input("e", 1), more, input("f", 2)}, {attribute("axis", 1)}), "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, ConcatsOfSeveralLevels) {
+  Net net(3);  // the axis is 1 where it is not given
+  ValueId all = net.input("a", {2, 3});
+  for (const char* name : {"b", "c", "d"}) all = net.node("Concat", {all, net.input(name, {2, 4})});
+  net.output(all, "y");
+  expect_nodes(net, 1);
+}
+
+TEST(MergeConsecutive, ConcatsAlongAnotherAxisOrReadTwiceStay) {
+  Net net;
+  const ValueId inner = net.node("Concat", {net.input("a", {2, 3}), net.input("b", {2, 3})}, {attribute("axis", 0)});
+  net.output(net.node("Concat", {inner, net.input("c", {4, 1})}, {attribute("axis", 1)}), "y");
+  expect_nodes(net, 2);
+  Net twice;
+  const ValueId half =
+      twice.node("Concat", {twice.input("a", {2, 3}), twice.input("b", {2, 3})}, {attribute("axis", 1)});
+  twice.output(twice.node("Concat", {half, half}, {attribute("axis", 1)}), "y");
+  expect_nodes(twice, 2);
+}
+
 }  // namespace
 }  // namespace pli::test
