@@ -21,6 +21,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"constants_to_initializers", "Store what Constant nodes hold as initializers", constants_to_initializers},
     {"fold_constants", "Compute what depends on constants only", fold_constants},
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
+    {"unpack_sequences", "Split and join tensors without making sequences of them", unpack_sequences},
     {"merge_consecutive",
      "Merge Transposes, Casts, Slices, Concats and Reshapes that follow each other; give Reshapes constant shapes",
      merge_consecutive},
