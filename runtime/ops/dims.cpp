@@ -140,6 +140,21 @@ ir::Dim divide_exactly(const ir::Dim& product, const ir::Dim& factor) {
   return dim_of(*result);
 }
 
+ir::Dim minimum(int64_t number, const ir::Dim& size) {
+  if (!size.symbolic() || size.symbol().size() > kLongestName || number < 0) return {};
+  return "Min(" + std::to_string(number) + ", " + size.symbol() + ")";
+}
+
+bool is_minimum_with(const ir::Dim& dim, const ir::Dim& size) {
+  if (!dim.symbolic() || !size.symbolic()) return false;
+  std::string_view text = dim.symbol();
+  const std::string end = ", " + size.symbol() + ")";
+  if (!text.starts_with("Min(") || !text.ends_with(end) || text.size() < 5 + end.size()) return false;
+  text.remove_prefix(4);
+  text.remove_suffix(end.size());
+  return text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 ir::Dims unknown_dims(const InferContext& context, int64_t rank) {
   if (rank < 0) fail(ErrorCode::kInvalidModel, "a rank of {}", rank);
   if (rank > context.limits.rank)

@@ -43,6 +43,11 @@ ir::Dim multiply(const ir::Dim& a, const ir::Dim& b);
 /// What gives `product` when it is multiplied by `factor`. Unknown where that can't be told.
 ir::Dim divide_exactly(const ir::Dim& product, const ir::Dim& factor);
 
+/// The smaller of a number and a size that has a name: a symbol such as "Min(512, length)".
+ir::Dim minimum(int64_t number, const ir::Dim& size);
+/// It is the smaller of this size and some number.
+bool is_minimum_with(const ir::Dim& dim, const ir::Dim& size);
+
 /// `rank` unknown dimensions. kInvalidModel when negative, kResourceLimit beyond the rank that the limits allow.
 ir::Dims unknown_dims(const InferContext& context, int64_t rank);
 

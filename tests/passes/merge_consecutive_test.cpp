@@ -131,6 +131,58 @@ TEST(MergeConsecutive, ShapesOfALargerBatch) {
   EXPECT_EQ(targets, (std::vector<std::vector<int64_t>>{{-1, 6, 10}, {0, 6, 2, 5}, {-1, 4, 60}}));
 }
 
+/// Embeddings of any batch and length: of positions there are nine at most.
+TEST(MergeConsecutive, ShapesOfAnyBatchAndLength) {
+  for (const auto& [start, step, known] : {std::tuple(0, 1, true), std::tuple(1, 1, false), std::tuple(0, 2, false)}) {
+    Net net;
+    const ValueId x = net.graph().add_input(
+        "x", ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("batch"), std::string("length"), 6}));
+    const ValueId dims = net.node("Shape", {x});
+    const ValueId batch = net.node("Gather", {dims, shape(net, {0})}),
+                  length = net.node("Gather", {dims, shape(net, {1})});
+    const ValueId positions = net.node(
+        "Slice", {net.weight("table", {1, 9, 6}), shape(net, {start}), length, shape(net, {1}), shape(net, {step})});
+    const ValueId sum = net.node("Add", {positions, x});
+    const ValueId target = net.node("Concat", {batch, length, shape(net, {2, -1})}, {attribute("axis", 0)});
+    net.output(net.node("Reshape", {sum, target}), "y");
+    const Optimized result = optimize(net.model());
+    EXPECT_EQ(result.count("Concat"), known ? 0 : 1) << ir::dump(result.model.graph);
+  }
+}
+
+/// -1 stands for no other size than there is, and no size is -1.
+TEST(MergeConsecutive, AnExpandToAShapeThatIsThereGoes) {
+  for (const bool negative : {true, false}) {
+    Net net;
+    const ValueId x = net.graph().add_input(
+        "x", ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("batch"), std::string("length")}));
+    const ValueId wanted = net.node("Concat", {net.node("Shape", {x}), shape(net, {-1})}, {attribute("axis", 0)});
+    const int64_t special = negative ? -1 : 7;
+    const ValueId is_special = net.node("Equal", {wanted, shape(net, {special, special, -1})});
+    const ValueId target = net.node("Where", {is_special, shape(net, {1, 1, 1}), wanted});
+    const ValueId wide = net.node("Unsqueeze", {x, shape(net, {2})});
+    net.output(net.node("Neg", {net.node("Expand", {wide, target})}), "y");
+    EXPECT_EQ(optimize(net.model()).count("Expand"), negative ? 0 : 1);
+  }
+}
+
+TEST(MergeConsecutive, ARangeIsAsLongAsItsEnd) {
+  for (const auto& [start, known] : {std::pair(0, true), std::pair(1, false)}) {
+    Net net;
+    const ValueId x = net.graph().add_input(
+        "x", ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("batch"), std::string("length")}));
+    const auto number = [&](int64_t value) {
+      return net.constant("number" + std::to_string(value), int64_tensor(std::vector{value}).reshaped({}));
+    };
+    const ValueId zero = number(0), one = number(1);
+    const ValueId length = net.node("Gather", {net.node("Shape", {x}), one});
+    const ValueId all = net.node("Range", {start == 0 ? zero : one, length, one});
+    const ValueId target = net.node("Unsqueeze", {length, shape(net, {0})});
+    net.output(net.node("Neg", {net.node("Expand", {all, target})}), "y");
+    EXPECT_EQ(optimize(net.model()).count("Expand"), known ? 0 : 1);
+  }
+}
+
 /// Without elements a -1 beside a copied dimension stands for nothing.
 TEST(MergeConsecutive, AnEmptyBatchStaysPossible) {
   Net net;

@@ -148,7 +148,14 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
       fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(context.type(i).dtype),
            to_string(dtype));
   const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
-  if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
+  if (!start || !limit || !delta) {
+    const auto& end = context.graph.value(context.node.inputs[1]).elements;
+    const auto is = [](const Tensor* tensor, int64_t value) {
+      return tensor && is_integer(tensor->dtype()) && to_int64s(scalar(*tensor))[0] == value;
+    };
+    const bool counts = is(start, 0) && is(delta, 1) && end && end->size() == 1 && end->front().symbolic();
+    return {ir::Type::tensor(dtype, ir::Dims{counts ? end->front() : ir::Dim()})};
+  }
   const auto length_of = [&](const auto& values) {
     return range_length(values(scalar(*start))[0], values(scalar(*limit))[0], values(scalar(*delta))[0]);
   };
@@ -294,6 +301,26 @@ std::optional<ir::Dims> computed(const ir::Graph& graph, const ir::Node& node) {
   return result;
 }
 
+/// Of a Where whose condition is an Equal, as exporters write it around the shape of an Expand: -1 becomes 1.
+std::optional<ir::Dims> chosen(const ir::Graph& graph, const ir::Node& node) {
+  const ir::NodeId maker = node.input(0) ? graph.producer(node.inputs[0]) : ir::NodeId{};
+  if (!maker || !graph.node(maker).is("Equal")) return std::nullopt;
+  const ir::Node& equal = graph.node(maker);
+  const auto a = elements_held(graph, equal.input(0)), b = elements_held(graph, equal.input(1));
+  const auto x = elements_held(graph, node.input(1)), y = elements_held(graph, node.input(2));
+  if (!a || !b || !x || !y || b->size() != a->size() || x->size() != a->size() || y->size() != a->size())
+    return std::nullopt;
+  const auto negative = [](const ir::Dim& dim) { return dim.known() && dim.value() < 0; };
+  ir::Dims result;
+  for (size_t i = 0; i < a->size(); ++i) {
+    const ir::Dim &left = (*a)[i], &right = (*b)[i];
+    const bool differ = (left.known() && right.known() && !(left == right)) || (left.symbolic() && negative(right)) ||
+                        (right.symbolic() && negative(left));
+    result.push_back(left == right ? (*x)[i] : differ ? (*y)[i] : ir::Dim());
+  }
+  return result;
+}
+
 /// By numbers that a type can hold: others wrap around.
 std::optional<ir::Dims> narrowed(std::optional<ir::Dims> elements, DataType dtype) {
   if (elements && dtype == DataType::kInt32)
@@ -332,6 +359,7 @@ std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node
   if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || !type.has_rank() || type.rank() > 1)
     return std::nullopt;
   if (node.is("Concat")) return joined(graph, node);
+  if (node.is("Where")) return chosen(graph, node);
   const bool arithmetic = node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
   if (arithmetic && graph.opset("") >= kNumpyBroadcasting) return narrowed(computed(graph, node), type.dtype);
   const bool moves = node.is("Identity") || node.is("Reshape") || node.is("Squeeze") || node.is("Unsqueeze");
