@@ -1,4 +1,4 @@
-#include "passes/layout/permutation.h"
+#include "passes/layout/axis_groups.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "passes/reshape_target.h"
@@ -63,6 +63,26 @@ std::optional<Merged> merge_reshapes(Context& context, const ir::Node& node, con
   const ir::ValueId x = before.inputs[0];
   auto spec = reshape(context, node, x, node.outputs[0]);
   return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
+}
+
+/// Reshape, Transpose, Reshape => Transpose, where axes that the first joins or divides stay together and the last
+/// takes that back. So where the heads of an attention become part of the batch while its keys are transposed.
+std::optional<Merged> merge_around_transpose(Context& context, const ir::Node& node, const ir::Node& before) {
+  const ir::Graph& graph = context.graph;
+  const ir::Node* first = before.is("Transpose") ? context.only_maker(before) : nullptr;
+  if (!first || !keeps_order(*first)) return std::nullopt;
+  const ir::Dims *from = dims_of(graph, first->inputs[0]), *between = dims_of(graph, first->outputs[0]),
+                 *to = dims_of(graph, node.outputs[0]);
+  const auto groups = from && between && to ? reshaping(*from, *between) : std::nullopt;
+  if (!groups) return std::nullopt;
+  const auto rank = static_cast<int64_t>(between->size());
+  const auto own = permuted_output(reversed(*groups), ops::transpose_permutation(before, rank));
+  if (!own || own->size() != from->size() || permuted(*from, *own) != *to) return std::nullopt;
+  if (is_identity(*own)) return Merged{first->inputs[0], {}};
+  ir::NodeSpec spec = ir::spec_like(before);
+  spec.inputs = {first->inputs[0]};
+  set_attribute(spec, "perm", *own);
+  return Merged{{}, std::move(spec)};
 }
 
 /// Every number of one type is one of the other.
@@ -200,6 +220,7 @@ struct Rule {
 constexpr std::array kRules = std::to_array<Rule>({
     {[](const ir::Node& node) { return node.is("Transpose"); }, merge_transposes},
     {keeps_order, merge_reshapes},
+    {keeps_order, merge_around_transpose},
     {[](const ir::Node& node) { return node.is("Cast"); }, merge_casts},
     {[](const ir::Node& node) { return node.is("Slice"); }, merge_slices},
 });
@@ -241,6 +262,7 @@ std::optional<Merged> merged(Context& context, const ir::Node& node) {
 }  // namespace
 
 /// Transpose, Transpose   =>   one or none; so Cast, Cast, and Reshape, Flatten, Squeeze, Unsqueeze among each other
+/// Reshape, Transpose, Reshape   =>   Transpose, where the last takes back what the first does
 /// Slice, Slice   =>   Slice; Concat, Concat along the same axis   =>   Concat
 /// Reshape by a computed shape   =>   Reshape by a constant
 ///

@@ -131,6 +131,56 @@ TEST(MergeConsecutive, ShapesOfALargerBatch) {
   EXPECT_EQ(targets, (std::vector<std::vector<int64_t>>{{-1, 6, 10}, {0, 6, 2, 5}, {-1, 4, 60}}));
 }
 
+struct AroundCase {
+  const char* name;
+  Shape x;
+  std::vector<int64_t> first, perm, last;
+  size_t nodes = 1;
+};
+
+std::ostream& operator<<(std::ostream& out, const AroundCase& c) { return out << c.name; }
+
+class MergeAroundTranspose : public testing::TestWithParam<AroundCase> {};
+
+TEST_P(MergeAroundTranspose, ComputesTheSame) {
+  const AroundCase& c = GetParam();
+  Net net;
+  const ValueId joined = net.node("Reshape", {net.input("x", c.x), shape(net, c.first)});
+  const ValueId turned = net.node("Transpose", {joined}, {ints("perm", c.perm)});
+  net.output(net.node("Reshape", {turned, shape(net, c.last)}), "y");
+  expect_nodes(net, c.nodes);
+}
+
+const std::vector<AroundCase> kAroundCases{
+    {"Keys", {2, 3, 5, 7}, {6, 5, 7}, {0, 2, 1}, {2, 3, 7, 5}},
+    {"KeysOfAnyBatch", {-1, 3, 5, 7}, {-1, 5, 7}, {0, 2, 1}, {-1, 3, 7, 5}},
+    {"Divided", {2, 15, 7}, {2, 3, 5, 7}, {3, 0, 1, 2}, {7, 2, 15}},
+    {"WithAOneBetween", {2, 3, 5, 7}, {6, 1, 5, 7}, {0, 1, 3, 2}, {2, 3, 7, 5}},
+    {"OtherDimensionsAtTheEnd", {2, 3, 5, 7}, {6, 5, 7}, {0, 2, 1}, {3, 2, 7, 5}, 3},
+    {"WhatIsJoinedComesApart", {2, 3, 5, 7}, {2, 15, 7}, {0, 2, 1}, {2, 5, 7, 3}, 3},
+    {"WhatIsDividedComesApart", {2, 15, 7}, {2, 3, 5, 7}, {0, 2, 1, 3}, {2, 15, 7}, 3},
+};
+std::string around_case_name(const testing::TestParamInfo<AroundCase>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(All, MergeAroundTranspose, testing::ValuesIn(kAroundCases), around_case_name);
+
+/// Any batch and length: the shapes are computed, and no constant could say them.
+TEST(MergeConsecutive, KeysOfAnyBatchAndLength) {
+  Net net;
+  const ValueId x = net.graph().add_input(
+      "x", ir::Type::tensor(DataType::kFloat32, ir::Dims{std::string("batch"), 3, std::string("length"), 7}));
+  const ValueId dims = net.node("Shape", {x});
+  const ValueId length = net.node("Gather", {dims, shape(net, {2})});
+  const ValueId flat = net.node("Concat", {shape(net, {-1}), length, shape(net, {7})}, {attribute("axis", 0)});
+  const ValueId keys = net.node("Transpose", {net.node("Reshape", {x, flat})}, {ints("perm", {0, 2, 1})});
+  const ValueId heads = net.node("Slice", {dims, shape(net, {0}), shape(net, {2})});
+  const ValueId whole = net.node("Concat", {heads, shape(net, {7}), length}, {attribute("axis", 0)});
+  net.output(net.node("Reshape", {keys, whole}), "y");
+  const Optimized result = optimize(net.model());
+  EXPECT_EQ(result.model.graph.node_count(), 1u) << ir::dump(result.model.graph);
+  EXPECT_EQ(result.model.graph.node(result.model.graph.nodes()[0]).ints_or("perm", {}),
+            (std::vector<int64_t>{0, 1, 3, 2}));
+}
+
 /// Embeddings of any batch and length: of positions there are nine at most.
 TEST(MergeConsecutive, ShapesOfAnyBatchAndLength) {
   for (const auto& [start, step, known] : {std::tuple(0, 1, true), std::tuple(1, 1, false), std::tuple(0, 2, false)}) {
