@@ -1,8 +1,10 @@
-#include "passes/layout/permutation.h"
+#include "passes/layout/axis_groups.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "passes/reshape_target.h"
+#include "runtime/core/checked.h"
 #include "runtime/core/tensor.h"
+#include "runtime/ops/dims.h"
 #include "runtime/ops/movement/movement.h"
 
 #include <algorithm>
@@ -11,6 +13,8 @@
 namespace pli::passes {
 
 namespace {
+
+constexpr int64_t kSliceByInputs = 10;  // before, what it takes is attributes
 
 /// What takes the place of a node: a value that is there already, or another node.
 struct Merged {
@@ -61,6 +65,26 @@ std::optional<Merged> merge_reshapes(Context& context, const ir::Node& node, con
   return spec ? std::optional(Merged{{}, std::move(spec)}) : std::nullopt;
 }
 
+/// Reshape, Transpose, Reshape => Transpose, where axes that the first joins or divides stay together and the last
+/// takes that back. So where the heads of an attention become part of the batch while its keys are transposed.
+std::optional<Merged> merge_around_transpose(Context& context, const ir::Node& node, const ir::Node& before) {
+  const ir::Graph& graph = context.graph;
+  const ir::Node* first = before.is("Transpose") ? context.only_maker(before) : nullptr;
+  if (!first || !keeps_order(*first)) return std::nullopt;
+  const ir::Dims *from = dims_of(graph, first->inputs[0]), *between = dims_of(graph, first->outputs[0]),
+                 *to = dims_of(graph, node.outputs[0]);
+  const auto groups = from && between && to ? reshaping(*from, *between) : std::nullopt;
+  if (!groups) return std::nullopt;
+  const auto rank = static_cast<int64_t>(between->size());
+  const auto own = permuted_output(reversed(*groups), ops::transpose_permutation(before, rank));
+  if (!own || own->size() != from->size() || permuted(*from, *own) != *to) return std::nullopt;
+  if (is_identity(*own)) return Merged{first->inputs[0], {}};
+  ir::NodeSpec spec = ir::spec_like(before);
+  spec.inputs = {first->inputs[0]};
+  set_attribute(spec, "perm", *own);
+  return Merged{{}, std::move(spec)};
+}
+
 /// Every number of one type is one of the other.
 bool holds_all(DataType narrow, DataType wide) {
   if (is_float(narrow)) {
@@ -88,6 +112,106 @@ std::optional<Merged> merge_casts(Context& context, const ir::Node& node, const 
   return Merged{{}, std::move(spec)};
 }
 
+/// What a Slice takes along one axis: from `start` on and before `end`, counted from the front, every element that is
+/// `step` behind the last.
+struct Range {
+  int64_t start, end, step;
+};
+
+/// Nothing where it walks backwards, or counts from an end that is not known.
+std::optional<Range> forward_range(const ops::SliceView& view, size_t i, const ir::Dim& dim) {
+  Range range{view.starts[i], view.ends[i], view.steps[i]};
+  if (range.step < 0) return std::nullopt;
+  for (int64_t* at : {&range.start, &range.end}) {
+    if (*at >= 0) continue;
+    if (!dim.known()) return std::nullopt;
+    *at = std::max<int64_t>(*at + dim.value(), 0);
+  }
+  return range;
+}
+
+/// What the second takes of what the first has taken.
+std::optional<Range> range_of_range(const Range& first, const Range& second) {
+  const auto place = [&](int64_t index) {
+    const auto distance = checked_mul(index, first.step);
+    return distance ? checked_add(first.start, *distance) : std::nullopt;
+  };
+  const auto start = place(second.start), step = checked_mul(first.step, second.step);
+  if (!start || !step) return std::nullopt;
+  return Range{*start, std::min(first.end, place(second.end).value_or(INT64_MAX)), *step};
+}
+
+/// Both views as one; the dimensions are those that each Slice is given.
+std::optional<ops::SliceView> slice_of_slice(const ops::SliceView& first, const ops::SliceView& second,
+                                             const ir::Dims& from, const ir::Dims& between) {
+  const auto rank = static_cast<int64_t>(from.size());
+  ops::SliceView both = first;
+  both.axes = ops::normalize_axes(first.axes, rank);
+  const std::vector<int64_t> axes = ops::normalize_axes(second.axes, rank);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(axes[i]);
+    const auto at = static_cast<size_t>(std::ranges::find(both.axes, axes[i]) - both.axes.begin());
+    if (at == both.axes.size()) {
+      both.axes.push_back(axes[i]);
+      both.starts.push_back(second.starts[i]);
+      both.ends.push_back(second.ends[i]);
+      both.steps.push_back(second.steps[i]);
+      continue;
+    }
+    const auto outer = forward_range(first, at, from[axis]), inner = forward_range(second, i, between[axis]);
+    const auto range = outer && inner ? range_of_range(*outer, *inner) : std::nullopt;
+    if (!range) return std::nullopt;
+    both.starts[at] = range->start;
+    both.ends[at] = range->end;
+    both.steps[at] = range->step;
+  }
+  return both;
+}
+
+/// Slice, Slice => Slice.
+std::optional<Merged> merge_slices(Context& context, const ir::Node& node, const ir::Node& before) {
+  ir::Graph& graph = context.graph;
+  if (!before.is("Slice")) return std::nullopt;
+  const ir::Dims *from = dims_of(graph, before.inputs[0]), *between = dims_of(graph, node.inputs[0]);
+  const auto first = ops::SliceView::of(graph, before), second = ops::SliceView::of(graph, node);
+  if (!from || !between || !first || !second) return std::nullopt;
+  const auto both = slice_of_slice(*first, *second, *from, *between);
+  if (!both) return std::nullopt;
+  ir::NodeSpec spec = ir::spec_like(node);
+  spec.inputs = {before.inputs[0]};
+  const std::pair<const char*, const std::vector<int64_t>*> lists[] = {
+      {"starts", &both->starts}, {"ends", &both->ends}, {"axes", &both->axes}, {"steps", &both->steps}};
+  for (const auto& [name, list] : lists) {
+    if (list == &both->steps && std::ranges::all_of(*list, [](int64_t step) { return step == 1; })) continue;
+    if (graph.opset("") < kSliceByInputs)
+      set_attribute(spec, name, *list);
+    else
+      spec.inputs.push_back(graph.add_constant(int64_tensor(*list), graph.name(node.outputs[0]) + "_" + name));
+  }
+  return Merged{{}, std::move(spec)};
+}
+
+/// Concat, Concat along the same axis => Concat.
+std::optional<Merged> merge_concats(Context& context, const ir::Node& node) {
+  const ir::Graph& graph = context.graph;
+  const int64_t rank = graph.type(node.outputs[0]).rank();
+  if (rank < 0) return std::nullopt;
+  const int64_t axis = ops::concat_axis(graph, node, rank);
+  ir::NodeSpec spec = ir::spec_like(node);
+  spec.inputs.clear();
+  for (const ir::ValueId input : node.inputs) {
+    const ir::NodeId maker = input ? graph.producer(input) : ir::NodeId{};
+    const bool joins = maker && graph.node(maker).is("Concat") && graph.has_single_use(input) &&
+                       !graph.is_pinned(input) && !context.broken.contains(maker) && graph.type(input).rank() == rank &&
+                       ops::concat_axis(graph, graph.node(maker), rank) == axis;
+    if (joins)
+      spec.inputs.insert(spec.inputs.end(), graph.node(maker).inputs.begin(), graph.node(maker).inputs.end());
+    else
+      spec.inputs.push_back(input);
+  }
+  return spec.inputs == node.inputs ? std::nullopt : std::optional(Merged{{}, std::move(spec)});
+}
+
 struct Rule {
   bool (*takes)(const ir::Node& node);
   std::optional<Merged> (*merge)(Context& context, const ir::Node& node, const ir::Node& before);
@@ -96,7 +220,9 @@ struct Rule {
 constexpr std::array kRules = std::to_array<Rule>({
     {[](const ir::Node& node) { return node.is("Transpose"); }, merge_transposes},
     {keeps_order, merge_reshapes},
+    {keeps_order, merge_around_transpose},
     {[](const ir::Node& node) { return node.is("Cast"); }, merge_casts},
+    {[](const ir::Node& node) { return node.is("Slice"); }, merge_slices},
 });
 
 /// A Reshape whose shape is computed, though all but one of its dimensions are known.
@@ -124,6 +250,7 @@ std::optional<Merged> inverse(Context& context, const ir::Node& node) {
 std::optional<Merged> merged(Context& context, const ir::Node& node) {
   if (auto simpler = with_constant_shape(context, node)) return simpler;
   if (auto taken_back = inverse(context, node)) return taken_back;
+  if (node.is("Concat")) return merge_concats(context, node);
   const ir::Node* before = context.only_maker(node);
   if (!before) return std::nullopt;
   for (const Rule& rule : kRules)
@@ -135,6 +262,8 @@ std::optional<Merged> merged(Context& context, const ir::Node& node) {
 }  // namespace
 
 /// Transpose, Transpose   =>   one or none; so Cast, Cast, and Reshape, Flatten, Squeeze, Unsqueeze among each other
+/// Reshape, Transpose, Reshape   =>   Transpose, where the last takes back what the first does
+/// Slice, Slice   =>   Slice; Concat, Concat along the same axis   =>   Concat
 /// Reshape by a computed shape   =>   Reshape by a constant
 ///
 /// where nothing else reads what is between. A shape may leave one dimension open and copy others.

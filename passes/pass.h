@@ -71,12 +71,14 @@ int64_t eliminate_nop(Context& context);
 int64_t constants_to_initializers(Context& context);
 int64_t fold_constants(Context& context);
 int64_t inline_if(Context& context);
+int64_t fuse_hard_sigmoid(Context& context);
 int64_t fold_batch_norm(Context& context);
 int64_t fold_channel_affine(Context& context);
 int64_t fuse_pad(Context& context);
 int64_t fuse_matmul_add(Context& context);
 int64_t merge_parallel_convolutions(Context& context);
 int64_t merge_consecutive(Context& context);
+int64_t unpack_sequences(Context& context);
 int64_t sink_transposes(Context& context);
 int64_t eliminate_common_subexpression(Context& context);
 

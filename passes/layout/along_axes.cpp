@@ -3,6 +3,7 @@
 #include "runtime/ops/activation/softmax.h"
 #include "runtime/ops/dims.h"
 #include "runtime/ops/movement/movement.h"
+#include "runtime/ops/quantization/quantization.h"
 #include "runtime/ops/reduction/reduction.h"
 
 namespace pli::passes {
@@ -43,6 +44,18 @@ Answer turn_split(const Site& s) { return along_axis(s, 1, s.axis(0)); }
 Answer turn_top_k(const Site& s) { return along_axis(s, 1, s.axis(-1)); }
 
 Answer turn_gather_elements(const Site& s) { return along_axis(s, s.node.inputs.size(), s.axis(0)); }
+
+/// The scale is a number, a list along an axis, or, by blocks along it, of as many dimensions as what it scales.
+Answer turn_quantization(const Site& s) {
+  const auto view = ops::QuantizationView::of(s.graph, s.node);
+  const ir::Dims* scale = s.dims(view.scale);
+  if (!scale) return std::nullopt;
+  const bool is_number = scale->empty() || *scale == ir::Dims{1};
+  if (view.block_size == 0 && is_number) return alike(s, 1);
+  const bool has_axis = view.axis >= -s.rank() && view.axis < s.rank();
+  if (s.opset() < ops::kQuantizedByAxis || !has_axis) return std::nullopt;
+  return along_axis(s, view.block_size == 0 ? 1 : s.node.inputs.size(), s.axis(1));
+}
 
 Answer turn_cum_sum(const Site& s) {
   const auto axis = ops::constant_int(s.graph, s.node, 1);

@@ -1,6 +1,9 @@
 #include "passes/layout/axis_groups.h"
 
 #include "runtime/core/checked.h"
+#include "runtime/ops/dims.h"
+
+#include <numeric>
 
 namespace pli::passes {
 
@@ -8,21 +11,31 @@ namespace {
 
 bool is_one(const ir::Dim& dim) { return dim.known() && dim.value() == 1; }
 
-/// Axes [first, second) of both sides that hold as many elements, as few of them as can be; the ends are moved there.
-/// False where that can't be told.
+/// Unknown where it has no elements, or too many.
+ir::Dim product(const ir::Dim& a, const ir::Dim& b) {
+  if (!a.known() || !b.known()) return ops::multiply(a, b);
+  const auto both = checked_mul(a.value(), b.value());
+  return both && *both > 0 ? ir::Dim(*both) : ir::Dim();
+}
+
+/// Moves the ends to behind axes of both sides that hold as many elements, as few of them as can be. False where that
+/// can't be told.
 bool join(const ir::Dims& from, const ir::Dims& to, size_t& in, size_t& out) {
-  const auto take = [](const ir::Dims& dims, size_t& at, int64_t& count) {
-    const auto product = at < dims.size() && dims[at].known() ? checked_mul(count, dims[at].value()) : std::nullopt;
-    if (!product || *product == 0) return false;
-    count = *product;
-    ++at;
-    return true;
-  };
-  int64_t left = 1, right = 1;
-  if (!take(from, in, left) || !take(to, out, right)) return false;
-  while (left != right)
-    if (!(left < right ? take(from, in, left) : take(to, out, right))) return false;
-  return true;
+  const size_t most = from.size() - in + to.size() - out;
+  for (size_t both = 2; both <= most; ++both)
+    for (size_t left = 1; left < both; ++left) {
+      const size_t right = both - left;
+      if (left > from.size() - in || right > to.size() - out) continue;
+      const auto count = [](const ir::Dims& dims, size_t first, size_t size) {
+        return std::accumulate(dims.begin() + static_cast<ptrdiff_t>(first),
+                               dims.begin() + static_cast<ptrdiff_t>(first + size), ir::Dim(1), product);
+      };
+      if (!(count(from, in, left) == count(to, out, right))) continue;
+      in += left;
+      out += right;
+      return true;
+    }
+  return false;
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ Answer turn_concat(const Site& s);
 Answer turn_split(const Site& s);
 Answer turn_top_k(const Site& s);
 Answer turn_gather_elements(const Site& s);
+Answer turn_quantization(const Site& s);
 Answer turn_cum_sum(const Site& s);
 Answer turn_reduction(const Site& s);
 Answer turn_arg(const Site& s);

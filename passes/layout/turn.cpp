@@ -46,6 +46,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"LayerNormalization", turn_layer_normalization},  // what is normalized stays last
     {"Concat", turn_concat},
     {"Split", turn_split},
+    {"QuantizeLinear", turn_quantization},
+    {"DequantizeLinear", turn_quantization},
     {"CumSum", turn_cum_sum},
     {"TopK", turn_top_k},
     {"ArgMax", turn_arg},

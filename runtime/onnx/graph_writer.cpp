@@ -39,11 +39,7 @@ class GraphWriter {
       const ir::Output& output = graph_.outputs()[i];
       write_declaration(GraphProto::kOutputFieldNumber, output.extra, names_.outputs[i].name, output.type);
     }
-    for_each_value([&](ValueId id) {
-      const ValueRecord& record = graph_.value(id);
-      if (!record.extra.empty() && record.kind != ValueKind::kInput)
-        write_declaration(GraphProto::kValueInfoFieldNumber, record.extra, name(id), record.type);
-    });
+    write_value_infos();
     for (const std::string& declaration : graph_.value_infos)
       append_bytes(GraphProto::kValueInfoFieldNumber, declaration);
     wire_.append(graph_.extra);
@@ -97,6 +93,21 @@ class GraphWriter {
     proto.set_name(saved_name);
     put_type(proto, type);
     append_bytes(field, to_bytes(proto));
+  }
+
+  /// In the order of the nodes, as they will be when the file is read: writing it again gives the same bytes.
+  void write_value_infos() {
+    const auto write = [&](ValueId id) {
+      const ValueRecord& record = graph_.value(id);
+      if (!record.extra.empty() && record.kind != ValueKind::kInput)
+        write_declaration(GraphProto::kValueInfoFieldNumber, record.extra, name(id), record.type);
+    };
+    for_each_value([&](ValueId id) {
+      if (!graph_.producer(id)) write(id);
+    });
+    for (const ir::NodeId id : graph_.nodes())
+      for (const ValueId output : graph_.node(id).outputs)
+        if (output) write(output);
   }
 
   void write_initializer(ValueId id) {

@@ -58,13 +58,101 @@ ir::Dim add(const ir::Dim& a, const ir::Dim& b) {
   return *sum;
 }
 
+namespace {
+
+/// A number above zero times sizes that have names, which are in order.
+struct Product {
+  int64_t number = 1;
+  std::vector<std::string> names{};
+};
+
+constexpr size_t kMostNames = 8, kLongestName = 64;
+
+/// Adds a factor: digits, or a name of letters, digits, underscores and dots.
+bool add_factor(Product& product, const std::string& factor) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto fits = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.';
+  };
+  if (factor.empty() || factor.size() > kLongestName || !std::ranges::all_of(factor, fits)) return false;
+  if (!is_digit(factor.front())) {
+    product.names.push_back(factor);
+    return product.names.size() <= kMostNames;
+  }
+  constexpr size_t kMostDigits = 18;
+  if (factor.size() > kMostDigits || !std::ranges::all_of(factor, is_digit)) return false;
+  const auto number = checked_mul(product.number, std::stoll(factor));
+  product.number = number.value_or(0);
+  return product.number > 0;
+}
+
+std::optional<Product> product_of(const ir::Dim& dim) {
+  Product product;
+  if (dim.known()) product.number = dim.value();
+  if (dim.known()) return product.number > 0 ? std::optional(product) : std::nullopt;
+  if (!dim.symbolic()) return std::nullopt;
+  const std::string& symbol = dim.symbol();
+  for (size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
+    end = symbol.find('*', begin);
+    if (!add_factor(product, symbol.substr(begin, end == std::string::npos ? end : end - begin))) return std::nullopt;
+  }
+  std::ranges::sort(product.names);
+  return product.names.empty() ? std::nullopt : std::optional(product);
+}
+
+ir::Dim dim_of(const Product& product) {
+  if (product.names.empty()) return product.number;
+  std::string symbol = product.number == 1 ? "" : std::to_string(product.number);
+  for (const std::string& name : product.names) symbol += (symbol.empty() ? "" : "*") + name;
+  return symbol;
+}
+
+}  // namespace
+
 ir::Dim multiply(const ir::Dim& a, const ir::Dim& b) {
   if (a.known() && a.value() == 1) return b;
   if (b.known() && b.value() == 1) return a;
-  if (!a.known() || !b.known()) return {};
+  if (!a.known() || !b.known()) {
+    auto product = product_of(a);
+    const auto other = product ? product_of(b) : std::nullopt;
+    const auto number = other ? checked_mul(product->number, other->number) : std::nullopt;
+    if (!number || product->names.size() + other->names.size() > kMostNames) return {};
+    product->number = *number;
+    product->names.insert(product->names.end(), other->names.begin(), other->names.end());
+    std::ranges::sort(product->names);
+    return dim_of(*product);
+  }
   const auto product = checked_mul(a.value(), b.value());
   if (!product) fail(ErrorCode::kInvalidModel, "{} x {} overflows", a.value(), b.value());
   return *product;
+}
+
+ir::Dim divide_exactly(const ir::Dim& product, const ir::Dim& factor) {
+  auto result = product_of(product);
+  const auto divisor = result ? product_of(factor) : std::nullopt;
+  if (!divisor || result->number % divisor->number != 0) return {};
+  result->number /= divisor->number;
+  for (const std::string& name : divisor->names) {
+    const auto found = std::ranges::find(result->names, name);
+    if (found == result->names.end()) return {};
+    result->names.erase(found);
+  }
+  return dim_of(*result);
+}
+
+ir::Dim minimum(int64_t number, const ir::Dim& size) {
+  if (!size.symbolic() || size.symbol().size() > kLongestName || number < 0) return {};
+  return "Min(" + std::to_string(number) + ", " + size.symbol() + ")";
+}
+
+bool is_minimum_with(const ir::Dim& dim, const ir::Dim& size) {
+  if (!dim.symbolic() || !size.symbolic()) return false;
+  std::string_view text = dim.symbol();
+  const std::string end = ", " + size.symbol() + ")";
+  if (!text.starts_with("Min(") || !text.ends_with(end) || text.size() < 5 + end.size()) return false;
+  text.remove_prefix(4);
+  text.remove_suffix(end.size());
+  return text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 ir::Dims unknown_dims(const InferContext& context, int64_t rank) {

@@ -36,9 +36,17 @@ void check_rank(const InferContext& context, size_t i, int64_t rank);
 /// twice.
 std::vector<int64_t> normalize_axes(std::vector<int64_t> axes, int64_t rank);
 
-/// Unknown where an operand is, but x + 0 and x * 1 stay x. kInvalidModel on overflow.
+/// Unknown where an operand is, but x + 0 and x * 1 stay x. kInvalidModel on overflow. The product of sizes that have
+/// names is a symbol as well, such as "4*batch".
 ir::Dim add(const ir::Dim& a, const ir::Dim& b);
 ir::Dim multiply(const ir::Dim& a, const ir::Dim& b);
+/// What gives `product` when it is multiplied by `factor`. Unknown where that can't be told.
+ir::Dim divide_exactly(const ir::Dim& product, const ir::Dim& factor);
+
+/// The smaller of a number and a size that has a name: a symbol such as "Min(512, length)".
+ir::Dim minimum(int64_t number, const ir::Dim& size);
+/// It is the smaller of this size and some number.
+bool is_minimum_with(const ir::Dim& dim, const ir::Dim& size);
 
 /// `rank` unknown dimensions. kInvalidModel when negative, kResourceLimit beyond the rank that the limits allow.
 ir::Dims unknown_dims(const InferContext& context, int64_t rank);

@@ -1,5 +1,7 @@
 #include "runtime/ops/operator.h"
 
+#include "runtime/ops/dims.h"
+
 #include <algorithm>
 
 namespace pli::ops {
@@ -83,7 +85,9 @@ std::optional<ir::Dims> broadcast(const std::optional<ir::Dims>& a, const std::o
            dim.value(), other.value(), i + 1);
     } else if (other.known()) {
       dim = other;  // an unknown dimension has to be 1 or this
-    } else if (!dim.known()) {
+    } else if (is_minimum_with(dim, other)) {
+      dim = other;  // which is 1 where they differ, or the number is
+    } else if (!dim.known() && !is_minimum_with(other, dim)) {
       dim = ir::Dim{};
     }
   }

@@ -67,6 +67,27 @@ TEST(Save, TheSameModelGivesTheSameBytes) {
   EXPECT_EQ(read_file(folder / "m.onnx"), serialize_model(parse(model)));
 }
 
+/// A node that has taken the place of one stands where that stood, though its values are the newest.
+TEST(Save, WhatIsDeclaredIsInTheOrderOfTheNodes) {
+  onnx::ModelProto proto = small_model();
+  auto& graph = *proto.mutable_graph();
+  *graph.add_node() = node("Neg", {"sum"}, {"negative"});
+  *graph.add_node() = node("Abs", {"negative"}, {"z"});
+  *graph.add_output() = declare("z", 1, {2, 3});
+  for (const char* name : {"sum", "negative"}) *graph.add_value_info() = declare(name, 1, {2, 3});
+  ir::Model model = parse(proto);
+  const ir::NodeId add = model.graph.nodes().front();
+  const ir::ValueId sum = model.graph.node(add).outputs[0];
+  ir::NodeSpec spec = ir::spec_like(model.graph.node(add));
+  spec.outputs = {{"total", model.graph.type(sum), model.graph.value(sum).extra}};
+  const ir::ValueId total = model.graph.node(model.graph.add_node(spec, add)).outputs[0];
+  model.graph.replace_all_uses(sum, total);
+  model.graph.erase_dead();
+  const std::string saved = serialize_model(model);
+  EXPECT_EQ(to_proto(model).graph().value_info(0).name(), "total");
+  EXPECT_EQ(saved, serialize_model(parse_model(std::as_bytes(std::span(saved)), {})));
+}
+
 TEST(Save, NothingAppearsBeforeItIsCommitted) {
   const TemporaryFolder folder;
   save_model(heavy_model(2, 1), folder / "m.onnx", ExternalData::kAlways);

@@ -124,11 +124,15 @@ TEST(QuantizedWeight, BehindGemmMatMulAndTranspose) {
   const ValueId t = net.node("Transpose", {w}, {ints("perm", {1, 0})}, "t");
   const ValueId x = net.node("MatMul", {net.input("x", {2, 3, 6}), t}, {}, "m");
   net.output(net.node("Mul", {x, net.weight("k", {5}, 0.5, 2)}, {}, "y"));
-  const Optimized result = optimize(net.model());
-  EXPECT_EQ(result.count("Mul"), 0) << ir::dump(result.model.graph);
-  EXPECT_EQ(result.count("Transpose"), 1);
-  expect_integers(result);
-  expect_equal_results(net.model(), result.model, 2e-6);
+  for (const bool sinks : {false, true}) {  // then the integers are stored transposed
+    OptimizeOptions options;
+    if (!sinks) options.disable = {"sink_transposes"};
+    const Optimized result = optimize(net.model(), options);
+    EXPECT_EQ(result.count("Mul"), 0) << ir::dump(result.model.graph);
+    EXPECT_EQ(result.count("Transpose"), sinks ? 0 : 1);
+    expect_integers(result);
+    expect_equal_results(net.model(), result.model, 2e-6);
+  }
 }
 
 TEST(QuantizedWeight, InFrontOfAConvAlongItsChannels) {

@@ -1,3 +1,4 @@
+#include "runtime/core/checked.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/evaluate.h"
 #include "tests/passes/reference.h"
@@ -249,6 +250,40 @@ const std::vector<SinkCase> kElementwise{
        give_first(net, x);
        net.output(transposed(net, net.graph().find("d_1"), kToFirst), "mask");
      }},
+};
+
+// --- quantized -------------------------------------------------------------------------------------------------------
+
+/// A constant of bytes, between 100 and 150.
+ValueId bytes(Net& net, Shape shape) {
+  static int count = 0;
+  std::vector<uint8_t> values(static_cast<size_t>(*checked_size(shape)));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<uint8_t>(100 + 37 * i % 51);
+  return net.constant("b" + std::to_string(++count), Tensor::copy<uint8_t>(std::move(shape), values));
+}
+
+/// To bytes and back, by scales of this shape.
+Build quantized(Shape scales, std::vector<ir::Attribute> attributes = {}, bool zero_point = true) {
+  return [=](Net& net) {
+    const ValueId image = transposed(net, net.input("x", {2, 3, 5, 7}, DataType::kFloat32), kToLast);
+    const ValueId scale = net.weight("scale", scales, 0.01, 0.02, DataType::kFloat32);
+    std::vector<ValueId> inputs{image, scale};
+    if (zero_point) inputs.push_back(bytes(net, scales));
+    inputs[0] = net.node("QuantizeLinear", inputs, attributes);
+    give_first(net, inputs[0], "stored");
+    give_first(net, net.node("DequantizeLinear", inputs, attributes));
+  };
+}
+
+const std::vector<SinkCase> kQuantized{
+    {"ByANumber", quantized({})},
+    {"ByANumberInVersion10", quantized({}), 0, 10},
+    {"ByOneElement", quantized({1}, {attribute("axis", 3)})},
+    {"WithoutAZeroPoint", quantized({}, {}, false)},
+    {"ByChannels", quantized({3}, {attribute("axis", -1)})},
+    {"ByColumns", quantized({7}, {attribute("axis", 2)})},
+    {"ByRowsAsNoAxisIsGiven", quantized({5})},
+    {"ByBlocksOfColumns", quantized({2, 5, 1, 3}, {attribute("axis", 2), attribute("block_size", 7)}), 0, 21},
 };
 
 // --- along axes ------------------------------------------------------------------------------------------------------
@@ -568,6 +603,7 @@ const std::vector<SinkCase> kSizes{
 };
 
 INSTANTIATE_TEST_SUITE_P(Elementwise, SinkTransposes, testing::ValuesIn(kElementwise), case_name);
+INSTANTIATE_TEST_SUITE_P(Quantized, SinkTransposes, testing::ValuesIn(kQuantized), case_name);
 INSTANTIATE_TEST_SUITE_P(Axes, SinkTransposes, testing::ValuesIn(kAxes), case_name);
 INSTANTIATE_TEST_SUITE_P(Sizes, SinkTransposes, testing::ValuesIn(kSizes), case_name);
 

@@ -179,6 +179,18 @@ std::unique_ptr<Kernel> prepare_split(const PrepareContext& context) {
 
 // --- Slice -----------------------------------------------------------------------------------------------------------
 
+/// What a Slice leaves of dimension `dim`, given at place i of its lists, whose ends are not constant.
+ir::Dim sliced_dim(const InferContext& context, size_t i, const ir::Dim& dim) {
+  const auto holds = [&](size_t input, int64_t value) {
+    const auto list = constant_ints(context.graph, context.node, input);
+    return list && i < list->size() && (*list)[i] == value;
+  };
+  const auto& ends = context.graph.value(context.node.inputs[2]).elements;
+  if (!holds(1, 0) || (context.has(4) && !holds(4, 1)) || !ends || i >= ends->size()) return {};
+  if (dim == (*ends)[i]) return dim;
+  return dim.known() ? minimum(dim.value(), (*ends)[i]) : ir::Dim();
+}
+
 std::vector<ir::Type> infer_slice(const InferContext& context) {
   context.check_inputs(context.opset >= 10 ? 3 : 1, context.opset >= 10 ? 5 : 1);
   context.check_outputs(1, 1);
@@ -189,7 +201,11 @@ std::vector<ir::Type> infer_slice(const InferContext& context) {
   if (!view) {
     const auto axes = constant_ints(context.graph, context.node, 3);
     if (!axes) return {ir::Type::tensor(input.dtype, ir::Dims(dims.size()))};
-    for (const int64_t axis : normalize_axes(*axes, input.rank())) dims[static_cast<size_t>(axis)] = {};
+    const std::vector<int64_t> sliced = normalize_axes(*axes, input.rank());
+    for (size_t i = 0; i < sliced.size(); ++i) {
+      ir::Dim& dim = dims[static_cast<size_t>(sliced[i])];
+      dim = sliced_dim(context, i, dim);
+    }
     return {ir::Type::tensor(input.dtype, std::move(dims))};
   }
   Shape known;  // 0 for what is not known: the ranges of the others do not depend on it

@@ -117,7 +117,7 @@ constexpr int64_t kShapeAsInput = 5;
 /// that both have cancels out.
 ir::Dim remaining_dim(const ir::Dims& input, const ir::Dims& output, size_t free) {
   int64_t have = 1, given = 1;
-  ir::Dims unknown;  // of the input, not cancelled
+  ir::Dims unknown, others;  // of input and output, not cancelled
   for (const ir::Dim& dim : input) {
     if (!dim.known())
       unknown.push_back(dim);
@@ -127,17 +127,17 @@ ir::Dim remaining_dim(const ir::Dims& input, const ir::Dims& output, size_t free
   for (size_t i = 0; i < output.size(); ++i) {
     if (i == free) continue;
     const ir::Dim& dim = output[i];
-    if (dim.known()) {
+    if (dim.known())
       given = multiply(given, dim).value();
-    } else if (const auto same = std::ranges::find(unknown, dim); same != unknown.end()) {
+    else if (const auto same = std::ranges::find(unknown, dim); same != unknown.end())
       unknown.erase(same);
-    } else {
-      return {};
-    }
+    else
+      others.push_back(dim);
   }
   if (given == 0) fail(ErrorCode::kInvalidModel, "-1 stands for no dimension where another is 0");
-  if (unknown.size() == 1 && have == given) return unknown.front();
-  if (!unknown.empty()) return {};
+  if (others.empty() && unknown.size() == 1 && have == given) return unknown.front();
+  if (!others.empty() || !unknown.empty())
+    return divide_exactly(multiply(have, product(unknown)), multiply(given, product(others)));
   if (have % given != 0) fail(ErrorCode::kInvalidModel, "{} elements can't be reshaped to rows of {}", have, given);
   return have / given;
 }

@@ -148,7 +148,14 @@ std::vector<ir::Type> infer_range(const InferContext& context) {
       fail(ErrorCode::kInvalidModel, "input {} is {} and input 0 {}", i, to_string(context.type(i).dtype),
            to_string(dtype));
   const Tensor *start = context.constant(0), *limit = context.constant(1), *delta = context.constant(2);
-  if (!start || !limit || !delta) return {ir::Type::tensor(dtype, ir::Dims(1))};
+  if (!start || !limit || !delta) {
+    const auto& end = context.graph.value(context.node.inputs[1]).elements;
+    const auto is = [](const Tensor* tensor, int64_t value) {
+      return tensor && is_integer(tensor->dtype()) && to_int64s(scalar(*tensor))[0] == value;
+    };
+    const bool counts = is(start, 0) && is(delta, 1) && end && end->size() == 1 && end->front().symbolic();
+    return {ir::Type::tensor(dtype, ir::Dims{counts ? end->front() : ir::Dim()})};
+  }
   const auto length_of = [&](const auto& values) {
     return range_length(values(scalar(*start))[0], values(scalar(*limit))[0], values(scalar(*delta))[0]);
   };
@@ -269,13 +276,14 @@ std::optional<ir::Dims> joined(const ir::Graph& graph, const ir::Node& node) {
   return all;
 }
 
-/// An operand that changes nothing leaves a symbol as it is.
+/// An operand that changes nothing leaves a symbol as it is; of others there are products.
 ir::Dim computed(const ir::Node& node, const ir::Dim& a, const ir::Dim& b) {
   const auto is = [](const ir::Dim& dim, int64_t value) { return dim.known() && dim.value() == value; };
   const bool product = node.is("Mul");
   if (is(b, product || node.is("Div") ? 1 : 0)) return a;
   if ((product && is(a, 1)) || (node.is("Add") && is(a, 0))) return b;
-  if (!a.known() || !b.known()) return {};
+  if (!a.known() || !b.known())
+    return product ? multiply(a, b) : node.is("Div") && b.known() ? divide_exactly(a, b) : ir::Dim();
   std::optional<int64_t> result;
   if (product) result = checked_mul(a.value(), b.value());
   if (node.is("Add")) result = checked_add(a.value(), b.value());
@@ -290,6 +298,26 @@ std::optional<ir::Dims> computed(const ir::Graph& graph, const ir::Node& node) {
   ir::Dims result;
   for (size_t i = 0; i < std::max(a->size(), b->size()) && !a->empty() && !b->empty(); ++i)
     result.push_back(computed(node, (*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+  return result;
+}
+
+/// Of a Where whose condition is an Equal, as exporters write it around the shape of an Expand: -1 becomes 1.
+std::optional<ir::Dims> chosen(const ir::Graph& graph, const ir::Node& node) {
+  const ir::NodeId maker = node.input(0) ? graph.producer(node.inputs[0]) : ir::NodeId{};
+  if (!maker || !graph.node(maker).is("Equal")) return std::nullopt;
+  const ir::Node& equal = graph.node(maker);
+  const auto a = elements_held(graph, equal.input(0)), b = elements_held(graph, equal.input(1));
+  const auto x = elements_held(graph, node.input(1)), y = elements_held(graph, node.input(2));
+  if (!a || !b || !x || !y || b->size() != a->size() || x->size() != a->size() || y->size() != a->size())
+    return std::nullopt;
+  const auto negative = [](const ir::Dim& dim) { return dim.known() && dim.value() < 0; };
+  ir::Dims result;
+  for (size_t i = 0; i < a->size(); ++i) {
+    const ir::Dim &left = (*a)[i], &right = (*b)[i];
+    const bool differ = (left.known() && right.known() && !(left == right)) || (left.symbolic() && negative(right)) ||
+                        (right.symbolic() && negative(left));
+    result.push_back(left == right ? (*x)[i] : differ ? (*y)[i] : ir::Dim());
+  }
   return result;
 }
 
@@ -331,6 +359,7 @@ std::optional<ir::Dims> elements_of(const ir::Graph& graph, const ir::Node& node
   if ((type.dtype != DataType::kInt64 && type.dtype != DataType::kInt32) || !type.has_rank() || type.rank() > 1)
     return std::nullopt;
   if (node.is("Concat")) return joined(graph, node);
+  if (node.is("Where")) return chosen(graph, node);
   const bool arithmetic = node.is("Add") || node.is("Sub") || node.is("Mul") || node.is("Div");
   if (arithmetic && graph.opset("") >= kNumpyBroadcasting) return narrowed(computed(graph, node), type.dtype);
   const bool moves = node.is("Identity") || node.is("Reshape") || node.is("Squeeze") || node.is("Unsqueeze");

@@ -78,7 +78,7 @@ TEST(Reshape, InfersFromSymbols) {
   EXPECT_EQ(reshape_dims(f32(Dims{"N"s, 6, "H"s, "W"s}), {0, 2, 3, 0, -1}).value().at(0), ir::Dim("N"s));
   const auto partly = *reshape_dims(f32(Dims{"N"s, 6, "H"s, "W"s}), {0, 6, -1});
   EXPECT_EQ(partly[0], ir::Dim("N"s));
-  EXPECT_FALSE(partly[2].known() || partly[2].symbolic());
+  EXPECT_EQ(partly[2], ir::Dim("H*W"s));
   const auto blind = *reshape_dims(f32(std::nullopt), {0, 3, -1});
   EXPECT_EQ(blind.size(), 3u);
   EXPECT_EQ(blind[1], ir::Dim(3));
@@ -86,6 +86,24 @@ TEST(Reshape, InfersFromSymbols) {
   EXPECT_EQ(reshape_dims(f32(Dims{0, 3}), {3, 0}, 1), (Dims{3, 0}));
   EXPECT_EQ(reshape_dims(f32(Dims{}), {1, 1}), (Dims{1, 1}));
   EXPECT_EQ(reshape_dims(f32(Dims{0, 4, 3}), {0, 12}), (Dims{0, 12}));
+}
+
+TEST(Reshape, MultipliesAndDividesSymbols) {
+  const auto open = [](const ir::Dim& dim) { return !dim.known() && !dim.symbolic(); };
+  EXPECT_EQ(reshape_dims(f32(Dims{"N"s, 4, 16, 24}), {-1, 16, 24}), (Dims{"4*N"s, 16, 24}));
+  EXPECT_EQ(reshape_dims(f32(Dims{"4*N"s, 16, 24}), {-1, 64, 24}), (Dims{"N"s, 64, 24}));
+  EXPECT_EQ(reshape_dims(f32(Dims{"4*N"s, 6, "H"s}), {-1, 12}), (Dims{"2*H*N"s, 12}));
+  EXPECT_EQ(reshape_dims(f32(Dims{"W"s, 2, "H"s, 3, "W"s}), {-1}), (Dims{"6*H*W*W"s}));
+  EXPECT_EQ(reshape_dims(f32(Dims{"W*H"s, 2}), {-1}), (Dims{"2*H*W"s}));
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"4*N"s, 3}), {-1, 8}).value()[0]));  // may not fit
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"N + 1"s, 3}), {-1}).value()[0]));   // no product
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"2*N + 1"s, 3}), {-1}).value()[0]));
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"2*"s, 3}), {-1}).value()[0]));
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"4"s, 3}), {-1}).value()[0]));  // a name, not a number
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"0*N"s, 3}), {-1}).value()[0]));
+  EXPECT_TRUE(open(reshape_dims(f32(Dims{"9999999999*N"s, "9999999999*N"s}), {-1}).value()[0]));  // overflows
+  EXPECT_TRUE(open(reshape_dims(f32(Dims(9, "N"s)), {-1}).value()[0]));                           // too long
+  EXPECT_EQ(reshape_dims(f32(Dims{"N + 1"s, 3}), {-1, 3}), (Dims{"N + 1"s, 3}));
 }
 
 TEST(Reshape, InfersTheRankFromAShapeThatIsNotKnown) {
