@@ -413,6 +413,30 @@ Answer carry_depth(const Crossing& c, const Affine& affine, std::string& why) {
   return at_first(std::move(*placed));
 }
 
+/// Copies along axes that nothing depends on.
+Answer carry_tile(const Crossing& c, const Affine& affine, std::string& why) {
+  const Tensor* repeats = c.graph.constant_of(c.node.input(1));
+  if (!repeats || repeats->dtype() != DataType::kInt64) return refuse(why, "what it repeats is known only at run time");
+  const std::span<const int64_t> counts = repeats->data<int64_t>();
+  if (counts.size() != affine.rank()) return refuse(why, "its rank is not known");
+  for (size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] != 1 && !affine.constant_along(i)) return refuse(why, "it repeats what it depends on");
+  return at_first(affine);
+}
+
+/// A sum of what is scaled by one number.
+Answer carry_cumulative_sum(const Crossing& c, const Affine& affine, std::string& why) {
+  const Tensor* given = c.graph.constant_of(c.node.input(1));
+  if (!given || !is_integer(given->dtype()) || given->size() != 1)
+    return refuse(why, "its axis is known only at run time");
+  const int64_t axis = to_int64s(*given)[0], rank = static_cast<int64_t>(affine.rank());
+  if (axis < -rank || axis >= rank) return refuse(why, "its axis is known only at run time");
+  if (affine.shifts()) return refuse(why, "a shift does not pass");
+  if (!affine.constant_along(static_cast<size_t>(axis < 0 ? axis + rank : axis)))
+    return refuse(why, fmt::format("it varies along axis {}", axis));
+  return at_first(affine);
+}
+
 /// Numbers that are there once stand for those that are repeated.
 Answer carry_expand(const Crossing& c, const Affine& affine, std::string& why) {
   const auto sides = Sides::of(c, why);
@@ -457,13 +481,15 @@ constexpr std::array kCarriers = std::to_array<Carrier>({
     {"SpaceToDepth", carry_depth},
     {"Concat", carry_concat, true},  // back: into all operands
     {"Expand", carry_expand},
+    {"Tile", carry_tile},
     {"Pad", carry_pad},  // with a number that can be made to fit
-    // Averages over axes that nothing depends on.
+    // Averages and sums over axes that nothing depends on.
     {"AveragePool", carry_average_pool},  // without zeros that count
     {"GlobalAveragePool", carry_global_pool},
     {"ReduceMean", carry_reduction},
     {"Resize", carry_resize},
     {"Upsample", carry_resize},
+    {"CumSum", carry_cumulative_sum},  // scales
     // The largest of what is scaled by numbers above zero.
     {"MaxPool", carry_max_pool},
     {"GlobalMaxPool", carry_max_pool},
