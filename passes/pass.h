@@ -40,6 +40,7 @@ struct Context {
   std::map<DataType, int64_t> rounded_weights;  // folded weights that are stored in a narrow type again
   int64_t widened_bytes = 0;                    // by which folded weights grew that were stored in a narrow type
   int64_t across_casts = 0;                     // affines that moved from one float type to another
+  int64_t constant_channels = 0;                // of folded affines, that they scale by 0
   /// What folded constants would hold were they not rounded: the next fold goes on from there.
   std::map<ir::ValueId, ScaledWeight> scaled{};
   std::map<ir::ValueId, std::vector<double>> exact{};
@@ -74,6 +75,7 @@ int64_t inline_if(Context& context);
 int64_t fuse_hard_sigmoid(Context& context);
 int64_t fold_batch_norm(Context& context);
 int64_t fold_channel_affine(Context& context);
+int64_t duplicate_linear(Context& context);
 int64_t fuse_pad(Context& context);
 int64_t fuse_matmul_add(Context& context);
 int64_t merge_parallel_convolutions(Context& context);

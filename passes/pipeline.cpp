@@ -31,6 +31,8 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"fold_batch_norm", "Fold BatchNormalization into the weights before or behind it", fold_batch_norm},
     {"fold_channel_affine", "Fold Mul, Add, Sub and Div by constants into the weights before or behind them",
      fold_channel_affine},
+    {"duplicate_linear", "Fold BatchNormalization into a copy where the original is read by others, if that is allowed",
+     duplicate_linear},
     {"fuse_pad", "Let a Conv pad with the zeros that a Pad before it puts there", fuse_pad},
     {"fuse_matmul_add", "Make a Gemm of a product of matrices and what is added to it", fuse_matmul_add},
     {"merge_parallel_convolutions", "Add convolutions of the same input up to one, as RepVGG needs it",
@@ -200,6 +202,7 @@ class Runner {
     widening_ = context.widening;
     widened_bytes_ += context.widened_bytes;
     across_casts_ += context.across_casts;
+    constant_channels_ += context.constant_channels;
     return ever;
   }
 
@@ -222,6 +225,10 @@ class Runner {
       report_.notes.push_back(fmt::format(
           "{} scales and shifts moved across a Cast: what they give is rounded once in the type on its other side",
           across_casts_));
+    if (constant_channels_ > 0)
+      report_.notes.push_back(fmt::format(
+          "channels that are scaled by 0, and constant from now on even where NaN or infinity reaches them: {}",
+          constant_channels_));
     if (widened_bytes_ > 0)
       report_.notes.push_back(fmt::format("{} bytes more for folded weights that were stored in a narrower type{}",
                                           widened_bytes_,
@@ -315,6 +322,7 @@ class Runner {
   std::map<DataType, int64_t> rounded_;
   int64_t widened_bytes_ = 0;
   int64_t across_casts_ = 0;
+  int64_t constant_channels_ = 0;
   std::shared_ptr<const ir::NameSet> taken_;  // names in any graph of the model
 };
 

@@ -111,6 +111,10 @@ void add_flags(CommandLine& line, Options& options) {
             .target = &options.optimize.widen_weights,
             .help = "store folded weights in the type that they are computed in, not as float16 behind a Cast "
                     "as before"});
+  line.add({.names = "--allow-duplication",
+            .target = &options.optimize.allow_duplication,
+            .help = "where others read a convolution or product beside a BatchNormalization, fold that into a copy: it "
+                    "is computed and stored twice"});
   line.add({.names = "--folding-limit",
             .target = &options.optimize.limits.folded_bytes,
             .help = "bytes that folding may make of smaller constants in one node (default "

@@ -103,6 +103,7 @@ bool move_affine(Context& context, ir::NodeId id, Reader read, Way way) {
     }
     if (auto made = planned ? make_constants(context, search.plan(), obstacle) : std::nullopt) {
       commit(context, search.plan(), *seed, std::move(*made));
+      context.constant_channels += std::ranges::count(seed->affine.scale(), 0.0);
       return true;
     }
     refusals.push_back(std::move(obstacle));

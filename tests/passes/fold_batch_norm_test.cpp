@@ -628,5 +628,20 @@ TEST(FoldBatchNorm, InitializersThatMayBeOverridden) {
   EXPECT_EQ(optimize(old.model(), {.freeze_initializers = true}).model.ir_version, 4);
 }
 
+/// A channel that is scaled by 0 becomes its bias, and the report says so.
+TEST(FoldBatchNorm, ChannelsThatAreScaledByZeroAreCounted) {
+  ConvNet c;
+  Tensor scale = c.net.random({5}, 0.5, 1);
+  scale.mutable_data<float>()[1] = 0;
+  scale.mutable_data<float>()[4] = -0.0f;
+  c.batch_norm_with(1, c.net.constant("gamma", std::move(scale)));
+  const Optimized result = expect_folded(c.net, 1);
+  EXPECT_EQ(std::ranges::count_if(result.report.notes,
+                                  [](const std::string& note) {
+                                    return note.starts_with("channels that are scaled by 0") && note.ends_with(": 2");
+                                  }),
+            1);
+}
+
 }  // namespace
 }  // namespace pli::test

@@ -64,6 +64,9 @@ struct OptimizeOptions {
   /// Store a folded weight in the type that it is computed in, where it was stored in a narrower one behind a Cast:
   /// more exact, and a larger file.
   bool widen_weights = false;
+  /// Where a Conv, ConvTranspose, Gemm or MatMul is read by others beside a BatchNormalization, give that one a copy of
+  /// it to be folded into: the product is computed twice, and the weights are stored twice.
+  bool allow_duplication = false;
   Limits limits{};
 };
 
