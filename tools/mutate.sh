@@ -45,6 +45,9 @@ an axis stays where it was~passes/layout/along_axes.cpp~turn->attributes.push_ba
 pads stay in order~passes/layout/sizes.cpp~Shape pads = permuted(view->begin, s.p);~Shape pads = view->begin;
 the rows of a weight stay in order~passes/layout/turn_region.cpp~Permutation p = rows.p;~Permutation p = rows.p; std::ranges::sort(p);
 groups of axes come apart~passes/layout/axis_groups.cpp~if (!std::ranges::equal(group->in, std::span(input).subspan(i, group->in.size()))) return std::nullopt;~
+the step of a Slice of a Slice is dropped~passes/merge_consecutive.cpp~step = checked_mul(first.step, second.step);~step = std::optional(first.step);
+a HardSigmoid is not shifted~passes/fuse_hard_sigmoid.cpp~static_cast<float>(ramp.shift / ramp.high)~0.0f
+positions count from the front only~passes/unpack_sequences.cpp~*at < 0 ? *at + limit : *at~*at < 0 ? 0 : *at
 FAULTS
 )
 unnoticed=0
