@@ -1,5 +1,6 @@
 #include "passes/affine/absorb.h"
 
+#include "passes/affine/absorbers.h"
 #include "runtime/ops/linear/convolution.h"
 #include "runtime/ops/linear/matmul.h"
 
@@ -9,13 +10,10 @@
 
 namespace pli::passes {
 
-namespace {
-
 std::string name_of(const Context& context, ir::NodeId id) {
   return ir::describe(context.graph, context.graph.node(id));
 }
 
-/// The shape of a constant operand; a refusal when it is not constant or not of a float type.
 std::optional<Shape> constant_shape(const Context& context, ir::NodeId id, ir::ValueId value, std::string_view what,
                                     Refusal& why) {
   const ir::Graph& graph = context.graph;
@@ -29,6 +27,13 @@ std::optional<Shape> constant_shape(const Context& context, ir::NodeId id, ir::V
     return why.because(code::kDataType, "the {} of {} is {}", what, name_of(context, id), to_string(tensor->dtype()));
   return Shape(tensor->shape().begin(), tensor->shape().end());
 }
+
+Spread bias_of(const Context& context, ir::ValueId bias) {
+  const Tensor& tensor = *context.graph.constant_of(bias);
+  return {Shape(tensor.shape().begin(), tensor.shape().end()), context.exact_numbers(bias)};
+}
+
+namespace {
 
 /// The affine depends on nothing but the position along `axis`, where there are `count`.
 bool runs_along(const Context& context, ir::NodeId id, const Affine& affine, size_t axis, int64_t count,
@@ -79,12 +84,6 @@ std::optional<Spread> scaled_and_shifted(const Spread& b, double factor, const s
                              shift[shift.size() == 1 ? 0 : static_cast<size_t>(c)]);
   }
   return result;
-}
-
-/// The bias that a node has, in as many bits as folds have given it.
-Spread bias_of(const Context& context, ir::ValueId bias) {
-  const Tensor& tensor = *context.graph.constant_of(bias);
-  return {Shape(tensor.shape().begin(), tensor.shape().end()), context.exact_numbers(bias)};
 }
 
 bool is_zero(const std::vector<double>& numbers) {
@@ -358,74 +357,6 @@ ir::NodeSpec rebuilt_matmul(const ir::Graph& graph, const ir::Node& node, ir::Va
   ir::NodeSpec spec = ir::spec_like(node);
   const size_t index = graph.constant_of(node.inputs[1]) ? 1 : 0;
   spec.inputs[index] = weight;
-  return spec;
-}
-
-// --- normalizations, whose own scale and bias stand at their end
-// ------------------------------------------------------
-
-/// Scale is input 1, bias input 2 where there is one; both stand for the dimensions from `axis` on, or for the one at
-/// `axis` alone.
-std::optional<Absorption> normalization_behind(const Context& context, ir::NodeId id, const Affine& affine, size_t axis,
-                                               bool to_the_end, bool has_bias, Refusal& why) {
-  const ir::Node& node = context.graph.node(id);
-  Absorption absorption{.node = id, .weight = node.input(1), .bias = has_bias ? node.input(2) : ir::ValueId{}};
-  const auto shape = constant_shape(context, id, absorption.weight, "scale", why);
-  if (!shape || (absorption.bias && !constant_shape(context, id, absorption.bias, "bias", why))) return std::nullopt;
-  // The affine's dimensions that the scale has.
-  const size_t first = to_the_end ? affine.rank() - std::min(affine.rank(), shape->size()) : axis;
-  const size_t last = to_the_end ? affine.rank() : axis + 1;
-  bool fits = shape->size() == last - first;
-  for (size_t i = 0; i < affine.rank() && fits; ++i)
-    fits = affine.constant_along(i) || (i >= first && i < last && affine.shape()[i] == (*shape)[i - first]);
-  if (!fits)
-    return why.because(code::kAxisUnproven, "it works along other axes of the result of {} than its scale",
-                       name_of(context, id));
-  const Shape own(affine.shape().begin() + static_cast<std::ptrdiff_t>(first),
-                  affine.shape().begin() + static_cast<std::ptrdiff_t>(last));
-  if (affine.scales()) absorption.factor = Spread{own, affine.scale()};
-  if (!has_bias) {
-    if (affine.shifts()) absorption.rest = affine.shift_alone();
-    return absorption;
-  }
-  if (!absorption.bias && !affine.shifts()) return absorption;
-  Spread old{*shape, std::vector<double>(static_cast<size_t>(*checked_size(*shape)), 0.0)};
-  if (absorption.bias) old = bias_of(context, absorption.bias);
-  if (old.shape != *shape)
-    return why.because(code::kAxisUnproven, "scale and bias of {} have different shapes", name_of(context, id));
-  Spread made{*shape, {}};
-  for_each_position(*shape, [&](std::span<const int64_t> position, int64_t flat) {
-    const auto at = static_cast<size_t>(broadcast_index(own, position));
-    made.numbers.push_back(affine.scale()[at] * old.numbers[static_cast<size_t>(flat)] + affine.shift()[at]);
-  });
-  absorption.new_bias = std::move(made);
-  return absorption;
-}
-
-std::optional<Absorption> instance_behind(const Context& context, ir::NodeId id, const Affine& affine, Refusal& why) {
-  return normalization_behind(context, id, affine, 1, false, true, why);
-}
-
-/// Before opset 21 the scale is one number a group.
-std::optional<Absorption> group_behind(const Context& context, ir::NodeId id, const Affine& affine, Refusal& why) {
-  constexpr int64_t kByChannel = 21;
-  if (context.graph.opset("") < kByChannel && !affine.constant_along(1))
-    return why.because(code::kAxisUnproven, "{} has one scale a group", name_of(context, id));
-  return normalization_behind(context, id, affine, 1, false, true, why);
-}
-
-std::optional<Absorption> layer_behind(const Context& context, ir::NodeId id, const Affine& affine, Refusal& why) {
-  return normalization_behind(context, id, affine, 0, true, true, why);
-}
-
-std::optional<Absorption> rms_behind(const Context& context, ir::NodeId id, const Affine& affine, Refusal& why) {
-  return normalization_behind(context, id, affine, 0, true, false, why);
-}
-
-ir::NodeSpec rebuilt_normalization(const ir::Graph&, const ir::Node& node, ir::ValueId weight, ir::ValueId bias) {
-  ir::NodeSpec spec = ir::spec_like(node);
-  spec.inputs = {node.inputs[0], weight};
-  if (bias) spec.inputs.push_back(bias);
   return spec;
 }
 

@@ -268,6 +268,12 @@ class RandomNet {
     if (x.shape[2] % 2 == 0 && x.shape[3] % 2 == 0 && x.channels() < 5)
       return add("SpaceToDepth", {x.id}, {2, x.channels() * 4, x.shape[2] / 2, x.shape[3] / 2},
                  {attribute("blocksize", 2)});
+    if (below(3) == 0) {
+      const ValueId axis = net_.constant(fresh(), int64_tensor(std::array{int64_t{below(4)}}).reshaped({}));
+      return add("CumSum", {x.id, axis}, x.shape, {attribute("reverse", below(2))});
+    }
+    if (below(2) && x.shape[3] < 7)
+      return add("Tile", {x.id, integers({1, 1, 1, 2})}, {2, x.channels(), x.shape[2], 2 * x.shape[3]});
     add("InstanceNormalization", {x.id, constant({x.channels()}), constant({x.channels()})}, x.shape);
   }
 
