@@ -1,11 +1,13 @@
 #include "runtime/core/tensor.h"
 
+#include "runtime/core/memory.h"
 #include "tests/expect_error.h"
 
 #include <pli/value.h>
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 namespace pli::test {
@@ -203,6 +205,35 @@ TEST(Values, AreFoundByName) {
   EXPECT_TRUE(fails_with(kArgument,
                          "no value is named \"imag\"; there are \"image\", \"mask\"; did you mean \"image\"?",
                          [&] { (void)values.at("imag"); }));
+}
+
+/// What was read into memory of its own may be written; what somebody else knows may not.
+TEST(Tensors, KnowTheirOwners) {
+  Tensor tensor = Tensor::adopt(DataType::kFloat32, {1000}, allocate(4000), 4000);
+  EXPECT_EQ(tensor.owners(), 1);
+  tensor.mutable_data<float>()[999] = 2;
+  const Tensor copy = tensor;
+  EXPECT_EQ(tensor.owners(), 2);
+  EXPECT_THROW((void)tensor.mutable_raw(), Error);
+  EXPECT_EQ(copy.data<float>()[999], 2);
+  const std::vector<float> numbers(6);
+  EXPECT_EQ(Tensor::view<float>({2, 3}, numbers).owners(), 0);
+  EXPECT_THROW(Tensor::adopt(DataType::kFloat32, {1000}, allocate(3999), 3999), Error);
+}
+
+/// Whole pages go, what shares one with something else stays.
+TEST(Memory, DiscardsPagesOfItsOwn) {
+  constexpr size_t kBytes = size_t{8} << 20, kPage = 65536;  // no page is larger than that
+  const auto memory = allocate(kBytes);
+  std::memset(memory.get(), 7, kBytes);
+  discard({memory.get() + 100, kBytes / 2});
+  EXPECT_EQ(static_cast<int>(memory.get()[0]), 7);
+  EXPECT_EQ(static_cast<int>(memory.get()[99]), 7);
+  EXPECT_EQ(static_cast<int>(memory.get()[kPage]), 0);
+  EXPECT_EQ(static_cast<int>(memory.get()[kBytes / 2 + 100]), 7);
+  EXPECT_EQ(static_cast<int>(memory.get()[kBytes - 1]), 7);
+  discard({memory.get() + 1, 10});
+  EXPECT_EQ(static_cast<int>(memory.get()[1]), 7);
 }
 
 }  // namespace
