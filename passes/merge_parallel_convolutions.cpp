@@ -1,8 +1,8 @@
 #include "passes/affine/absorb.h"
 #include "passes/affine/settle.h"
+#include "passes/combined_weight.h"
 #include "passes/narrow_weight.h"
 #include "passes/pass.h"
-#include "passes/quantized_weight.h"
 #include "passes/replace_node.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/linear/convolution.h"
@@ -28,11 +28,7 @@ struct Branch {
 std::optional<Branch> read_convolution(const Context& context, ir::NodeId id) {
   const ir::Graph& graph = context.graph;
   const ConvView view = ConvView::of(graph, graph.node(id));
-  for (const ir::ValueId constant : {view.weight, view.bias})
-    if (constant &&
-        (!graph.constant_of(constant) || graph.is_pinned(constant) || !is_float(graph.constant_of(constant)->dtype())))
-      return std::nullopt;
-  if (is_quantized(graph, view.weight)) return std::nullopt;
+  if (!may_be_combined(graph, view.weight, view.bias)) return std::nullopt;
   if (!view.window || view.window->auto_pad != Window::AutoPad::kNotSet) return std::nullopt;
   return Branch{view.x, id, view, {}};
 }
@@ -81,11 +77,7 @@ struct Embedding {
 };
 
 /// The weight and bias of a convolution that does what both branches do.
-struct Sum {
-  std::vector<double> weight, bias;
-};
-
-std::optional<Sum> sum_of(const Context& context, const Branch& into, const Branch& other) {
+std::optional<Combined> sum_of(const Context& context, const Branch& into, const Branch& other) {
   const ConvView& conv = *into.conv;
   const Window* window = other.conv ? &*other.conv->window : nullptr;
   const auto shape_of = [&](const ConvView& view) {
@@ -109,7 +101,8 @@ std::optional<Sum> sum_of(const Context& context, const Branch& into, const Bran
       return std::nullopt;
   }
 
-  Sum sum{context.scaled_weight(conv.weight).numbers(), std::vector<double>(static_cast<size_t>(filters), 0.0)};
+  Combined sum{shape, context.scaled_weight(conv.weight).numbers(),
+               std::vector<double>(static_cast<size_t>(filters), 0.0)};
   const auto add = [](std::vector<double>& to, const std::vector<double>& numbers, double sign) {
     for (size_t i = 0; i < to.size(); ++i) to[i] += sign * numbers[numbers.size() == 1 ? 0 : i];
   };
@@ -141,36 +134,17 @@ std::optional<Sum> sum_of(const Context& context, const Branch& into, const Bran
 }
 
 /// Puts one convolution in the place of the sum and its branches. Whether its numbers are finite.
-bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Branch& other, const Sum& sum) {
+bool replace(Context& context, ir::NodeId sum_node, const Branch& into, const Branch& other, const Combined& sum) {
   ir::Graph& graph = context.graph;
-  const Tensor& old = *graph.constant_of(into.conv->weight);
-  const DataType dtype = graph.type(into.conv->weight).dtype;
-  const Shape shape(old.shape().begin(), old.shape().end());
-  ScaledWeight scaled(from_doubles(DataType::kFloat64, shape, sum.weight), context.folded_type(dtype));
-  Folded weight = scaled.rounded();
-  Folded bias = rounded(context.folded_type(dtype), {shape[0]}, sum.bias);
-  if (!weight.tensor || !bias.tensor) return false;
-  const auto bytes = static_cast<int64_t>(weight.tensor->bytes().size());
-  const int64_t growth = weight_stays(graph, into.conv->weight) ? bytes : 0;
-  if (growth > context.budget.bytes) return false;
-  context.budget.bytes -= growth;
-  if (const auto narrow = narrow_weight(graph, into.conv->weight))
-    context.widened_bytes += bytes - static_cast<int64_t>(graph.constant_of(narrow->stored)->bytes().size());
-  context.subnormals_cleared += weight.cleared + bias.cleared;
-  const ir::ValueId new_weight = context.names.replace(into.conv->weight, std::move(*weight.tensor));
-  const ir::ValueId new_bias =
-      into.conv->bias ? context.names.replace(into.conv->bias, std::move(*bias.tensor))
-                      : context.names.add(bias_name(context.names.of(new_weight)), std::move(*bias.tensor), new_weight);
-  context.scaled.insert_or_assign(context.typed(new_weight, dtype), std::move(scaled));
-  context.exact.insert_or_assign(context.typed(new_bias, dtype), sum.bias);
-
+  const auto made = store(context, sum, {into.conv->weight, into.conv->bias}, weight_stays(graph, into.conv->weight));
+  if (!made) return false;
   const ir::Node conv = graph.node(into.node);
   const std::string name = conv.name;
   if (other.affine)
     context.log.folded(other.node, name.empty() ? graph.name(graph.node(sum_node).outputs[0]) : name,
                        "conv_absorbs_parallel");
-  const ir::NodeId made = replace_node(graph, sum_node, into.conv->with_weights(conv, new_weight, new_bias));
-  release_originals(context, std::span(&made, 1));
+  const ir::NodeId one = replace_node(graph, sum_node, into.conv->with_weights(conv, made->weight, made->bias));
+  release_originals(context, std::span(&one, 1));
   return true;
 }
 

@@ -79,6 +79,7 @@ int64_t duplicate_linear(Context& context);
 int64_t fuse_pad(Context& context);
 int64_t fuse_matmul_add(Context& context);
 int64_t merge_parallel_convolutions(Context& context);
+int64_t merge_linear(Context& context);
 int64_t merge_consecutive(Context& context);
 int64_t unpack_sequences(Context& context);
 int64_t sink_transposes(Context& context);

@@ -37,6 +37,8 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"fuse_matmul_add", "Make a Gemm of a product of matrices and what is added to it", fuse_matmul_add},
     {"merge_parallel_convolutions", "Add convolutions of the same input up to one, as RepVGG needs it",
      merge_parallel_convolutions},
+    {"merge_linear", "Make one Conv, Gemm or MatMul of two that follow each other, where that is cheaper",
+     merge_linear},
     {"eliminate_common_subexpression", "Compute what is computed twice, and store what is stored twice, once",
      eliminate_common_subexpression},
 });

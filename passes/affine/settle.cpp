@@ -2,6 +2,7 @@
 
 #include "passes/affine/affine_node.h"
 #include "passes/affine/obstacles.h"
+#include "passes/merge_linear.h"
 
 #include <algorithm>
 #include <set>
@@ -21,7 +22,7 @@ struct Region {
   std::set<ir::NodeId> others;  // the nodes in it
   std::set<ir::NodeId> makers;  // nodes with weights that make one of the values
   std::set<ir::NodeId> ends;    // these, and those that read one
-  bool settled = true;          // there is no affine in it
+  bool settled = true;          // there is no affine in it, and nothing to be merged across it
 };
 
 bool may_be_affine(const ir::Graph& graph, const ir::Node& node) {
@@ -30,7 +31,8 @@ bool may_be_affine(const ir::Graph& graph, const ir::Node& node) {
          (is_arithmetic(node) && std::ranges::any_of(node.inputs, is_constant));
 }
 
-Region region_of(const ir::Graph& graph, ir::ValueId start) {
+Region region_of(const Context& context, ir::ValueId start) {
+  const ir::Graph& graph = context.graph;
   Region region;
   std::vector<ir::ValueId> reached;  // from near to far: most often there is an affine near
   const auto reach = [&](ir::ValueId value) {
@@ -58,6 +60,10 @@ Region region_of(const ir::Graph& graph, ir::ValueId start) {
     }
     if (const ir::NodeId producer = graph.producer(value)) visit(producer, true);
   }
+  if (region.others.empty() && region.makers.size() == 1 && region.ends.size() == 2)
+    for (const ir::NodeId end : region.ends)
+      if (!region.makers.contains(end) && is_worth_merging(context, *region.makers.begin(), end))
+        region.settled = false;
   return region;
 }
 
@@ -83,12 +89,13 @@ bool is_settled(const ir::Graph& graph, ir::NodeId id, std::span<const Region> r
 }
 
 /// In front of the node, for each operand, and behind it.
-std::vector<Region> regions_around(const ir::Graph& graph, ir::NodeId id) {
+std::vector<Region> regions_around(const Context& context, ir::NodeId id) {
+  const ir::Graph& graph = context.graph;
   const ir::Node& node = graph.node(id);
   std::vector<Region> regions;
   for (const ir::ValueId input : node.inputs)
-    if (input && !graph.constant_of(input)) regions.push_back(region_of(graph, input));
-  regions.push_back(region_of(graph, node.outputs[0]));
+    if (input && !graph.constant_of(input)) regions.push_back(region_of(context, input));
+  regions.push_back(region_of(context, node.outputs[0]));
   return regions;
 }
 
@@ -101,12 +108,12 @@ void release_originals(Context& context, std::span<const ir::NodeId> nodes) {
   };
   for (const ir::NodeId id : nodes) {
     if (!context.graph.alive(id)) continue;
-    const std::vector<Region> regions = regions_around(context.graph, id);
+    const std::vector<Region> regions = regions_around(context, id);
     release(id, regions);
     for (const Region& region : regions) {
       if (!region.settled) continue;
       for (const ir::NodeId end : region.ends)
-        if (end != id && !folded_weights(context, end).empty()) release(end, regions_around(context.graph, end));
+        if (end != id && !folded_weights(context, end).empty()) release(end, regions_around(context, end));
     }
   }
 }
