@@ -22,6 +22,7 @@ constexpr std::array kPasses = std::to_array<Pass>({
     {"fold_constants", "Compute what depends on constants only", fold_constants},
     {"inline_if", "Put the branch in the place of an If whose condition is constant", inline_if},
     {"unpack_sequences", "Split and join tensors without making sequences of them", unpack_sequences},
+    {"einsum_to_matmul", "Make a MatMul of an Einsum that is a product of matrices", einsum_to_matmul},
     {"merge_consecutive",
      "Merge Transposes, Casts, Slices, Concats and Reshapes that follow each other; give Reshapes constant shapes",
      merge_consecutive},

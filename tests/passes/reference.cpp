@@ -133,7 +133,21 @@ Doubles binary(const ir::Node& node, const Doubles& a, const Doubles& b, int64_t
   return y;
 }
 
+Doubles matmul(const Doubles& a, const Doubles& b);
+
+/// A vector is a row on the left and a column on the right, and has no dimension of the result.
+Doubles matmul_of_vector(Doubles a, Doubles b) {
+  const bool row = a.shape.size() == 1, column = b.shape.size() == 1;
+  if (row) a.shape.insert(a.shape.begin(), 1);
+  if (column) b.shape.push_back(1);
+  Doubles y = matmul(a, b);
+  if (column) y.shape.pop_back();
+  if (row) y.shape.erase(y.shape.end() - (column ? 1 : 2));
+  return y;
+}
+
 Doubles matmul(const Doubles& a, const Doubles& b) {
+  if (a.shape.size() == 1 || b.shape.size() == 1) return matmul_of_vector(a, b);
   const size_t rank = std::max(a.shape.size(), b.shape.size());
   Shape batch(rank - 2, 1);
   for (const Doubles* m : {&a, &b})
