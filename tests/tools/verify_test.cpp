@@ -212,17 +212,29 @@ TEST(Verifier, AWrongFoldIsNotExcusedByFusion) {
   EXPECT_EQ(result.reason.find("fus"), std::string::npos) << result.reason;
 }
 
-TEST(Verifier, RoundingOfAnIllConditionedModelIsAccepted) {
-  // The difference of two large sums that are nearly equal.
+/// The difference of two large sums that are nearly equal; `by` is what they differ by, for an input of ones.
+Model ill_conditioned(float by) {
   test::ModelBuilder b;
   const ir::ValueId x = b.input("x", DataType::kFloat32, {4, 16});
   const ir::ValueId w = b.weights("w", {16, 5}, 0, 1e5f);
   const auto large = b.graph().constant_of(w)->data<float>();
   std::vector<float> larger(large.begin(), large.end());
-  for (float& value : larger) value += 1;
+  for (float& value : larger) value += by;
   const ir::ValueId left = b.node("MatMul", {x, b.constant("v", {16, 5}, larger)}, "left");
   b.output(b.node("Sub", {left, b.node("MatMul", {x, w}, "right")}, "y"));
-  const Model original = b.build();
+  return b.build();
+}
+
+/// Inputs that make noise of everything are no proof of anything: the user is told.
+TEST(Verifier, AFoldOfAnIllConditionedModelNeedsOtherInputs) {
+  const Verification result = Verifier(ill_conditioned(1), {}).check(ill_conditioned(1.02f));
+  EXPECT_EQ(result.status, Status::kFailed);
+  EXPECT_FALSE(result.folds_hold);
+  EXPECT_NE(result.reason.find("give real ones with --input"), std::string::npos) << result.reason;
+}
+
+TEST(Verifier, RoundingOfAnIllConditionedModelIsAccepted) {
+  const Model original = ill_conditioned(1);
   const auto spoil = execute_with([](std::span<float> values, const Model&) { values[5] += 0.1f; });
   const Verification result = Verifier(original, {}, spoil).check(original);
   EXPECT_EQ(result.status, Status::kPassed) << result.reason;

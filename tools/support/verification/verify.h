@@ -102,6 +102,7 @@ class Verifier {
   void require_something_to_compare(const NamedValues& first) const;
   Verification check_runnable(const ModelSource& optimized, DataType weights) const;
   Attempt attempt(const ModelSource& model, const Leniency& leniency) const;
+  bool is_explained_by_rounding(std::span<const NamedValues> outputs, Leniency leniency) const;
   void judge_execution(const Attempt& fused, const Attempt& unfused, DataType weights, Verification& result) const;
   Comparison compare_all(std::span<const NamedValues> actual, const Leniency& leniency) const;
   Comparison compare_outputs(const NamedValues& actual, const NamedValues& expected, const Leniency& leniency) const;
