@@ -54,7 +54,8 @@ OptimizedModel optimize_to_run(Model&& model, const OptimizeOptions& options) {
 
 std::vector<PassInfo> list_passes(const OptimizeOptions& options) {
   std::vector<PassInfo> list;
-  for (const passes::Pass& pass : passes::selected(options)) list.push_back({std::string(pass.name), std::string(pass.summary)});
+  for (const passes::Pass& pass : passes::selected(options))
+    list.push_back({std::string(pass.name), std::string(pass.summary)});
   return list;
 }
 
