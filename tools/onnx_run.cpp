@@ -69,7 +69,7 @@ int run_model(const CommandLine& line, const Options& options) {
   Times times;
   progress.show("loading " + options.model);
   Stopwatch watch;
-  const Model model = read_model(options.model, options.model_options);
+  Model model = read_model(options.model, options.model_options);
   times.load = watch.lap();
   InputMaker maker = in_file(options.model, [&] { return InputMaker(model, options.inputs); });
   const OutputFiles files(model, options.output_dir, options.protobuf);
@@ -89,7 +89,7 @@ int run_model(const CommandLine& line, const Options& options) {
   NamedValues outputs;
   int threads = 0;
   in_file(options.model, [&] {
-    const Session session(model, session_options);
+    const Session session(std::move(model), session_options);
     threads = session.threads();
     maker.settle([&](const NamedValues& values) { session.compile(values); });
     times.compile = watch.lap();

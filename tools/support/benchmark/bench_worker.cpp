@@ -61,16 +61,16 @@ class Worker {
   Json load(const Json& request) {
     const std::string path = request.at("path");
     Stopwatch watch;
-    const Model model = read_model(path, {request.at("external_folders")});
+    Model model = read_model(path, {request.at("external_folders")});
     const double load_ms = watch.lap();
     return in_file(path, [&] {
-      Json answer = compile(model, request);
+      Json answer = compile(std::move(model), request);
       answer["load_ms"] = load_ms;
       return answer;
     });
   }
 
-  Json compile(const Model& model, const Json& request) {
+  Json compile(Model model, const Json& request) {
     InputMaker inputs(model, {{}, request.at("shapes"), request.at("dims"), false});
     SessionOptions options;
     options.threads = request.at("threads");
@@ -78,7 +78,7 @@ class Worker {
     options.fuse = request.at("fuse");
     options.compile_early = false;
     Stopwatch watch;
-    session_.emplace(model, options);
+    session_.emplace(std::move(model), options);
     const double construct_ms = watch.lap();
     double plan_ms = 0;  // of the shapes that were accepted
     inputs.settle([&](const NamedValues& values) {
