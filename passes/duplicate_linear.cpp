@@ -22,8 +22,7 @@ ir::ValueId shared_product(const Context& context, ir::NodeId id) {
   if (!maker || context.broken.contains(maker)) return {};
   const ir::Node& node = graph.node(maker);
   if (!node.is("Conv") && !node.is("ConvTranspose") && !node.is("Gemm") && !node.is("MatMul")) return {};
-  const auto absorption = absorb_behind(context, maker, seed->affine, ignored);
-  return absorption && !absorption->rest ? seed->x : ir::ValueId{};
+  return absorb_behind(context, maker, seed->affine, ignored) ? seed->x : ir::ValueId{};
 }
 
 /// The BatchNormalization with another operand.
