@@ -127,10 +127,18 @@ def account_of(part):
 def examine_pli(binary, model, result, inputs, expected):
     report_path = result.with_suffix(".json")
     report_path.unlink(missing_ok=True)
-    error = run([binary, "--quiet", model, "-o", result, "--report", report_path], result)
+    command = [binary, "--quiet", model, "-o", result, "--report", report_path]
+    error = run(command, result)
     if not report_path.exists():
         return {"error": error or "no report"}
     report = json.loads(report_path.read_text())
+    if "give real ones with --input" in report["verification"]["reason"]:  # random weights make noise of random inputs
+        for name, value in inputs.items():
+            file = result.with_suffix(f".{name}.npy")
+            np.save(file, value)
+            command += ["--input", f"{name}={file}"]
+        error = run(command, result)
+        report = json.loads(report_path.read_text())
     verification = {name: report["verification"][name] for name in ("status", "reason", "note", "max_of_allowed")}
     account = {"verification": verification, "notes": report["notes"]}
     account |= {name: account_of(report[name]) for name in ("batch_norms", "affines")}
@@ -179,7 +187,7 @@ def wrong(results, tool):
 
 def failed(results):
     pli = results["pli"]
-    return "error" in pli or pli["verification"]["status"] not in ("passed", "unchanged") or wrong(results, "pli")
+    return "error" in pli or pli["verification"]["status"] == "failed" or wrong(results, "pli")
 
 
 COLUMNS = "{:38} {:>4} {:>4} {:>4}  {:>4} {:>4} {:>4} {:>6} {:>5} {:>5} {:>5} {:>5} {:>7} {:>6} {:>6} {:>6} {:>6}  {:9} {:>7}  {}"
