@@ -1,9 +1,11 @@
 #include "passes/layout/turn_region.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
+#include "runtime/core/checked.h"
 #include "runtime/core/tensor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pli::passes {
 
@@ -36,6 +38,15 @@ int64_t join_transposes(Context& context) {
     ++changes;
   }
   return changes;
+}
+
+int64_t cost_of_all(const Context& context) {
+  const ir::Graph& graph = context.graph;
+  int64_t sum = 0;
+  for (const ir::NodeId id : graph.nodes())
+    if (const Permutation p = permutation_of(context, id); !p.empty())
+      sum = checked_add(sum, cost_of_transpose(graph, graph.node(id).inputs[0], p)).value_or(INT64_MAX);
+  return sum;
 }
 
 /// Transpose that only moves dimensions of 1   =>   Reshape
@@ -127,10 +138,13 @@ int64_t sink_transposes(Context& context) {
   const auto is_transpose = [&](ir::NodeId id) { return context.graph.node(id).is("Transpose"); };
   if (std::ranges::none_of(context.graph.nodes(), is_transpose)) return 0;
   int64_t changes = join_transposes(context);
+  int64_t cost = cost_of_all(context);
   while (const int64_t turned = Sweep(context).run()) {
     changes += turned;
     context.graph.erase_dead();
     changes += join_transposes(context);
+    // A Transpose that is joined with another may come to cost more than a region knew: not round in circles.
+    if (const int64_t before = std::exchange(cost, cost_of_all(context)); cost >= before) break;
   }
   return changes + reshape_instead(context);
 }

@@ -22,9 +22,8 @@ Permutation permutation_of(const Context& context, ir::NodeId id) {
   return is_identity(p) ? Permutation() : p;
 }
 
-namespace {
-
-std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p) {
+std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
+  const ir::Dims& dims = *graph.type(value).dims;
   Permutation moved;
   for (const int64_t axis : p)
     if (const ir::Dim& dim = dims[static_cast<size_t>(axis)]; !dim.known() || dim.value() != 1) moved.push_back(axis);
@@ -32,23 +31,13 @@ std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, const 
   return reshape_target(dims, permuted(dims, p), false);
 }
 
-int64_t cost_of_transpose(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p) {
+int64_t cost_of_transpose(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
   constexpr int64_t kMoves = int64_t{1} << 44, kMostElements = int64_t{1} << 30;
-  if (shape_instead(graph, dims, p)) return 1;
+  if (shape_instead(graph, value, p)) return 1;
   int64_t elements = 1;  // as far as they are known
-  for (const ir::Dim& dim : dims)
+  for (const ir::Dim& dim : *graph.type(value).dims)
     if (dim.known()) elements = std::min(checked_mul(elements, dim.value()).value_or(kMostElements), kMostElements);
   return kMoves + elements;
-}
-
-}  // namespace
-
-std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
-  return shape_instead(graph, *graph.type(value).dims, p);
-}
-
-int64_t cost_of_transpose(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
-  return cost_of_transpose(graph, *graph.type(value).dims, p);
 }
 
 bool is_free_constant(const Context& context, ir::ValueId value) {
@@ -187,7 +176,6 @@ bool Region::choose(int64_t& work) {
     const int64_t cost = cost_of_transpose(graph_, value, p);
     bool kept_readers = graph_.is_output(value) || graph_.is_pinned(value), turned_readers = false;
     std::vector<size_t> readers;
-    std::vector<Permutation> others;  // of Transposes that take what there is
     for (const ir::Use& use : graph_.uses(value)) {
       const auto member = member_of_.find(use.node.index);
       if (use.index >= 0 && member != member_of_.end() &&
@@ -198,23 +186,13 @@ bool Region::choose(int64_t& work) {
       else if (const Permutation other = permutation_of(context_, use.node);
                other.empty() || graph_.is_pinned(graph_.node(use.node).outputs[0]) ||
                met_.contains(graph_.node(use.node).outputs[0].index))
-        kept_readers = true;
-      else
-        others.push_back(other);
+        kept_readers = true;  // another Transpose of it takes what there is
     }
     const Maker maker = maker_of(value);
     const bool anew = maker == Maker::kTranspose;  // either way a Transpose of what that one takes
     const size_t made = maker == Maker::kMember   ? vertex[member_of_.at(graph_.producer(value).index)]
                         : maker == Maker::kSource ? kTurned
                                                   : kKept;
-    if (maker == Maker::kMember)
-      for (const Permutation& other : others) {  // joined with what is permuted it may cost more, or less
-        const ir::Dims& dims = *graph_.type(value).dims;
-        const int64_t kept = cost_of_transpose(graph_, dims, other);
-        cut.add_edge(kTurned, made, kept);
-        cut.add_edge(made, kKept, cost_of_transpose(graph_, permuted(dims, p), permuted(inverse(p), other)));
-        now += kept;
-      }
     if (anew || made != kKept) {  // the value as it is costs, where somebody needs that
       const size_t needed = cut.add_vertex();
       cut.add_edge(anew ? kTurned : made, needed, cost);
