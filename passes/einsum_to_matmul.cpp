@@ -164,14 +164,9 @@ bool make_matmul(Context& context, ir::NodeId id) {
     shape.insert(shape.end(), columns->begin(), columns->end());
     y = builder.reshaped(y, shape);
   }
-  const std::string order = batch + left + right;
-  std::vector<int64_t> permutation;
-  for (const char c : equation->result) permutation.push_back(static_cast<int64_t>(order.find(c)));
-  ir::NodeSpec last = ir::spec_like(graph.node(graph.producer(y)));
-  if (order != equation->result)
-    last = {.op_type = "Transpose", .inputs = {y}, .attributes = {{"perm", std::move(permutation), {}}}};
-  else
-    graph.erase_node(graph.producer(y));
+  const ir::NodeId made = graph.producer(builder.ordered(y, batch + left + right, equation->result));
+  ir::NodeSpec last = ir::spec_like(graph.node(made));
+  graph.erase_node(made);  // the Einsum becomes that one
   last.name = node.name;
   (void)replace_node(graph, id, std::move(last));
   return true;

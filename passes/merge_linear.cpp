@@ -169,6 +169,16 @@ bool is_same_kind(const ir::Graph& graph, const Linear& first, const Linear& sec
          graph.type(first.constants.weight).dtype == graph.type(second.constants.weight).dtype;
 }
 
+/// Both as they are read, where that is worth it: see is_worth_merging.
+std::optional<std::pair<Linear, Linear>> read_pair(const Context& context, ir::NodeId first, ir::NodeId second) {
+  const ir::Graph& graph = context.graph;
+  const auto may_go = [&](ir::NodeId id) { return !context.broken.contains(id) && !context.log.kept_by_user(id); };
+  if (graph.node(first).op_type != graph.node(second).op_type || !may_go(first) || !may_go(second)) return std::nullopt;
+  const auto a = read_linear(graph, graph.node(first)), b = read_linear(graph, graph.node(second));
+  if (!a || !b || !is_same_kind(graph, *a, *b) || !is_smaller(*a, *b)) return std::nullopt;
+  return std::pair(*a, *b);
+}
+
 /// Nothing between the two counts but numbers: where the second pads, it does so with zeros behind the first one's
 /// bias.
 bool see_the_same(const Context& context, const Linear& first, const Linear& second) {
@@ -182,41 +192,40 @@ bool see_the_same(const Context& context, const Linear& first, const Linear& sec
 /// One node in the place of both.
 bool merge(Context& context, ir::NodeId first_node, ir::NodeId second_node) {
   ir::Graph& graph = context.graph;
+  auto pair = read_pair(context, first_node, second_node);
+  if (!pair || !see_the_same(context, pair->first, pair->second)) return false;
   const ir::Node before = graph.node(first_node), node = graph.node(second_node);
-  auto first = read_linear(graph, before), second = read_linear(graph, node);
-  if (!first || !second || !is_same_kind(graph, *first, *second) || !is_smaller(*first, *second) ||
-      !see_the_same(context, *first, *second))
-    return false;
-  const auto work = checked_mul(second->weight.size(), first->weight.columns * first->weight.taps);
+  auto& [first, second] = *pair;
+  const auto work = checked_mul(second.weight.size(), first.weight.columns * first.weight.taps);
   if (!work || *work > context.budget.work) return false;
   context.budget.work -= *work;
-  read_numbers(context, *first);
-  read_numbers(context, *second);
-  const Matrix weight = product_of(second->weight, first->weight);
+  read_numbers(context, first);
+  read_numbers(context, second);
+  const Matrix weight = product_of(second.weight, first.weight);
   Combined combined{{}, weight.numbers, {}};
-  if (first->constants.bias || second->constants.bias) {
-    combined.bias = product_of(second->weight, bias_of(context, *first));
-    add(combined.bias, bias_of(context, *second));
+  if (first.constants.bias || second.constants.bias) {
+    combined.bias = product_of(second.weight, bias_of(context, first));
+    add(combined.bias, bias_of(context, second));
   }
-  if (second->window) {
-    const Window& window = is_point(*second->window) ? *first->window : *second->window;
+  if (second.window) {
+    const Window& window = is_point(*second.window) ? *first.window : *second.window;
     combined.shape = {weight.rows, weight.columns};
     combined.shape.insert(combined.shape.end(), window.kernel.begin(), window.kernel.end());
   } else {
     combined.shape = {weight.columns, weight.rows};
     combined.weight = transposed(weight).numbers;
   }
-  const bool stays = weight_stays(graph, first->constants.weight) || weight_stays(graph, second->constants.weight);
-  Constants old = second->constants;
+  const bool stays = weight_stays(graph, first.constants.weight) || weight_stays(graph, second.constants.weight);
+  Constants old = second.constants;
   if (old.bias && graph.constant_of(old.bias)->size() != combined.bias.size()) old.bias = {};
   const auto made = store(context, combined, old, stays);
   if (!made) return false;
   ir::NodeSpec spec;
   if (node.is("Conv")) {
-    const bool keeps_second = !is_point(*second->window);
+    const bool keeps_second = !is_point(*second.window);
     spec = ir::spec_like(keeps_second ? node : before);
     spec.name = node.name;
-    set_attribute(spec, "kernel_shape", (keeps_second ? second : first)->window->kernel);
+    set_attribute(spec, "kernel_shape", (keeps_second ? second : first).window->kernel);
   } else {
     spec = {.op_type = node.op_type, .name = node.name};
   }
@@ -230,11 +239,7 @@ bool merge(Context& context, ir::NodeId first_node, ir::NodeId second_node) {
 }  // namespace
 
 bool is_worth_merging(const Context& context, ir::NodeId first, ir::NodeId second) {
-  const ir::Graph& graph = context.graph;
-  const auto may_go = [&](ir::NodeId id) { return !context.broken.contains(id) && !context.log.kept_by_user(id); };
-  if (graph.node(first).op_type != graph.node(second).op_type || !may_go(first) || !may_go(second)) return false;
-  const auto a = read_linear(graph, graph.node(first)), b = read_linear(graph, graph.node(second));
-  return a && b && is_same_kind(graph, *a, *b) && is_smaller(*a, *b);
+  return read_pair(context, first, second).has_value();
 }
 
 /// Conv, Conv   =>   Conv, where one has a kernel of a single tap; so Gemm, Gemm and MatMul, MatMul by constants
@@ -248,7 +253,7 @@ int64_t merge_linear(Context& context) {
     const ir::ValueId between = graph.node(id).input(0);
     const ir::NodeId maker = between ? graph.producer(between) : ir::NodeId{};
     if (!maker || !graph.has_single_use(between) || graph.is_pinned(between)) continue;
-    if (is_worth_merging(context, maker, id)) changes += merge(context, maker, id);
+    changes += merge(context, maker, id);
   }
   return changes;
 }

@@ -1,4 +1,5 @@
 #include "passes/affine/carriers.h"
+#include "passes/layout/permutation.h"
 #include "runtime/core/tensor.h"
 #include "runtime/ops/dims.h"
 #include "runtime/ops/movement/movement.h"
@@ -29,11 +30,8 @@ Positions part(const std::vector<int64_t>& starts, size_t i) { return {starts[i]
 }  // namespace
 
 Answer carry_transpose(const Crossing& c, const Affine& affine, std::string&) {
-  std::vector<int64_t> permutation = ops::transpose_permutation(c.node, static_cast<int64_t>(affine.rank()));
-  if (c.way == Way::kForth) return at_first(affine.permuted(permutation));
-  std::vector<int64_t> inverse(permutation.size());
-  for (size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
-  return at_first(affine.permuted(inverse));
+  const Permutation permutation = ops::transpose_permutation(c.node, static_cast<int64_t>(affine.rank()));
+  return at_first(affine.permuted(c.way == Way::kForth ? permutation : inverse(permutation)));
 }
 
 Answer carry_reshape(const Crossing& c, const Affine& affine, std::string& why) {
