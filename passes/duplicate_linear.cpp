@@ -54,8 +54,7 @@ int64_t duplicate_linear(Context& context) {
   ir::Graph& graph = context.graph;
   std::vector<Copy> copies;
   for (const ir::NodeId id : graph.nodes()) {
-    if (!graph.node(id).is("BatchNormalization") || context.broken.contains(id) || context.log.kept_by_user(id))
-      continue;
+    if (!graph.node(id).is("BatchNormalization") || context.stays(id)) continue;
     if (const ir::ValueId product = shared_product(context, id)) copies.push_back(make_copy(context, id, product));
   }
   const int64_t changes = copies.empty() ? 0 : fold_batch_norm(context);

@@ -126,7 +126,7 @@ int64_t eliminate_common_subexpression(Context& context) {
   int64_t changes = 0;
   for (const ir::NodeId id : graph.nodes()) {
     const ir::Node node = graph.node(id);
-    if (!is_function(node) || context.broken.contains(id) || context.log.kept_by_user(id)) continue;
+    if (!is_function(node) || context.stays(id)) continue;
     const auto key = key_of(node, constants);
     if (!key) continue;
     const auto [found, is_new] = first.emplace(*key, id);

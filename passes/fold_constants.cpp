@@ -68,7 +68,7 @@ int64_t fold_constants(Context& context) {
     if (!graph.alive(id)) continue;
     const ir::Node& node = graph.node(id);
     if (!node.is_onnx() || node.outputs.empty() || node.is("Constant") || node.is("Identity")) continue;
-    if (context.log.kept_by_user(id) || context.broken.contains(id) || is_read_otherwise(context, node)) continue;
+    if (context.stays(id) || is_read_otherwise(context, node)) continue;
     const bool stays = widens_weight(graph, node);
     if (stays && graph.constant_of(node.outputs[0])) continue;
     const auto results = results_of(context, id, stays ? context.widening : context.budget);

@@ -22,12 +22,10 @@ std::optional<double> number(const ir::Graph& graph, ir::ValueId constant, ir::V
   return rank <= std::max(graph.type(beside).rank(), int64_t{0}) ? std::optional(to_doubles(*tensor)[0]) : std::nullopt;
 }
 
-/// What makes this value, which nobody else needs. Null otherwise.
+/// What makes this value and may go with it. Null where there is no such node.
 const ir::Node* only_maker(const Context& context, ir::ValueId value) {
-  const ir::Graph& graph = context.graph;
-  const ir::NodeId maker = value ? graph.producer(value) : ir::NodeId{};
-  if (!maker || !graph.has_single_use(value) || graph.is_pinned(value)) return nullptr;
-  return context.broken.contains(maker) || context.log.kept_by_user(maker) ? nullptr : &graph.node(maker);
+  const ir::NodeId maker = context.only_maker(value);
+  return maker ? &context.graph.node(maker) : nullptr;
 }
 
 /// x op number, for one operand that is no constant; of Sub and Div it is the first.
@@ -176,7 +174,7 @@ int64_t fuse_hard_sigmoid(Context& context) {
   int64_t changes = 0;
   if (context.graph.opset("") < ops::kNumpyBroadcasting) return 0;
   for (const ir::NodeId id : context.graph.nodes()) {
-    if (!context.graph.alive(id) || context.broken.contains(id) || context.log.kept_by_user(id)) continue;
+    if (!context.graph.alive(id) || context.stays(id)) continue;
     const ir::Node& node = context.graph.node(id);
     if (!node.is("Mul") && !node.is("Div")) continue;
     if (make_hard_sigmoid(context, id) || make_hard_swish(context, id)) ++changes;

@@ -33,16 +33,15 @@ int64_t fuse_matmul_add(Context& context) {
   int64_t changes = 0;
   if (graph.opset("") < kGemmBroadcasts) return 0;
   for (const ir::NodeId id : graph.nodes()) {
-    if (!graph.alive(id) || context.broken.contains(id) || !graph.node(id).is("Add")) continue;
+    if (!graph.alive(id) || context.stays(id) || !graph.node(id).is("Add")) continue;
     const ir::Node& add = graph.node(id);
     for (const size_t side : {0, 1}) {
       const ir::ValueId product = add.input(side), c = add.input(1 - side);
-      const ir::NodeId maker = product ? graph.producer(product) : ir::NodeId{};
-      if (!maker || !c || !graph.node(maker).is("MatMul") || context.broken.contains(maker)) continue;
-      if (!graph.has_single_use(product) || graph.is_pinned(product) || context.log.kept_by_user(maker)) continue;
+      const ir::NodeId maker = context.only_maker(product);
+      if (!maker || !c || !graph.node(maker).is("MatMul")) continue;
       const ir::Node& matmul = graph.node(maker);
       if (!is_matrix(graph, matmul.inputs[0]) || !is_matrix(graph, matmul.inputs[1])) continue;
-      if (!stretches_to(graph.type(c), graph.type(product)) || context.log.kept_by_user(id)) continue;
+      if (!stretches_to(graph.type(c), graph.type(product))) continue;
       ir::NodeSpec spec{.op_type = "Gemm", .name = matmul.name, .inputs = {matmul.inputs[0], matmul.inputs[1], c}};
       (void)replace_node(graph, id, std::move(spec));
       ++changes;

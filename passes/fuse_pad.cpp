@@ -43,7 +43,8 @@ int64_t fuse_pad(Context& context) {
   for (const ir::NodeId id : graph.nodes()) {
     if (!graph.alive(id) || context.broken.contains(id) || !graph.node(id).is("Conv")) continue;
     const ir::Node& node = graph.node(id);
-    const ir::Node* pad = context.only_maker(node);
+    const ir::NodeId maker = context.only_maker(node.inputs[0]);
+    const ir::Node* pad = maker ? &graph.node(maker) : nullptr;
     const auto window = pad && pad->is("Pad") ? ops::ConvView::of(graph, node).window : std::nullopt;
     auto pads = window ? pads_together(graph, *window, *pad) : std::nullopt;
     if (!pads) continue;

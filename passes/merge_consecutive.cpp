@@ -69,18 +69,19 @@ std::optional<Merged> merge_reshapes(Context& context, const ir::Node& node, con
 /// takes that back. So where the heads of an attention become part of the batch while its keys are transposed.
 std::optional<Merged> merge_around_transpose(Context& context, const ir::Node& node, const ir::Node& before) {
   const ir::Graph& graph = context.graph;
-  const ir::Node* first = before.is("Transpose") ? context.only_maker(before) : nullptr;
-  if (!first || !keeps_order(*first)) return std::nullopt;
-  const ir::Dims *from = dims_of(graph, first->inputs[0]), *between = dims_of(graph, first->outputs[0]),
+  const ir::NodeId maker = before.is("Transpose") ? context.only_maker(before.inputs[0]) : ir::NodeId{};
+  if (!maker || !keeps_order(graph.node(maker))) return std::nullopt;
+  const ir::ValueId x = graph.node(maker).inputs[0];
+  const ir::Dims *from = dims_of(graph, x), *between = dims_of(graph, before.inputs[0]),
                  *to = dims_of(graph, node.outputs[0]);
   const auto groups = from && between && to ? reshaping(*from, *between) : std::nullopt;
   if (!groups) return std::nullopt;
   const auto rank = static_cast<int64_t>(between->size());
   const auto own = permuted_output(reversed(*groups), ops::transpose_permutation(before, rank));
   if (!own || own->size() != from->size() || permuted(*from, *own) != *to) return std::nullopt;
-  if (is_identity(*own)) return Merged{first->inputs[0], {}};
+  if (is_identity(*own)) return Merged{x, {}};
   ir::NodeSpec spec = ir::spec_like(before);
-  spec.inputs = {first->inputs[0]};
+  spec.inputs = {x};
   set_attribute(spec, "perm", *own);
   return Merged{{}, std::move(spec)};
 }
@@ -200,9 +201,8 @@ std::optional<Merged> merge_concats(Context& context, const ir::Node& node) {
   ir::NodeSpec spec = ir::spec_like(node);
   spec.inputs.clear();
   for (const ir::ValueId input : node.inputs) {
-    const ir::NodeId maker = input ? graph.producer(input) : ir::NodeId{};
-    const bool joins = maker && graph.node(maker).is("Concat") && graph.has_single_use(input) &&
-                       !graph.is_pinned(input) && !context.broken.contains(maker) && graph.type(input).rank() == rank &&
+    const ir::NodeId maker = context.only_maker(input);
+    const bool joins = maker && graph.node(maker).is("Concat") && graph.type(input).rank() == rank &&
                        ops::concat_axis(graph, graph.node(maker), rank) == axis;
     if (joins)
       spec.inputs.insert(spec.inputs.end(), graph.node(maker).inputs.begin(), graph.node(maker).inputs.end());
@@ -251,11 +251,11 @@ std::optional<Merged> merged(Context& context, const ir::Node& node) {
   if (auto simpler = with_constant_shape(context, node)) return simpler;
   if (auto taken_back = inverse(context, node)) return taken_back;
   if (node.is("Concat")) return merge_concats(context, node);
-  const ir::Node* before = context.only_maker(node);
-  if (!before) return std::nullopt;
+  const ir::NodeId maker = context.only_maker(node.input(0));
+  if (!maker || !context.graph.node(maker).input(0)) return std::nullopt;
   for (const Rule& rule : kRules)
     if (rule.takes(node))
-      if (auto result = rule.merge(context, node, *before)) return result;
+      if (auto result = rule.merge(context, node, context.graph.node(maker))) return result;
   return std::nullopt;
 }
 

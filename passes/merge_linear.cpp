@@ -172,8 +172,8 @@ bool is_same_kind(const ir::Graph& graph, const Linear& first, const Linear& sec
 /// Both as they are read, where that is worth it: see is_worth_merging.
 std::optional<std::pair<Linear, Linear>> read_pair(const Context& context, ir::NodeId first, ir::NodeId second) {
   const ir::Graph& graph = context.graph;
-  const auto may_go = [&](ir::NodeId id) { return !context.broken.contains(id) && !context.log.kept_by_user(id); };
-  if (graph.node(first).op_type != graph.node(second).op_type || !may_go(first) || !may_go(second)) return std::nullopt;
+  if (graph.node(first).op_type != graph.node(second).op_type || context.stays(first) || context.stays(second))
+    return std::nullopt;
   const auto a = read_linear(graph, graph.node(first)), b = read_linear(graph, graph.node(second));
   if (!a || !b || !is_same_kind(graph, *a, *b) || !is_smaller(*a, *b)) return std::nullopt;
   return std::pair(*a, *b);
@@ -250,10 +250,8 @@ int64_t merge_linear(Context& context) {
   int64_t changes = 0;
   for (const ir::NodeId id : graph.nodes()) {
     if (!graph.alive(id)) continue;
-    const ir::ValueId between = graph.node(id).input(0);
-    const ir::NodeId maker = between ? graph.producer(between) : ir::NodeId{};
-    if (!maker || !graph.has_single_use(between) || graph.is_pinned(between)) continue;
-    changes += merge(context, maker, id);
+    const ir::NodeId maker = context.only_maker(graph.node(id).input(0));
+    changes += maker && merge(context, maker, id);
   }
   return changes;
 }

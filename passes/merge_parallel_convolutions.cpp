@@ -37,11 +37,8 @@ std::optional<Branch> read_convolution(const Context& context, ir::NodeId id) {
 Branch branch_of(const Context& context, ir::ValueId value, ir::NodeId sum) {
   const ir::Graph& graph = context.graph;
   const Branch as_it_is{value, {}, {}, {}};
-  const ir::NodeId producer = graph.producer(value);
-  const bool goes = producer && graph.has_single_use(value) && graph.uses(value).begin()->node == sum &&
-                    !graph.is_pinned(value) && !context.broken.contains(producer) &&
-                    !context.log.kept_by_user(producer);
-  if (!goes) return as_it_is;
+  const ir::NodeId producer = context.only_maker(value);
+  if (!producer || graph.uses(value).begin()->node != sum) return as_it_is;
   const ir::Node& node = graph.node(producer);
   if (node.is("Conv")) return read_convolution(context, producer).value_or(as_it_is);
   if (!node.is("BatchNormalization")) return as_it_is;

@@ -8,12 +8,10 @@ DataType Context::folded_type(DataType dtype) const {
   return purpose == Purpose::kRunning && is_half(dtype) ? DataType::kFloat32 : dtype;
 }
 
-const ir::Node* Context::only_maker(const ir::Node& node) const {
-  const ir::ValueId value = node.input(0);
-  const ir::NodeId producer = value ? graph.producer(value) : ir::NodeId{};
-  if (!producer || !graph.has_single_use(value) || graph.is_pinned(value) || broken.contains(producer)) return nullptr;
-  const ir::Node& made = graph.node(producer);
-  return made.input(0) && made.outputs[0] == value ? &made : nullptr;
+ir::NodeId Context::only_maker(ir::ValueId value) const {
+  const ir::NodeId maker = value ? graph.producer(value) : ir::NodeId{};
+  const bool goes = maker && graph.has_single_use(value) && !graph.is_pinned(value) && !stays(maker);
+  return goes ? maker : ir::NodeId{};
 }
 
 ir::ValueId Context::typed(ir::ValueId constant, DataType dtype) {

@@ -47,8 +47,11 @@ struct Context {
 
   /// The type in which constants of a type are folded: half the bits are not kept where nothing is written.
   DataType folded_type(DataType dtype) const;
-  /// The node whose first result input 0 of this one is, where nothing else needs that. Null otherwise.
-  const ir::Node* only_maker(const ir::Node& node) const;
+  /// A node that is left as it is: it is broken, or the user keeps it.
+  bool stays(ir::NodeId id) const { return broken.contains(id) || log.kept_by_user(id); }
+  /// The node that makes this value and may go with it: one use needs the value, and the node does not stay. None
+  /// otherwise.
+  ir::NodeId only_maker(ir::ValueId value) const;
   /// The constant, said to be of the type that it has in the model, whatever it is folded in.
   ir::ValueId typed(ir::ValueId constant, DataType dtype);
   ScaledWeight scaled_weight(ir::ValueId constant) const;

@@ -1,52 +1,74 @@
 #include "passes/layout/turn_region.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
-#include "runtime/core/checked.h"
 #include "runtime/core/tensor.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 namespace pli::passes {
 
 namespace {
 
-/// Transpose, Transpose   =>   Transpose, or nothing, whoever else reads what is between.
-int64_t join_transposes(Context& context) {
+/// Transpose, Transpose   =>   Transpose, or nothing
+///
+/// for all that read one, or those of them that become no dearer: a Transpose that moved a dimension of 1 may come to
+/// move elements.
+int64_t join_with_readers(Context& context, ir::NodeId id) {
   ir::Graph& graph = context.graph;
-  int64_t changes = 0;
-  for (const ir::NodeId id : graph.nodes()) {
-    const Permutation second = permutation_of(context, id);
-    if (second.empty()) continue;
-    const ir::ValueId result = graph.node(id).outputs[0], between = graph.node(id).inputs[0];
-    const ir::NodeId producer = graph.producer(between);
-    const Permutation first = producer ? permutation_of(context, producer) : Permutation();
-    if (first.empty() || graph.is_pinned(result)) continue;
-    const Permutation both = permuted(first, second);
-    const ir::ValueId x = graph.node(producer).inputs[0];
-    if (!is_identity(both)) {
-      ir::NodeSpec spec = ir::spec_like(graph.node(id));
-      spec.inputs = {x};
-      set_attribute(spec, "perm", both);
-      (void)replace_node(graph, id, std::move(spec));
-    } else if (!graph.is_output(result)) {  // it would be an Identity
-      graph.replace_all_uses(result, x);
-      graph.erase_node(id);
-    } else {
+  const Permutation first = permutation_of(context, id);
+  if (first.empty()) return 0;
+  const ir::ValueId x = graph.node(id).inputs[0], between = graph.node(id).outputs[0];
+  const ir::Dims from = *graph.type(x).dims, seen = permuted(from, first);
+  struct Reader {
+    ir::NodeId node;
+    Permutation both;
+    bool becomes_dearer;
+  };
+  std::vector<Reader> readers;
+  bool others = graph.is_output(between) || graph.is_pinned(between);
+  int64_t cost_of_all = 0, cost_of_cheap = cost_of_transpose(graph, from, first);
+  for (const ir::Use& use : graph.uses(between)) {
+    const Permutation second = use.index < 0 ? Permutation() : permutation_of(context, use.node);
+    const ir::ValueId result = second.empty() ? ir::ValueId{} : graph.node(use.node).outputs[0];
+    Permutation both = result ? permuted(first, second) : Permutation();
+    const bool is_nothing = result && is_identity(both);
+    if (!result || graph.is_pinned(result) || (is_nothing && graph.is_output(result))) {  // that would be an Identity
+      others = true;
       continue;
+    }
+    const int64_t before = cost_of_transpose(graph, seen, second),
+                  after = is_nothing ? 0 : cost_of_transpose(graph, from, both);
+    cost_of_all += after;
+    cost_of_cheap += std::min(before, after);
+    readers.push_back({use.node, std::move(both), after > before});
+  }
+  const bool all = !others && cost_of_all <= cost_of_cheap;
+  int64_t changes = 0;
+  for (Reader& reader : readers) {
+    if (reader.becomes_dearer && !all) continue;
+    if (is_identity(reader.both)) {
+      graph.replace_all_uses(graph.node(reader.node).outputs[0], x);
+      graph.erase_node(reader.node);
+    } else {
+      ir::NodeSpec spec = ir::spec_like(graph.node(reader.node));
+      spec.inputs = {x};
+      set_attribute(spec, "perm", std::move(reader.both));
+      (void)replace_node(graph, reader.node, std::move(spec));
     }
     ++changes;
   }
+  if (changes > 0 && !others && !graph.is_used(between)) graph.erase_node(id);
   return changes;
 }
 
-int64_t cost_of_all(const Context& context) {
-  const ir::Graph& graph = context.graph;
-  int64_t sum = 0;
-  for (const ir::NodeId id : graph.nodes())
-    if (const Permutation p = permutation_of(context, id); !p.empty())
-      sum = checked_add(sum, cost_of_transpose(graph, graph.node(id).inputs[0], p)).value_or(INT64_MAX);
-  return sum;
+int64_t join_transposes(Context& context) {
+  const std::vector<ir::NodeId> nodes = context.graph.nodes();
+  int64_t changes = 0;
+  for (const ir::NodeId id : std::views::reverse(nodes))  // the last first: whole chains are joined at once
+    if (context.graph.alive(id)) changes += join_with_readers(context, id);
+  return changes;
 }
 
 /// Transpose that only moves dimensions of 1   =>   Reshape
@@ -57,7 +79,7 @@ int64_t reshape_instead(Context& context) {
     const Permutation p = permutation_of(context, id);
     if (p.empty() || graph.is_pinned(graph.node(id).outputs[0])) continue;
     const ir::Node node = graph.node(id);
-    const auto shape = shape_instead(graph, node.inputs[0], p);
+    const auto shape = shape_instead(graph, *graph.type(node.inputs[0]).dims, p);
     if (!shape) continue;
     ir::NodeSpec spec{.op_type = "Reshape", .name = node.name, .inputs = node.inputs, .extra = node.extra};
     spec.inputs.push_back(graph.add_constant(int64_tensor(*shape), graph.name(node.outputs[0]) + "_shape"));
@@ -138,13 +160,10 @@ int64_t sink_transposes(Context& context) {
   const auto is_transpose = [&](ir::NodeId id) { return context.graph.node(id).is("Transpose"); };
   if (std::ranges::none_of(context.graph.nodes(), is_transpose)) return 0;
   int64_t changes = join_transposes(context);
-  int64_t cost = cost_of_all(context);
   while (const int64_t turned = Sweep(context).run()) {
     changes += turned;
     context.graph.erase_dead();
     changes += join_transposes(context);
-    // A Transpose that is joined with another may come to cost more than a region knew: not round in circles.
-    if (const int64_t before = std::exchange(cost, cost_of_all(context)); cost >= before) break;
   }
   return changes + reshape_instead(context);
 }

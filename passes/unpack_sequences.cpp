@@ -32,8 +32,8 @@ std::optional<std::vector<ir::ValueId>> members(const Context& context, ir::Valu
   const ir::Graph& graph = context.graph;
   std::vector<ir::ValueId> result;  // backwards
   for (;;) {
-    const ir::NodeId maker = sequence ? graph.producer(sequence) : ir::NodeId{};
-    if (!maker || !graph.has_single_use(sequence) || graph.is_pinned(sequence)) return std::nullopt;
+    const ir::NodeId maker = context.only_maker(sequence);
+    if (!maker) return std::nullopt;
     const ir::Node& node = graph.node(maker);
     if (node.is("SequenceConstruct") || node.is("SequenceEmpty")) {
       result.insert(result.end(), node.inputs.rbegin(), node.inputs.rend());

@@ -22,8 +22,7 @@ Permutation permutation_of(const Context& context, ir::NodeId id) {
   return is_identity(p) ? Permutation() : p;
 }
 
-std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
-  const ir::Dims& dims = *graph.type(value).dims;
+std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p) {
   Permutation moved;
   for (const int64_t axis : p)
     if (const ir::Dim& dim = dims[static_cast<size_t>(axis)]; !dim.known() || dim.value() != 1) moved.push_back(axis);
@@ -31,11 +30,11 @@ std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, ir::Va
   return reshape_target(dims, permuted(dims, p), false);
 }
 
-int64_t cost_of_transpose(const ir::Graph& graph, ir::ValueId value, const Permutation& p) {
+int64_t cost_of_transpose(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p) {
   constexpr int64_t kMoves = int64_t{1} << 44, kMostElements = int64_t{1} << 30;
-  if (shape_instead(graph, value, p)) return 1;
+  if (shape_instead(graph, dims, p)) return 1;
   int64_t elements = 1;  // as far as they are known
-  for (const ir::Dim& dim : *graph.type(value).dims)
+  for (const ir::Dim& dim : dims)
     if (dim.known()) elements = std::min(checked_mul(elements, dim.value()).value_or(kMostElements), kMostElements);
   return kMoves + elements;
 }
@@ -84,9 +83,7 @@ void Region::grow(ir::ValueId value) {
 
 /// Takes the node in, if it can be turned so that the value is permuted as it is to be.
 void Region::meet(ir::NodeId id, Port port, ir::ValueId value) {
-  if (member_of_.contains(id.index) || refused_.contains(id.index) || context_.broken.contains(id) ||
-      context_.log.kept_by_user(id))
-    return;
+  if (member_of_.contains(id.index) || refused_.contains(id.index) || context_.stays(id)) return;
   const ir::Node& node = graph_.node(id);
   work_ += static_cast<int64_t>(node.inputs.size() + node.outputs.size());
   const Permutation& layout = layouts_.at(value.index);
@@ -131,8 +128,7 @@ bool Region::admits(const ir::Node& node, const Turn& turn) const {
   }
   if (turn.rows)
     for (const ir::Use& use : graph_.uses(node.outputs[0])) {
-      const bool stays = context_.broken.contains(use.node) || context_.log.kept_by_user(use.node);
-      if (stays || !is_free_constant(context_, weight_of_rows(graph_, use))) return false;
+      if (context_.stays(use.node) || !is_free_constant(context_, weight_of_rows(graph_, use))) return false;
     }
   return found <= kMostValues;
 }
@@ -165,55 +161,94 @@ bool Region::takes_permuted(ir::Use use, ir::ValueId value) const {
   return !graph_.is_output(output) || maker_of(value) != Maker::kSource;  // it would be an Identity
 }
 
+/// A Transpose that is nobody's border.
+bool Region::can_be_joined(ir::Use use) const {
+  if (use.index < 0 || permutation_of(context_, use.node).empty()) return false;
+  const ir::ValueId output = graph_.node(use.node).outputs[0];
+  return !graph_.is_pinned(output) && !met_.contains(output.index);
+}
+
+/// What each Transpose costs that would be left is an edge of the graph that is cut, where nodes on the source's side
+/// are turned. A value is needed as it is, or permuted, or both; what makes it gives one of them. The sum of the costs
+/// of all Transposes of the model falls by what is saved here, or by more.
 bool Region::choose(int64_t& work) {
   MinimumCut cut;
   constexpr size_t kTurned = MinimumCut::kSource, kKept = MinimumCut::kSink;
   std::vector<size_t> vertex;
   for (size_t i = 0; i < members_.size(); ++i) vertex.push_back(cut.add_vertex());
+  struct Join {
+    ir::NodeId transpose;
+    size_t vertex;
+  };
+  std::vector<Join> all_joins;
   int64_t now = 0;
   for (const ir::ValueId value : values_) {
     const Permutation& p = layout(value);
-    const int64_t cost = cost_of_transpose(graph_, value, p);
+    const ir::Dims& dims = *graph_.type(value).dims;
+    const Maker maker = maker_of(value);
+    std::vector<Join> joins;
     bool kept_readers = graph_.is_output(value) || graph_.is_pinned(value), turned_readers = false;
     std::vector<size_t> readers;
     for (const ir::Use& use : graph_.uses(value)) {
       const auto member = member_of_.find(use.node.index);
       if (use.index >= 0 && member != member_of_.end() &&
-          members_[member->second].turn.inputs[static_cast<size_t>(use.index)] == p)
+          members_[member->second].turn.inputs[static_cast<size_t>(use.index)] == p) {
         readers.push_back(vertex[member->second]);
-      else if (takes_permuted(use, value))
+      } else if (takes_permuted(use, value)) {
         turned_readers = true;
-      else if (const Permutation other = permutation_of(context_, use.node);
-               other.empty() || graph_.is_pinned(graph_.node(use.node).outputs[0]) ||
-               met_.contains(graph_.node(use.node).outputs[0].index))
-        kept_readers = true;  // another Transpose of it takes what there is
+      } else if (maker == Maker::kMember && can_be_joined(use)) {  // whichever of the two is there
+        const Permutation own = permutation_of(context_, use.node);
+        const int64_t kept = cost_of_transpose(graph_, dims, own);
+        joins.push_back({use.node, cut.add_vertex()});
+        cut.add_edge(kTurned, joins.back().vertex, kept);
+        cut.add_edge(joins.back().vertex, kKept,
+                     cost_of_transpose(graph_, permuted(dims, p), permuted(inverse(p), own)));
+        now += kept;
+      } else {
+        kept_readers = true;
+      }
     }
-    const Maker maker = maker_of(value);
     const bool anew = maker == Maker::kTranspose;  // either way a Transpose of what that one takes
     const size_t made = maker == Maker::kMember   ? vertex[member_of_.at(graph_.producer(value).index)]
                         : maker == Maker::kSource ? kTurned
                                                   : kKept;
+    const int64_t cost = cost_of_transpose(graph_, dims, p);
+    int64_t cost_as_is = cost, cost_permuted = cost;
+    if (anew) {
+      const ir::NodeId maker_id = graph_.producer(value);
+      const ir::Dims& taken = *graph_.type(graph_.node(maker_id).inputs[0]).dims;
+      const Permutation own = permutation_of(context_, maker_id);
+      cost_as_is = cost_of_transpose(graph_, taken, own);
+      cost_permuted = cost_of_transpose(graph_, taken, permuted(own, p));
+    }
     if (anew || made != kKept) {  // the value as it is costs, where somebody needs that
       const size_t needed = cut.add_vertex();
-      cut.add_edge(anew ? kTurned : made, needed, cost);
+      cut.add_edge(anew ? kTurned : made, needed, cost_as_is);
       for (const size_t reader : readers) cut.add_edge(needed, reader, MinimumCut::kNever);
       if (kept_readers) cut.add_edge(needed, kKept, MinimumCut::kNever);
+      for (const Join& join : joins) {
+        cut.add_edge(needed, join.vertex, MinimumCut::kNever);
+        cut.add_edge(join.vertex, made, MinimumCut::kNever);
+      }
     }
     if (made != kTurned) {  // and so does the permuted one
       const size_t needed = cut.add_vertex();
-      cut.add_edge(needed, made, cost);
+      cut.add_edge(needed, made, cost_permuted);
       for (const size_t reader : readers) cut.add_edge(reader, needed, MinimumCut::kNever);
       if (turned_readers) cut.add_edge(kTurned, needed, MinimumCut::kNever);
     }
     if (maker == Maker::kMember || maker == Maker::kOther)
       now += turned_readers ? cost : 0;
     else
-      now += kept_readers || !readers.empty() ? cost : 0;
+      now += kept_readers || !readers.empty() ? cost_as_is : 0;
     if (anew && turned_readers) now += cost;
+    all_joins.insert(all_joins.end(), joins.begin(), joins.end());
   }
   const auto least = cut.find(work);
   if (!least || *least >= now) return false;
   for (size_t i = 0; i < members_.size(); ++i) members_[i].chosen = cut.with_source(vertex[i]);
+  for (const Join& join : all_joins)
+    if (cut.with_source(join.vertex)) joined_.insert(join.transpose.index);
   return true;
 }
 

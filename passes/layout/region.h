@@ -19,12 +19,12 @@ struct TransposeSide {
 /// nothing.
 Permutation permutation_of(const Context& context, ir::NodeId id);
 
-/// What a Transpose of this value by `p` costs. All others together do not come to one that moves elements; among
-/// those, and among the others, the larger one costs more. It moves none where only dimensions of 1 change places: then
-/// a Reshape by a constant shape does the same.
-int64_t cost_of_transpose(const ir::Graph& graph, ir::ValueId value, const Permutation& p);
+/// What a Transpose of a value of these dimensions costs. All others together do not come to one that moves elements;
+/// among those, and among the others, the larger one costs more. It moves none where only dimensions of 1 change
+/// places: then a Reshape by a constant shape does the same.
+int64_t cost_of_transpose(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p);
 /// That shape; nothing where elements move.
-std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, ir::ValueId value, const Permutation& p);
+std::optional<std::vector<int64_t>> shape_instead(const ir::Graph& graph, const ir::Dims& dims, const Permutation& p);
 
 /// Values that hang together by nodes that work along any axes, and how each is to be permuted, so that all of these
 /// nodes may be turned, or any of them, with a Transpose wherever a value is needed both as it is and permuted.
@@ -49,6 +49,8 @@ class Region {
   ir::ValueId source(ir::ValueId value) const;
   /// A Transpose at its border that gives the permuted value, and goes if that is there.
   bool takes_permuted(ir::Use use, ir::ValueId value) const;
+  /// Another Transpose that reads a member's result, and is to become one of the permuted value.
+  bool is_joined(ir::NodeId transpose) const { return joined_.contains(transpose.index); }
   /// The Transposes at its border, by the side that it meets.
   const std::vector<TransposeSide>& border() const { return border_; }
   /// Nodes and values that what is done to it could change.
@@ -63,6 +65,7 @@ class Region {
   void grow(ir::ValueId value);
   void meet(ir::NodeId id, Port port, ir::ValueId value);
   bool admits(const ir::Node& node, const Turn& turn) const;
+  bool can_be_joined(ir::Use use) const;
 
   const Context& context_;
   const ir::Graph& graph_;
@@ -73,6 +76,7 @@ class Region {
   std::vector<TransposeSide> border_;
   std::unordered_map<int32_t, bool> met_;  // Transposes: by the value that they give
   std::unordered_set<int32_t> refused_;    // nodes
+  std::unordered_set<int32_t> joined_;     // nodes
   int64_t work_ = 0;
 };
 

@@ -152,8 +152,8 @@ void Turning::add(const Region::Member& member) {
   turned_[old.outputs[0]] = graph_.node(graph_.add_node(std::move(gather), member.node)).outputs[0];
 }
 
-/// Whoever reads the old value and was not turned: a Transpose takes the new one, the others what a Transpose makes of
-/// it. What keeps the old name is noted.
+/// Whoever reads the old value and was not turned: some Transposes take the new one, the others what a Transpose makes
+/// of it. What keeps the old name is noted.
 void Turning::pass_on(ir::ValueId old, ir::NodeId before) {
   const ir::ValueId made = turned_.at(old);
   const Permutation back = inverse(region_.layout(old));
@@ -161,12 +161,11 @@ void Turning::pass_on(ir::ValueId old, ir::NodeId before) {
   std::string own_name = name;
   const std::set<ir::Use> uses = graph_.uses(old);
   for (const ir::Use& use : uses) {
-    const Permutation p = use.index < 0 ? Permutation() : permutation_of(context_, use.node);
-    const ir::ValueId result = p.empty() ? ir::ValueId{} : graph_.node(use.node).outputs[0];
-    if (p.empty() || graph_.is_pinned(result)) continue;
-    const Permutation both = permuted(back, p);
-    const bool meets = is_identity(both);
-    const ir::ValueId other = meets ? made : add_transpose(graph_, made, both, name, use.node);
+    const bool meets = region_.takes_permuted(use, old);
+    if (!meets && !region_.is_joined(use.node)) continue;
+    const ir::ValueId result = graph_.node(use.node).outputs[0];
+    const ir::ValueId other =
+        meets ? made : add_transpose(graph_, made, permuted(back, permutation_of(context_, use.node)), name, use.node);
     const std::string result_name = graph_.name(result);
     if (meets && graph_.is_output(result)) own_name = result_name;
     graph_.replace_all_uses(result, other);

@@ -365,6 +365,12 @@ Report expect_the_same(uint32_t seed) {
   return result.report;
 }
 
+/// Those that larger runs have found.
+TEST(RandomGraphs, FoundBefore) {
+  // Turning went round in circles: Transposes that moved nothing but a 1 became such that moved elements.
+  for (const uint32_t seed : {54959u, 74763u}) expect_the_same(seed);
+}
+
 TEST(RandomGraphs, ComputeTheSame) {
   size_t found = 0;
   size_t folded = 0;

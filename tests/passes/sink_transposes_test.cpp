@@ -684,6 +684,23 @@ const std::vector<SinkCase> kRegions{
        net.output(net.node("Relu", {transposed(net, x, kToFirst)}), "y3");
      },
      2},
+    {"TransposesOfATransposeThatMovesElements",  // they move a 1, and would move elements of x
+     [](Net& net) {
+       const ValueId x = transposed(net, net.input("x", {1, 3, 5, 7}, kType), kToLast);
+       net.output(net.node("Relu", {transposed(net, x, {1, 0, 2, 3})}), "y1");
+       net.output(net.node("Sigmoid", {transposed(net, x, {1, 2, 0, 3})}), "y2");
+     },
+     1},
+    {"TransposesBehindWhatIsTurned",  // likewise
+     [](Net& net) {
+       const ValueId x = net.input("x", {1, 1, 3, 5, 7}, kType);
+       const ValueId y = net.node("Relu", {transposed(net, x, {0, 1, 3, 4, 2})});
+       net.output(transposed(net, y, {0, 1, 4, 2, 3}), "y1");
+       net.output(net.node("Exp", {transposed(net, y, {2, 0, 1, 3, 4})}), "y2");
+       net.output(net.node("Sin", {transposed(net, y, {0, 2, 3, 1, 4})}), "y3");
+       net.output(net.node("Cos", {transposed(net, y, {2, 0, 3, 4, 1})}), "y4");
+     },
+     1},
     {"WithoutAPermutation",
      [](Net& net) {  // reversed
        const ValueId x = net.node("Transpose", {net.input("x", {2, 3, 5, 7}, kType)});
