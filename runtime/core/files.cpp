@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <random>
+#include <system_error>
 
 namespace pli {
 
@@ -225,6 +226,7 @@ AtomicFile::AtomicFile(const std::filesystem::path& path, bool named) : path_(pa
 AtomicFile::~AtomicFile() { discard(); }
 
 void AtomicFile::discard() {
+  if (syncing_.valid()) syncing_.wait();
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
   temporary_.clear();
@@ -239,16 +241,32 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     if (count < 0) fail_writing(errno);
     bytes = bytes.subspan(static_cast<size_t>(count));
     waiting_ += count;
-    if (waiting_ >= kBegunBytes) begin_sync();
+    if (waiting_ >= kBegunBytes) start_writing_back();
   }
 }
 
 void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
 
-void AtomicFile::begin_sync() {
+/// Lets the disk work on what there is, without waiting for it.
+void AtomicFile::start_writing_back() {
   // Where the system can't, there is fsync. What is on its way already is not written once more.
   (void)::sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
   waiting_ = 0;
+}
+
+void AtomicFile::begin_sync() {
+  start_writing_back();
+  try {
+    syncing_ = std::async(std::launch::async, [file = descriptor_] { return ::fsync(file) == 0 ? 0 : errno; });
+  } catch (const std::system_error&) {  // no thread is to be had: commit() does it
+  }
+}
+
+/// An error is told but once, so that of the first call counts, too.
+void AtomicFile::sync() {
+  if (syncing_.valid())
+    if (const int error = syncing_.get()) fail_writing(error);
+  if (::fsync(descriptor_) != 0) fail_writing(errno);
 }
 
 bool AtomicFile::link_as(const std::filesystem::path& name) const {
@@ -263,7 +281,7 @@ void AtomicFile::close_written() {
 }
 
 void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) fail_writing(errno);
+  sync();
   while (temporary_.empty()) {
     std::filesystem::path name = temporary_name(path_);
     if (link_as(name)) temporary_ = std::move(name);
@@ -275,7 +293,7 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::commit_new() {
-  if (::fsync(descriptor_) != 0) fail_writing(errno);
+  sync();
   if (!link_as(path_)) fail_at(path_.string(), ErrorCode::kIo, "has come to exist while it was written");
   close_written();
   discard();

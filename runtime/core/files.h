@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,7 +77,7 @@ class AtomicFile {
   /// Nothing of it would be left if the process were killed now.
   bool is_nameless() const { return temporary_.empty(); }
 
-  /// Lets the disk work on what was written, without waiting for it: there is less to wait for in the end.
+  /// Makes what was written durable while the caller does something else: commit() then waits for what is left of it.
   void begin_sync();
 
   /// Makes the file durable and gives it its name. A file that is replaced hands its permissions on.
@@ -87,6 +88,8 @@ class AtomicFile {
 
  private:
   [[noreturn]] void fail_writing(int error) const;
+  void start_writing_back();
+  void sync();
   void discard();
   bool link_as(const std::filesystem::path& name) const;
   void close_written();
@@ -94,7 +97,8 @@ class AtomicFile {
   std::filesystem::path path_;
   std::filesystem::path temporary_;  // empty while the file has no name
   int descriptor_ = -1;
-  int64_t waiting_ = 0;  // bytes that were written since begin_sync()
+  int64_t waiting_ = 0;       // bytes that were written since start_writing_back()
+  std::future<int> syncing_;  // to become what it failed for, or 0
 };
 
 }  // namespace pli

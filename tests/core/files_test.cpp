@@ -169,9 +169,23 @@ TEST_P(AtomicFiles, AppearWhenCommitted) {
   EXPECT_EQ(folder.names(), std::vector<std::string>{"out"});
 }
 
+TEST_P(AtomicFiles, AreMadeDurableMeanwhile) {
+  AtomicFile file(path, named);
+  file.write("some ");
+  file.begin_sync();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  file.write("text");  // commit() does it once more
+  file.commit();
+  EXPECT_EQ(read_file(path), "some text");
+}
+
 TEST_P(AtomicFiles, LeaveNothingWhenGivenUp) {
   write_file(path, "old");
-  { AtomicFile(path, named).write("new"); }
+  {
+    AtomicFile file(path, named);
+    file.write("new");
+    file.begin_sync();
+  }
   EXPECT_EQ(read_file(path), "old");
   EXPECT_EQ(folder.names(), std::vector<std::string>{"out"});
 }
