@@ -144,7 +144,12 @@ const Permutation& Region::layout(ir::ValueId value) const {
 Region::Maker Region::maker_of(ir::ValueId value) const {
   const ir::NodeId producer = graph_.producer(value);
   if (!producer) return Maker::kOther;
-  if (member_of_.contains(producer.index)) return Maker::kMember;
+  if (const auto member = member_of_.find(producer.index); member != member_of_.end()) {
+    const auto& outputs = graph_.node(producer).outputs;
+    const auto index = static_cast<size_t>(std::ranges::find(outputs, value) - outputs.begin());
+    const bool permutes = !members_[member->second].turn.outputs[index].empty();  // turned, it may give the same still
+    return permutes ? Maker::kMember : Maker::kOther;
+  }
   const auto met = met_.find(value.index);
   if (met == met_.end() || !met->second) return Maker::kOther;
   return inverse(permutation_of(context_, producer)) == layout(value) ? Maker::kSource : Maker::kTranspose;

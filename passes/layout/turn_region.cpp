@@ -38,12 +38,14 @@ class Turning {
   ir::ValueId add_constant(ir::ValueId old, Tensor tensor);
   void order_rows(ir::ValueId result, const RowOrder& rows);
   void pass_on(ir::ValueId old, ir::NodeId before);
+  void replace_turned(ir::ValueId old, ir::ValueId now);
 
   Context& context_;
   ir::Graph& graph_;
   const Region& region_;
   const Position& position_;
-  std::map<ir::ValueId, ir::ValueId> turned_;
+  std::map<ir::ValueId, ir::ValueId> made_;    // by what a chosen node gave: what the turned one gives in its place
+  std::map<ir::ValueId, ir::ValueId> turned_;  // values, permuted
   std::map<std::pair<ir::ValueId, Permutation>, ir::ValueId> constants_;
   std::vector<std::pair<ir::ValueId, std::string>> names_;  // of values, as soon as a node has left them
 };
@@ -91,32 +93,46 @@ void Turning::order_rows(ir::ValueId result, const RowOrder& rows) {
 /// The permuted value: made already, there already behind a Transpose, or made by one.
 ir::ValueId Turning::turned(ir::ValueId value, const Permutation& p, ir::NodeId before) {
   if (is_free_constant(context_, value)) return turned_constant(value, p);
-  ir::ValueId& made = turned_[value];
-  if (made) return made;
-  if ((made = region_.source(value))) return made;
+  if (const auto known = turned_.find(value); known != turned_.end()) return known->second;
+  if (const ir::ValueId source = region_.source(value)) return turned_[value] = source;
   // It stands for those that are there, from where the first of them is.
   std::vector<ir::NodeId> there;
   for (const ir::Use& use : graph_.uses(value))
     if (region_.takes_permuted(use, value)) there.push_back(use.node);
   for (const ir::NodeId id : there)
     if (position_(id) < position_(before)) before = id;
-  made = add_transpose(graph_, value, p, graph_.name(value), before);
+  const ir::ValueId made = turned_[value] = add_transpose(graph_, value, p, graph_.name(value), before);
   for (const ir::NodeId id : there) {
     const ir::ValueId same = graph_.node(id).outputs[0];
     const std::string name = graph_.name(same);
     graph_.replace_all_uses(same, made);
     graph_.erase_node(id);
     graph_.rename(made, name);
+    replace_turned(same, made);
   }
   return made;
+}
+
+/// A value that was permuted, or is what permuting gave, is another now.
+void Turning::replace_turned(ir::ValueId old, ir::ValueId now) {
+  for (auto& [value, permuted] : turned_)
+    if (permuted == old) permuted = now;
+  if (auto entry = turned_.extract(old)) {
+    entry.key() = now;
+    turned_.insert(std::move(entry));
+  }
 }
 
 void Turning::add(const Region::Member& member) {
   const ir::Node old = graph_.node(member.node);
   const Turn& turn = member.turn;
   ir::NodeSpec spec = ir::spec_like(old);
-  for (size_t i = 0; i < spec.inputs.size(); ++i)
-    if (spec.inputs[i] && !turn.inputs[i].empty()) spec.inputs[i] = turned(old.inputs[i], turn.inputs[i], member.node);
+  // What one operand takes the place of may be another, so all are there before they are read.
+  for (int times = 0; times < 2; ++times)
+    for (size_t i = 0; i < spec.inputs.size(); ++i) {
+      const ir::ValueId input = graph_.node(member.node).inputs[i];
+      spec.inputs[i] = input && !turn.inputs[i].empty() ? turned(input, turn.inputs[i], member.node) : input;
+    }
   if (turn.becomes_reshape) {
     spec.op_type = "Reshape";
     spec.attributes.clear();
@@ -143,19 +159,22 @@ void Turning::add(const Region::Member& member) {
   const ir::NodeId made = graph_.add_node(std::move(spec), member.node);
   context_.log.became(member.node, made);
   const std::vector<ir::ValueId> results = graph_.node(made).outputs;
-  for (size_t i = 0; i < old.outputs.size(); ++i)
-    if (old.outputs[i]) turned_[old.outputs[i]] = results[i];
+  for (size_t i = 0; i < old.outputs.size(); ++i) {
+    if (!old.outputs[i]) continue;
+    made_[old.outputs[i]] = results[i];
+    if (!turn.outputs[i].empty()) turned_[old.outputs[i]] = results[i];
+  }
   if (turn.listed.empty()) return;
   const ir::ValueId order = context_.names.add(graph_.name(old.outputs[0]) + "_order", int64_tensor(turn.listed), {});
   ir::NodeSpec gather{.op_type = "Gather", .name = old.name, .inputs = {results[0], order}};
   gather.outputs.push_back({graph_.unique_name(graph_.name(old.outputs[0])), graph_.type(old.outputs[0]), {}});
-  turned_[old.outputs[0]] = graph_.node(graph_.add_node(std::move(gather), member.node)).outputs[0];
+  made_[old.outputs[0]] = graph_.node(graph_.add_node(std::move(gather), member.node)).outputs[0];
 }
 
 /// Whoever reads the old value and was not turned: some Transposes take the new one, the others what a Transpose makes
 /// of it. What keeps the old name is noted.
 void Turning::pass_on(ir::ValueId old, ir::NodeId before) {
-  const ir::ValueId made = turned_.at(old);
+  const ir::ValueId made = made_.at(old);
   const Permutation back = inverse(region_.layout(old));
   const std::string name = graph_.name(old);
   std::string own_name = name;
@@ -183,15 +202,16 @@ void Turning::pass_on(ir::ValueId old, ir::NodeId before) {
 
 void Turning::remove(const Region::Member& member) {
   const std::vector<ir::ValueId> outputs = graph_.node(member.node).outputs;
-  for (const ir::ValueId old : outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ir::ValueId old = outputs[i];
     if (!old) continue;
-    if (!region_.layout(old).empty()) {
+    if (!member.turn.outputs[i].empty()) {
       pass_on(old, member.node);
       continue;
     }
     if (member.turn.rows) order_rows(old, *member.turn.rows);
-    graph_.replace_all_uses(old, turned_.at(old));
-    names_.emplace_back(turned_.at(old), graph_.name(old));
+    graph_.replace_all_uses(old, made_.at(old));
+    names_.emplace_back(made_.at(old), graph_.name(old));
   }
   graph_.erase_node(member.node);
   for (const auto& [value, name] : names_) graph_.rename(value, name);

@@ -701,6 +701,20 @@ const std::vector<SinkCase> kRegions{
        net.output(net.node("Cos", {transposed(net, y, {2, 0, 3, 4, 1})}), "y4");
      },
      1},
+    {"AValueAndItsTranspose",  // which goes, as the one that the region makes takes its place
+     [](Net& net) {
+       const ValueId x = net.input("x", {1, 4, 1, 1}, kType);
+       const ValueId least = net.node("Min", {x, transposed(net, x, {1, 2, 0, 3})});
+       net.output(transposed(net, least, {3, 1, 2, 0}), "y");
+     }},
+    {"ReshapeThatGivesTheSameOfAPermutedValue",  // and others read that permuted
+     [](Net& net) {
+       const ValueId x = net.node("Pad", {net.input("x", {1, 4, 1, 2}, kType), integers(net, {0, 0, 0, 0, 0, 1, 0, 0})});
+       const ValueId most = net.node("Max", {transposed(net, x, {0, 2, 1, 3}), transposed(net, x, {0, 3, 1, 2})});
+       net.output(most, "y1");
+       net.output(net.node("ReduceL2", {transposed(net, most, {2, 1, 0, 3})}, {ints("axes", {0})}), "y2");
+     },
+     1},
     {"WithoutAPermutation",
      [](Net& net) {  // reversed
        const ValueId x = net.node("Transpose", {net.input("x", {2, 3, 5, 7}, kType)});
