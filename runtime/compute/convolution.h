@@ -19,8 +19,8 @@ struct ConvolutionProblem {
   const Tensor* bias = nullptr;    // likewise
   int64_t groups = 1;
   Shape strides, dilations, pads_begin, pads_end;  // one for each spatial dimension; dilations start at 1
-  PostOps post_ops;
-  WeightCache* cache = nullptr;  // where packed weights are shared; may be null
+  PostOps post_ops;                                // what they add is described as the result
+  WeightCache* cache = nullptr;                    // where packed weights are shared; may be null
 };
 
 /// kUnsupported where oneDNN has no implementation. The constant weight and bias have to outlive the kernel.

@@ -184,7 +184,7 @@ class ConvolutionF64 final : public Kernel {
                  geometry_.pixels);
       }
     };
-    if (products >= 2 * omp_get_max_threads())
+    if (products >= 2 * threads_here())
       parallel_for(products, 1, convolve);
     else
       convolve(0, products);

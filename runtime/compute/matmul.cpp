@@ -2,43 +2,129 @@
 
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
+#include "runtime/compute/sliced.h"
 
 namespace pli::compute {
 
 using dnnl::memory;
 
+namespace {
+
+using Description = dnnl::matmul::primitive_desc;
+
+/// What oneDNN would do, before it generates any code for it. `b`: its layout, or any.
+Description describe(const MatMulProblem& problem, const memory::desc& b) {
+  const auto a = to_onednn(problem.a), result = to_onednn(problem.result);
+  auto attributes = make_attributes(problem.post_ops);
+  if (problem.scale != 1) set_scale(attributes, problem.scale);
+  memory::dims bias_dims(problem.result.dims.size(), 1);
+  bias_dims.back() = problem.result.dims.back();
+  const memory::desc bias(bias_dims, memory::data_type::f32, memory::dims(plain_strides(bias_dims)));
+  const dnnl::matmul::desc operation =
+      problem.has_bias ? dnnl::matmul::desc(a, b, bias, result) : dnnl::matmul::desc(a, b, result);
+  return {operation, attributes, cpu_engine()};
+}
+
+/// `b`: null where it is read at each call.
+std::unique_ptr<Kernel> make_kernel_of(const MatMulProblem& problem, const Description& made, const SharedWeights& b) {
+  using Source = Argument::Source;
+  std::vector<Argument> arguments{{DNNL_ARG_SRC, to_onednn(problem.a), Source::kInput, 0, {}},
+                                  {DNNL_ARG_DST, to_onednn(problem.result), Source::kOutput, 0, {}},
+                                  {DNNL_ARG_WEIGHTS, made.weights_desc(), b ? Source::kOwned : Source::kInput, 1, b}};
+  if (problem.has_bias)
+    arguments.push_back({DNNL_ARG_BIAS, made.bias_desc(), Source::kInput, problem.bias_operand, {}});
+  add_post_op_arguments(problem.post_ops, arguments);
+  return make_primitive_kernel(made.get(), std::move(arguments));
+}
+
+// --- slices ----------------------------------------------------------------------------------------------------------
+
+/// The axis of the result along which a product is divided, and into how many parts.
+struct Division {
+  size_t axis = 0;
+  int64_t parts = 1, block = 1;
+};
+
+/// However many threads there are: a part may be rounded otherwise than that part of the whole.
+Division division_of(const MatMulProblem& problem) {
+  constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a thread
+  constexpr int64_t kMostParts = 8, kLeastRows = 32, kLeastColumns = 128, kColumns = 16;
+  const Shape& dims = problem.result.dims;
+  if (problem.result.size() * problem.a.dims.back() < kLeastWork) return {};
+  size_t axis = 0;  // the outermost that there is more than one of
+  while (axis + 2 < dims.size() && dims[axis] == 1) ++axis;
+  const size_t rows = dims.size() - 2;
+  if (axis < rows) return {axis, std::min(kMostParts, dims[axis])};
+  if (dims[rows] >= 2 * kLeastRows) return {rows, std::min(kMostParts, dims[rows] / kLeastRows)};
+  const bool adds =
+      std::ranges::any_of(problem.post_ops, [](const PostOp& op) { return op.kind == PostOp::Kind::kAdd; });
+  if (dims[rows] > 1 && adds) return {};  // oneDNN has no good kernel for that
+  return {rows + 1, std::min(kMostParts, dims.back() / kLeastColumns), kColumns};
+}
+
+/// [begin, end) along an axis of what is not broadcast there. By how many bytes it is moved.
+int64_t narrow(TensorDesc& desc, size_t axis, Range range) {
+  if (desc.dims[axis] == 1) return 0;
+  desc.dims[axis] = range.size();
+  return range.begin * desc.strides[axis] * static_cast<int64_t>(sizeof(float));
+}
+
+/// One part of the product that `whole` is. Nothing where oneDNN would do it in another way.
+std::optional<Slice> make_slice(MatMulProblem problem, size_t axis, Range range, const Description& whole,
+                                const SharedWeights& b) {
+  Slice slice;
+  const size_t columns = problem.result.dims.size() - 1;
+  slice.output_bytes = narrow(problem.result, axis, range);
+  if (axis != columns) slice.move_input(0, narrow(problem.a, axis, range));
+  WeightPart part{whole.weights_desc()};
+  if (axis + 1 != columns) {  // rows read all of b
+    if (b && problem.b.dims[axis] != 1) {
+      const auto found = part_along(part.desc, axis, range.begin, range.size());
+      if (!found) return std::nullopt;
+      part = *found;
+    }
+    const int64_t bytes = narrow(problem.b, axis, range);
+    if (!b) {
+      part.desc = to_onednn(problem.b);
+      slice.move_input(1, bytes);
+    }
+  }
+  if (problem.has_bias && axis == columns)
+    slice.move_input(problem.bias_operand, range.begin * static_cast<int64_t>(sizeof(float)));
+  for (PostOp& op : problem.post_ops)
+    if (op.kind == PostOp::Kind::kAdd) slice.move_input(op.operand, narrow(op.description, axis, range));
+  const Description made = describe(problem, part.desc);
+  if (implementation_of(made.get()) != implementation_of(whole.get())) return std::nullopt;
+  slice.kernel = make_kernel_of(problem, made, part_of(b, part.desc, part.bytes));
+  return slice;
+}
+
+/// The whole in slices; null where that can't be, or is not worth it.
+std::unique_ptr<Kernel> make_in_slices(const MatMulProblem& problem, const Description& whole, const SharedWeights& b) {
+  const Division division = division_of(problem);
+  std::vector<Slice> slices;
+  for (int64_t i = 0; division.parts > 1 && i < division.parts; ++i) {
+    const Range range = range_of_part(problem.result.dims[division.axis], i, division.parts, division.block);
+    auto slice = or_nothing([&] { return make_slice(problem, division.axis, range, whole, b); });
+    if (!slice) return nullptr;
+    slices.push_back(std::move(*slice));
+  }
+  return slices.empty() ? nullptr : make_sliced(std::move(slices));
+}
+
+}  // namespace
+
 std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
   if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
-    using Source = Argument::Source;
-    const auto a = to_onednn(problem.a);
-    const auto b = to_onednn(problem.b);
-    const auto result = to_onednn(problem.result);
-    memory::dims bias_dims(problem.result.dims.size(), 1);
-    bias_dims.back() = problem.result.dims.back();
-    const auto bias = problem.has_bias
-                          ? memory::desc(bias_dims, memory::data_type::f32, memory::dims(plain_strides(bias_dims)))
-                          : memory::desc();
-
-    auto attributes = make_attributes(problem.post_ops, result);
-    if (problem.scale != 1) set_scale(attributes, problem.scale);
-    const bool pack = problem.b_constant != nullptr;
-    const memory::desc wanted =
-        pack ? memory::desc(problem.b.dims, memory::data_type::f32, memory::format_tag::any) : b;
-    const dnnl::matmul::desc operation =
-        problem.has_bias ? dnnl::matmul::desc(a, wanted, bias, result) : dnnl::matmul::desc(a, wanted, result);
-    const dnnl::matmul::primitive_desc descriptor(operation, attributes, cpu_engine());
-
-    std::vector<Argument> arguments{{DNNL_ARG_SRC, a, Source::kInput, 0, {}},
-                                    {DNNL_ARG_DST, result, Source::kOutput, 0, {}}};
-    if (pack)
-      arguments.push_back({DNNL_ARG_WEIGHTS, descriptor.weights_desc(), Source::kOwned, 1,
-                           packed(*problem.b_constant, b, descriptor.weights_desc(), problem.cache)});
-    else
-      arguments.push_back({DNNL_ARG_WEIGHTS, b, Source::kInput, 1, {}});
-    if (problem.has_bias) arguments.push_back({DNNL_ARG_BIAS, bias, Source::kInput, problem.bias_operand, {}});
-    add_post_op_arguments(problem.post_ops, result, arguments);
-    return make_primitive_kernel(dnnl::matmul(descriptor), descriptor.get(), std::move(arguments));
+    const auto given = to_onednn(problem.b);
+    const Description whole = describe(
+        problem,
+        problem.b_constant ? memory::desc(problem.b.dims, memory::data_type::f32, memory::format_tag::any) : given);
+    SharedWeights b;
+    if (problem.b_constant) b = packed(*problem.b_constant, given, whole.weights_desc(), problem.cache);
+    std::unique_ptr<Kernel> kernel = make_in_slices(problem, whole, b);
+    return kernel ? std::move(kernel) : make_kernel_of(problem, whole, b);
   });
 }
 

@@ -58,7 +58,7 @@ class MatMulF64 final : public Kernel {
     const auto run_some = [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) run_one(args, i);
     };
-    if (matrices_ >= 2 * omp_get_max_threads())
+    if (matrices_ >= 2 * threads_here())
       parallel_for(matrices_, 1, run_some);
     else
       run_some(0, matrices_);

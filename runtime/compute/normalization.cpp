@@ -191,7 +191,7 @@ void normalize_columns(const Groups& groups, const Operands<float>& t) {
   const std::span<const Loop> kept(groups.kept.data(), groups.kept.size() - 1);
   const int64_t together = groups.adjacent.size;
   const int64_t columns = groups.kept.back().size * together;
-  const int64_t wanted = columns_per_block(columns, omp_get_max_threads(), kColumns);
+  const int64_t wanted = columns_per_block(columns, threads_here(), kColumns);
   const int64_t block = std::max(wanted / together, int64_t{1}) * together;
   const int64_t blocks = (columns + block - 1) / block;
   parallel_for(size_of(kept) * blocks, grain_of(groups.size * block, kGrain), [&](int64_t begin, int64_t end) {

@@ -1,6 +1,8 @@
 #include "runtime/compute/onednn.h"
 
 #include "runtime/compute/halves.h"
+#include "runtime/compute/parallel.h"
+#include "runtime/compute/sliced.h"
 #include "runtime/core/memory.h"
 
 namespace pli::compute {
@@ -16,15 +18,11 @@ namespace {
 constexpr int kDefaultPrimitives = 1024;
 constexpr int kMostPrimitives = 256;
 
+constexpr int64_t kFloatBytes = sizeof(float);
+
 bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd; }
 
-/// The operand's description in the rank of the primitive's result, which differs where a 1-D image runs as a 2-D one.
-memory::desc operand_desc(const PostOp& op, const memory::desc& result) {
-  const bool as_image = result.dims().size() == op.description.dims.size() + 1;
-  return to_onednn(as_image ? with_height(op.description) : op.description);
-}
-
-void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
+void append(dnnl::post_ops& ops, const PostOp& op) {
   using Kind = PostOp::Kind;
   switch (op.kind) {
     case Kind::kRelu:
@@ -61,15 +59,42 @@ void append(dnnl::post_ops& ops, const PostOp& op, const memory::desc& result) {
       ops.append_sum(1);
       return;
     case Kind::kAdd:
-      ops.append_binary(algorithm::binary_add, operand_desc(op, result));
+      ops.append_binary(algorithm::binary_add, to_onednn(op.description));
       return;
   }
 }
 
-void reorder(memory from, memory to) {
+void reorder_whole(memory from, memory to) {
   dnnl::stream stream(cpu_engine());
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();
+}
+
+/// [begin, end) of the first dimension; see part_along.
+std::optional<memory> rows_of(const memory& all, Range rows) {
+  const auto part = part_along(all.get_desc(), 0, rows.begin, rows.size());
+  if (!part) return std::nullopt;
+  return memory(part->desc, cpu_engine(), static_cast<std::byte*>(all.get_data_handle()) + part->bytes);
+}
+
+/// Large ones in parallel, in parts along the first dimension.
+void reorder(const memory& from, const memory& to) {
+  constexpr size_t kLeastBytes = 64 << 10;
+  constexpr int64_t kBlock = 16;  // of which layouts have whole ones, whatever theirs are
+  const int64_t rows = from.get_desc().dims()[0];
+  std::vector<std::pair<memory, memory>> parts;
+  const int64_t wanted = to.get_desc().get_size() < kLeastBytes ? 1 : std::min<int64_t>(threads_here(), rows / kBlock);
+  for (int64_t i = 0; wanted > 1 && i < wanted; ++i) {
+    const Range range = range_of_part(rows, i, wanted, kBlock);
+    const auto a = rows_of(from, range), b = rows_of(to, range);
+    if (!a || !b) return reorder_whole(from, to);
+    parts.emplace_back(*a, *b);
+  }
+  if (parts.empty()) return reorder_whole(from, to);
+  parallel_tasks(wanted, [&](int64_t i) {
+    const auto& [a, b] = parts[static_cast<size_t>(i)];
+    reorder_whole(a, b);
+  });
 }
 
 /// The numbers of a weight, `tensor`, whose name is the address of the one that is `stored`.
@@ -104,8 +129,8 @@ Tensor unpacked(const memory& packed, const memory::desc& plain, std::span<const
 
 class PrimitiveKernel final : public Kernel {
  public:
-  PrimitiveKernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
-      : primitive_(std::move(primitive)), arguments_(std::move(arguments)) {
+  PrimitiveKernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
+      : primitive_(descriptor), arguments_(std::move(arguments)) {
     implementation_ = implementation_of(descriptor);
     scratchpad_ = *dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
   }
@@ -202,18 +227,11 @@ memory::desc to_onednn(const TensorDesc& desc) {
   return {desc.dims, to_onednn(desc.dtype), desc.strides};
 }
 
-TensorDesc with_height(const TensorDesc& desc) {
-  TensorDesc image = desc;
-  image.dims.insert(image.dims.begin() + 2, 1);
-  image.strides.insert(image.strides.begin() + 2, desc.dims.back() * desc.strides.back());
-  return image;
-}
-
-dnnl::primitive_attr make_attributes(const PostOps& post_ops, const memory::desc& result) {
+dnnl::primitive_attr make_attributes(const PostOps& post_ops) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops ops;
-  for (const PostOp& op : post_ops) append(ops, op, result);
+  for (const PostOp& op : post_ops) append(ops, op);
   attributes.set_post_ops(ops);
   return attributes;
 }
@@ -226,19 +244,40 @@ std::string implementation_of(const_dnnl_primitive_desc_t descriptor) {
 
 void set_scale(dnnl::primitive_attr& attributes, float scale) { attributes.set_output_scales(0, {scale}); }
 
-void add_post_op_arguments(const PostOps& post_ops, const memory::desc& result, std::vector<Argument>& arguments) {
+void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments) {
   for (size_t i = 0; i < post_ops.size(); ++i)
     if (has_operand(post_ops[i]))
       arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(static_cast<int>(i)) | DNNL_ARG_SRC_1,
-                           operand_desc(post_ops[i], result),
+                           to_onednn(post_ops[i].description),
                            Argument::Source::kInput,
                            post_ops[i].operand,
                            {}});
 }
 
-std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor,
-                                              std::vector<Argument> arguments) {
-  return std::make_unique<PrimitiveKernel>(std::move(primitive), descriptor, std::move(arguments));
+SharedWeights part_of(const SharedWeights& all, const memory::desc& part, int64_t bytes) {
+  if (!all) return nullptr;
+  struct Part {
+    SharedWeights all;
+    memory weights;
+  };
+  auto* const data = static_cast<std::byte*>(all->get_data_handle()) + bytes;
+  const auto shared = std::make_shared<const Part>(Part{all, memory(part, cpu_engine(), data)});
+  return {shared, &shared->weights};
+}
+
+std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64_t first, int64_t count) {
+  memory::dims dims = all.dims(), at(dims.size(), 0);
+  dims[axis] = count;
+  at[axis] = first;
+  WeightPart part{all.submemory_desc(dims, at, true)};
+  if (part.desc.is_zero()) return std::nullopt;
+  part.bytes = part.desc.data.offset0 * kFloatBytes;
+  part.desc.data.offset0 = 0;
+  return part;
+}
+
+std::unique_ptr<Kernel> make_primitive_kernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments) {
+  return std::make_unique<PrimitiveKernel>(descriptor, std::move(arguments));
 }
 
 SharedWeights packed(const Tensor& tensor, const memory::desc& from, const memory::desc& to, WeightCache* cache) {

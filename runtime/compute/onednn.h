@@ -33,15 +33,24 @@ decltype(auto) with_onednn(Body&& body) {
   }
 }
 
+/// What `make` gives, nothing where oneDNN has no implementation or does not take the arguments.
+template <class Make>
+auto or_nothing(const Make& make) -> decltype(make()) {
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    if (e.status != dnnl_unimplemented && e.status != dnnl_invalid_arguments) throw;
+    return {};
+  }
+}
+
 dnnl::memory::data_type to_onednn(DataType dtype);
 /// Dimensions and strides as they are. kUnsupported beyond oneDNN's 12 dimensions.
 dnnl::memory::desc to_onednn(const TensorDesc& desc);
-/// The same elements with dimensions of size 1 put in front of the spatial ones: a 1-D image as a 2-D one.
-TensorDesc with_height(const TensorDesc& desc);
 
 /// Scratchpad from the caller, and the post-ops; those with an operand are put into `arguments` by
 /// add_post_op_arguments.
-dnnl::primitive_attr make_attributes(const PostOps& post_ops, const dnnl::memory::desc& result);
+dnnl::primitive_attr make_attributes(const PostOps& post_ops);
 
 /// Results times `scale`, before the post-ops.
 void set_scale(dnnl::primitive_attr& attributes, float scale);
@@ -62,12 +71,22 @@ struct Argument {
   SharedWeights weights;  // kOwned
 };
 
-/// The arguments that post-ops with operands read. `result` as given to make_attributes.
-void add_post_op_arguments(const PostOps& post_ops, const dnnl::memory::desc& result, std::vector<Argument>& arguments);
+/// The arguments that post-ops with operands read.
+void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments);
+
+/// The part of weights that begins so many bytes behind their start.
+SharedWeights part_of(const SharedWeights& all, const dnnl::memory::desc& part, int64_t bytes);
+
+/// The part of `all` that begins at `first` along dimension `axis` and has so many elements there: its description, and
+/// the bytes before it. Nothing where it does not begin with a block.
+struct WeightPart {
+  dnnl::memory::desc desc;
+  int64_t bytes = 0;
+};
+std::optional<WeightPart> part_along(const dnnl::memory::desc& all, size_t axis, int64_t first, int64_t count);
 
 /// A primitive with its arguments. Thread-safe: what a call changes lies in its KernelState.
-std::unique_ptr<Kernel> make_primitive_kernel(dnnl::primitive primitive, const_dnnl_primitive_desc_t descriptor,
-                                              std::vector<Argument> arguments);
+std::unique_ptr<Kernel> make_primitive_kernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments);
 
 /// Weights in the layouts that kernels want, shared by every kernel of a session. Thread-safe.
 class WeightCache {

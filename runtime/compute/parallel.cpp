@@ -1,13 +1,14 @@
 #include "runtime/compute/parallel.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
+#include <omp.h>
 #include <sched.h>
 
 #include <cmath>
 #include <fstream>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace pli::compute {
 
@@ -36,10 +37,7 @@ std::optional<int> quota_count() {
   return std::nullopt;
 }
 
-/// OpenMP's threads do not survive a fork, but what the forking thread remembers of them does, and its child would wait
-/// for them without end: so they end before, and are made anew when they are needed.
-[[maybe_unused]] const int kBeforeFork =
-    ::pthread_atfork([] { omp_pause_resource_all(omp_pause_soft); }, nullptr, nullptr);
+thread_local ThreadPool* pool_here = nullptr;
 
 }  // namespace
 
@@ -52,13 +50,31 @@ ThreadChoice available_threads() {
     choice = {*allowed, fmt::format("affinity mask of {} processors", *allowed)};
   if (const auto quota = quota_count(); quota && *quota < choice.threads)
     choice = {std::max(1, *quota), fmt::format("cgroup quota of {} processors", std::max(1, *quota))};
-  if (const int possible = possible_threads(choice.threads); possible < choice.threads)
-    choice = {possible, "all that OpenMP's settings allow"};
   return choice;
 }
 
-int possible_threads(int threads) {
-  return omp_get_max_active_levels() < 1 ? 1 : std::min(threads, omp_get_thread_limit());
+ThreadScope::ThreadScope(ThreadPool* pool) : pool_(pool_here), openmp_threads_(omp_get_max_threads()) {
+  pool_here = pool;
+  omp_set_num_threads(1);
+}
+
+ThreadScope::~ThreadScope() {
+  pool_here = pool_;
+  omp_set_num_threads(openmp_threads_);
+}
+
+int threads_here() { return pool_here ? pool_here->threads() : 1; }
+
+void run_tasks(int64_t count, ThreadPool::Task task, const void* context) {
+  ThreadPool* const pool = std::exchange(pool_here, nullptr);
+  struct Restore {
+    ThreadPool* pool;
+    ~Restore() { pool_here = pool; }
+  } const restore{pool};
+  if (pool)
+    pool->run(count, task, context);
+  else
+    for (int64_t i = 0; i < count; ++i) task(context, i);
 }
 
 }  // namespace pli::compute

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "runtime/compute/thread_pool.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
-
-#include <omp.h>
 
 namespace pli::compute {
 
@@ -18,48 +18,44 @@ struct ThreadChoice {
 };
 ThreadChoice available_threads();
 
-/// As many of these threads as OpenMP can give (OMP_THREAD_LIMIT, OMP_MAX_ACTIVE_LEVELS).
-int possible_threads(int threads);
-
-/// Sets the number of OpenMP threads of the calling thread while it lives, as many of `threads` as are possible: oneDNN
-/// and parallel_for both follow it. oneDNN leaves out parts of the work when a team has fewer threads than it was made
-/// for, so that their number must not follow the machine's load (OMP_DYNAMIC) either.
+/// What the calling thread does in parallel is done with this pool while it lives; null: by itself. oneDNN, which
+/// would start OpenMP's threads, uses the calling thread only.
 class ThreadScope {
  public:
-  explicit ThreadScope(int threads) : threads_(omp_get_max_threads()), dynamic_(omp_get_dynamic()) {
-    omp_set_dynamic(0);
-    omp_set_num_threads(possible_threads(threads));
-  }
-  ~ThreadScope() {
-    omp_set_num_threads(threads_);
-    omp_set_dynamic(dynamic_);
-  }
+  explicit ThreadScope(ThreadPool* pool);
+  ~ThreadScope();
   ThreadScope(const ThreadScope&) = delete;
   ThreadScope& operator=(const ThreadScope&) = delete;
 
  private:
-  int threads_;  // as before
-  int dynamic_;
+  ThreadPool* pool_;    // as before
+  int openmp_threads_;  // likewise
 };
 
-/// Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel when that is worth it: `grain` is the
-/// least count a thread should get. The body must not throw.
+/// Threads that a parallel loop of the calling thread can have. Within a task of such a loop: 1.
+int threads_here();
+
+/// See ThreadPool::run. Without threads, or within such a task, one after the other.
+void run_tasks(int64_t count, ThreadPool::Task task, const void* context);
+
+/// Calls body(i) for each i in [0, count), in parallel.
 template <class Body>
-void parallel_for(int64_t count, int64_t grain, Body&& body) {
-  const int64_t most = omp_in_parallel() ? 1 : omp_get_max_threads();
-  const int parts = static_cast<int>(std::min(most, count / std::max<int64_t>(grain, 1)));
-  if (parts <= 1) {
-    if (count > 0) body(int64_t{0}, count);
-    return;
-  }
-#pragma omp parallel num_threads(parts)
-  {
-    const int64_t team = omp_get_num_threads();
-    const int64_t part = omp_get_thread_num();
-    const int64_t begin = count * part / team;
-    const int64_t end = count * (part + 1) / team;
-    if (begin < end) body(begin, end);
-  }
+void parallel_tasks(int64_t count, const Body& body) {
+  run_tasks(
+      count, [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
+}
+
+/// Calls body(begin, end) on disjoint ranges that cover [0, count), in parallel when that is worth it: `grain` is the
+/// least count a thread should get.
+template <class Body>
+void parallel_for(int64_t count, int64_t grain, const Body& body) {
+  constexpr int64_t kRanges = 1;  // for each thread, lest all wait for one that was interrupted
+  const int64_t threads = threads_here();
+  const int64_t ranges = threads == 1 ? 1 : std::min(threads * kRanges, count / std::max<int64_t>(grain, 1));
+  if (ranges > 1)
+    parallel_tasks(ranges, [&](int64_t i) { body(count * i / ranges, count * (i + 1) / ranges); });
+  else if (count > 0)
+    body(int64_t{0}, count);
 }
 
 }  // namespace pli::compute

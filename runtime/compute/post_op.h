@@ -28,6 +28,7 @@ struct PostOp {
   float beta = 0;
   size_t operand = 0;      // index into the kernel's inputs
   TensorDesc description;  // of the operand: the result's rank, each dimension the result's or 1
+  bool operator==(const PostOp&) const = default;
 };
 using PostOps = std::vector<PostOp>;
 

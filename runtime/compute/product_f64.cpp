@@ -108,8 +108,8 @@ void multiply(const LeftPanels& left, const RightFactor& right, int64_t columns,
   const Product product(left, right, start, result, stride);
   const int64_t column_parts = parts_of(columns, kBlockColumns), panels = parts_of(left.rows(), kRows);
   // Few columns: the rows are shared out as well, and each part brings the right factor into order for itself.
-  const int64_t row_parts = std::clamp<int64_t>(omp_in_parallel() ? 1 : 4 * omp_get_max_threads() / column_parts, 1,
-                                                std::max<int64_t>(panels / 8, 1));
+  const int64_t wanted = threads_here() == 1 ? 1 : 4 * threads_here() / column_parts;
+  const int64_t row_parts = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(panels / 8, 1));
   const int64_t work = left.rows() * columns * left.depth() / (column_parts * row_parts);
   parallel_for(column_parts * row_parts, kWorthAThread / std::max<int64_t>(work, 1), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -48,7 +48,7 @@ class RightFactor {
 };
 
 /// result[row * stride + column] = left right + start[row], start being 0 where there is none, for `columns` columns.
-/// In parallel, unless it is called in a parallel region.
+/// In parallel, unless it is called in a task of a parallel loop.
 void multiply(const LeftPanels& left, const RightFactor& right, int64_t columns, const double* start, double* result,
               int64_t stride);
 

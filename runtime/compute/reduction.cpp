@@ -104,7 +104,7 @@ void reduce_columns(Reduction reduction, const Loops& loops, const float* in, fl
   const std::span<const Loop> outer(loops.reduced.data(), loops.reduced.size() - 1);
   const Loop& rows = loops.reduced.back();
   const int64_t columns = loops.kept.back().size;
-  const int64_t block = columns_per_block(columns, omp_get_max_threads(), kColumnsBlock);
+  const int64_t block = columns_per_block(columns, threads_here(), kColumnsBlock);
   const int64_t blocks = (columns + block - 1) / block;
   parallel_for(size_of(kept) * blocks, grain_of(loops.count * block, kGrain), [&](int64_t begin, int64_t end) {
     with_operation(reduction, [&](auto op) {

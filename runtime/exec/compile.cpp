@@ -162,8 +162,16 @@ class Compiler {
 
   ops::PrepareContext context_of(const Group& group) {
     const ir::Node& root = graph_.node(group.root);
-    ops::PrepareContext context{graph_, root, options_.limits, graph_.opset(""), {},
-                                {},     {},   group.epilogues, options_.threads, options_.weights.get()};
+    ops::PrepareContext context{graph_,
+                                root,
+                                options_.limits,
+                                graph_.opset(""),
+                                {},
+                                {},
+                                {},
+                                group.epilogues,
+                                options_.threads->threads(),
+                                options_.weights.get()};
     for (const ir::ValueId id : operands_of(group)) {
       if (!id) {
         context.inputs.emplace_back();
@@ -391,7 +399,7 @@ class Compiler {
 }  // namespace
 
 Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options) {
-  const compute::ThreadScope threads(options.threads);
+  const compute::ThreadScope threads(options.threads.get());
   const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
   return Compiler(graph, options).compile(nodes);
 }

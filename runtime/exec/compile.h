@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/compute/thread_pool.h"
 #include "runtime/compute/weight_cache.h"
 #include "runtime/exec/fuse.h"
 #include "runtime/exec/plan.h"
@@ -8,7 +9,7 @@
 namespace pli::exec {
 
 struct CompileOptions {
-  int threads = 1;
+  std::shared_ptr<compute::ThreadPool> threads;
   Fusion fusion = Fusion::kAll;
   bool round_halves = false;  // each step rounds the halves that it gives, which may stay float32 otherwise
   Limits limits;

@@ -146,8 +146,8 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
     : graph_(std::move(graph)), log_(options.log), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
   if (options.threads < 0)
     fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
-  compile_options_.threads =
-      options.threads == 0 ? compute::available_threads().threads : compute::possible_threads(options.threads);
+  compile_options_.threads = std::make_shared<compute::ThreadPool>(
+      options.threads == 0 ? compute::available_threads().threads : options.threads);
   compile_options_.limits = options.limits;
   compile_options_.round_halves = !options.fuse || !options.float32_between_steps;
   compile_options_.weights = compute::make_weight_cache();
@@ -343,7 +343,7 @@ auto Executor::with_execution(Entry& entry, Use&& use) const {
       entry.idle.pop_back();
     }
   }
-  const compute::ThreadScope threads(compile_options_.threads);
+  const compute::ThreadScope threads(compile_options_.threads.get());
   if (!execution) execution = std::make_unique<Execution>(entry.plan);
   auto result = use(*execution);
   const std::scoped_lock lock(entry.mutex);

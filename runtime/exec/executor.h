@@ -37,7 +37,7 @@ class Executor {
   const ir::Graph& graph() const { return graph_; }
   /// Whether the value of this input, not only its shape, is part of what a plan is compiled for.
   bool decides_shapes(ir::ValueId input) const { return value_inputs_.contains(input); }
-  int threads() const { return compile_options_.threads; }
+  int threads() const { return compile_options_.threads->threads(); }
   /// What the plans and executions that are kept take; what packed weights take, of all plans.
   SessionStatistics statistics() const;
   int64_t packed_weight_bytes() const { return compute::packed_bytes(*compile_options_.weights); }

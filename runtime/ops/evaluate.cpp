@@ -209,7 +209,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   if (auto seen = outputs_as_views(op, context, inputs)) return std::move(*seen);
   if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", node.op_type);
 
-  const compute::ThreadScope one_thread(1);
+  const compute::ThreadScope one_thread(nullptr);
   WidenedHalves halves(op, context, inputs);
   halves.describe(context, outputs);
   if (op.layout) {

@@ -61,7 +61,8 @@ void expect_gathered(const TensorDesc& from, const TensorDesc& to, const Tables&
 }
 
 TEST(AxisGather, AgreesWithTheTablesOnRandomLayouts) {
-  const ThreadScope threads(3);
+  ThreadPool pool(3);
+  const ThreadScope threads(&pool);
   std::mt19937 rng(31);
   for (int round = 0; round < 500; ++round) {
     Shape from_dims(rng() % 6), to_dims;
@@ -80,7 +81,8 @@ TEST(AxisGather, AgreesWithTheTablesOnRandomLayouts) {
 }
 
 TEST(AxisGather, AgreesOnLargeImages) {
-  const ThreadScope threads(3);
+  ThreadPool pool(3);
+  const ThreadScope threads(&pool);
   Tables tables{{0, 1}, {}, {}, {}};
   for (int64_t c = 0; c < 24; ++c) tables[1].push_back(c);
   for (int64_t y = 0; y < 65; ++y) tables[2].push_back(y / 2 - 1);

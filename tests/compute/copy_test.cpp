@@ -96,7 +96,8 @@ TEST(StridedCopy, AgreesWithIndexByIndexOnRandomLayouts) {
 }
 
 TEST(StridedCopy, AgreesOnArraysThatTakeManyTilesAndThreads) {
-  const ThreadScope threads(3);
+  ThreadPool pool(3);
+  const ThreadScope threads(&pool);
   std::mt19937 rng(18);
   for (const Shape& dims :
        {Shape{2, 67, 51, 13}, Shape{3, 150, 70}, Shape{100000}, Shape{1025, 57}, Shape{2, 10000, 5}})
@@ -152,7 +153,8 @@ TEST(MakeCopy, ConvertsBetweenPlainAndChannelsLast) {
 }
 
 TEST(MakeCopies, JoinsPiecesOfEverySizeOnManyThreads) {
-  const ThreadScope threads(3);
+  ThreadPool pool(3);
+  const ThreadScope threads(&pool);
   const Shape whole{5000, 12};
   std::vector<CopyPiece> pieces;
   std::vector<std::vector<float>> parts;

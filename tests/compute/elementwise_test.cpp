@@ -100,7 +100,8 @@ void check_random_shapes(int rounds) {
   std::mt19937 random(11);
   for (int round = 0; round < rounds; ++round) {
     SCOPED_TRACE(round);
-    const ThreadScope scope(1 + round % 3);
+    ThreadPool pool(1 + round % 3);
+    const ThreadScope scope(&pool);
     Shape dims(random() % 13);
     int64_t size = 1;
     for (int64_t& dim : dims) {
@@ -128,7 +129,8 @@ TEST(Walk, TakesElementsOfDifferentWidths) {
 template <class A, class B = A, class C = A>
 void check_tiling() {
   std::mt19937 random(12);
-  const ThreadScope scope(2);
+  ThreadPool pool(2);
+  const ThreadScope scope(&pool);
   check<A, B, C>({3 * Walk::kTileElements + 17}, {Shape{3 * Walk::kTileElements + 17}, Shape{1}, Shape{}}, random);
   check<A, B, C>({5, 9001}, {Shape{5, 9001}, Shape{9001}, Shape{5, 1}}, random);
   check<A, B, C>({9001, 5}, {Shape{9001, 5}, Shape{5}, Shape{9001, 1}}, random);
@@ -141,7 +143,8 @@ TEST(Walk, SplitsLongRowsAndManyRowsIntoTiles) {
 }
 
 TEST(Walk, CoversEveryElementOnceInBoundedTiles) {
-  const ThreadScope scope(2);
+  ThreadPool pool(2);
+  const ThreadScope scope(&pool);
   const TensorDesc output = channels_last(DataType::kFloat32, {2, 24, 31, 29});
   const std::array inputs{output, plain(DataType::kFloat32, {2, 24, 1, 1})};
   const Walk walk(output, inputs);

@@ -151,7 +151,8 @@ LaidOut run_laid_out(const NodeCase& test_case, std::vector<TensorDesc> arriving
   context.outputs = layouts.outputs;
 
   const std::vector<Tensor> inputs = laid_out(test_case, context);
-  const compute::ThreadScope scope(threads);
+  compute::ThreadPool pool(threads);
+  const compute::ThreadScope scope(&pool);
   const std::vector<Tensor> memory = views ? std::vector<Tensor>() : run_kernel(*op.prepare(context), context, inputs);
   LaidOut result{{}, context.outputs, views.has_value()};
   for (size_t i = 0; i < context.outputs.size(); ++i) {

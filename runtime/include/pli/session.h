@@ -27,9 +27,9 @@ enum class LogLevel { kInfo, kWarning };
 using LogFunction = std::function<void(LogLevel level, const std::string& message)>;
 
 struct SessionOptions {
-  /// Threads of one call to run. 0: what affinity mask and cgroup quota allow. 1 starts no thread at all: the right
-  /// choice for callers that are parallel themselves, since each calling thread otherwise gets a team of its own. No
-  /// more are used than there are processors: see Session::threads.
+  /// Threads of one call to run, the caller's included. 0: what affinity mask and cgroup quota allow. However many
+  /// threads call, the session has that many less one beside them; 1 starts none. No more are used than there are
+  /// processors: see Session::threads. Results do not depend on it.
   int threads = 0;
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
@@ -124,8 +124,7 @@ struct StepTime {
 /// from may be assigned to or destroyed; every other call is an error: kInvalidArgument.
 ///
 /// A forked child may make sessions and run those that it inherits, if no other thread of its parent was inside Pli at
-/// the fork. A fork ends the forking thread's OpenMP threads; its next parallel work, in parent or child, starts
-/// others.
+/// the fork: it has workers of its own.
 class PLI_API Session {
  public:
   /// Model::load, optimize, and a Session of the result.
@@ -178,7 +177,7 @@ class PLI_API Session {
   SessionStatistics statistics() const;
 
   /// Threads that a call to run uses: SessionOptions::threads, or what 0 stood for when the session was made, and no
-  /// more than there are processors or OpenMP's settings allow. At least 1.
+  /// more than there are processors. At least 1.
   int threads() const;
 
  private:

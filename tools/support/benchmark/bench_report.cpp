@@ -54,7 +54,6 @@ Json optional_json(const std::optional<double>& value) { return value ? Json(*va
 Json environment_json(const BenchRun& run) {
   const compute::ThreadChoice choice = compute::available_threads();
   const bool chosen = run.results.front().entry.settings.threads == 0;
-  const char* spin = std::getenv("GOMP_SPINCOUNT");
   return {{"cpu", compute::cpu_name()},
           {"isa", compute::onednn_isa()},
           {"threads", run.results.front().threads},
@@ -62,7 +61,6 @@ Json environment_json(const BenchRun& run) {
           {"governor", frequency_governor()},
           {"load_average", load_average()},
           {"stolen", run.stolen},
-          {"spin_count", spin ? Json(spin) : Json()},
           {"pli", pli::version()},
           {"onednn", compute::onednn_version()}};
 }

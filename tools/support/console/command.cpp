@@ -24,17 +24,6 @@ namespace {
 
 constexpr int kInternalDefect = 70;
 
-/// libgomp reads when it is loaded how long idle threads spin before they sleep. Its default, milliseconds, makes
-/// commands that share a machine slow each other tenfold; not to spin at all costs a wake-up at each operator. This
-/// many turns are tens of microseconds: longer than the gaps between operators, shorter than anything else that waits.
-/// What the user has set stays.
-void bound_spinning(char** argv) {
-  if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY")) return;
-  ::setenv("GOMP_SPINCOUNT", "10000", 1);
-  ::setenv("KMP_BLOCKTIME", "1", 0);  // milliseconds: the least above none, for libomp, which clang's builds have
-  ::execv("/proc/self/exe", argv);    // comes back only where there is no /proc: then spinning is not bounded
-}
-
 /// Whoever read standard output has seen enough: `head`, a pager.
 bool reader_is_gone() {
   pollfd out{STDOUT_FILENO, POLLOUT, 0};
@@ -108,7 +97,6 @@ int exit_code(ErrorCode code) {
 }
 
 int run_command(int argc, char** argv, const std::string& name, const std::function<int()>& body) {
-  bound_spinning(argv);
   // A reader that went away and a file size limit become errors of the write.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
