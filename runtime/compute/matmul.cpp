@@ -48,17 +48,20 @@ struct Division {
 /// However many threads there are: a part may be rounded otherwise than that part of the whole.
 Division division_of(const MatMulProblem& problem) {
   constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a thread
-  constexpr int64_t kMostParts = 8, kLeastRows = 32, kLeastColumns = 128, kColumns = 16;
+  constexpr int64_t kMostParts = 4, kLeastRows = 32, kLeastColumns = 128, kColumns = 16;
   const Shape& dims = problem.result.dims;
   if (problem.result.size() * problem.a.dims.back() < kLeastWork) return {};
   size_t axis = 0;  // the outermost that there is more than one of
   while (axis + 2 < dims.size() && dims[axis] == 1) ++axis;
   const size_t rows = dims.size() - 2;
   if (axis < rows) return {axis, std::min(kMostParts, dims[axis])};
-  if (dims[rows] >= 2 * kLeastRows) return {rows, std::min(kMostParts, dims[rows] / kLeastRows)};
+  // Each part orders the other factor for itself, of which there should be the less.
   const bool adds =
       std::ranges::any_of(problem.post_ops, [](const PostOp& op) { return op.kind == PostOp::Kind::kAdd; });
-  if (dims[rows] > 1 && adds) return {};  // oneDNN has no good kernel for that
+  const bool may_divide_columns = dims[rows] == 1 || !adds;  // oneDNN has no good kernel for the others
+  if (dims[rows] >= 2 * kLeastRows && (dims[rows] >= dims.back() || !may_divide_columns))
+    return {rows, std::min(kMostParts, dims[rows] / kLeastRows)};
+  if (!may_divide_columns) return {};
   return {rows + 1, std::min(kMostParts, dims.back() / kLeastColumns), kColumns};
 }
 
