@@ -197,7 +197,7 @@ struct Constants {
   SharedWeights weight, bias;
 };
 
-std::unique_ptr<Kernel> make_kernel_of(const ConvolutionForm& form, const Description made,
+std::unique_ptr<Kernel> make_kernel_of(const ConvolutionForm& form, const Description& made,
                                        const Constants& constants) {
   using Source = Argument::Source;
   const auto result = to_onednn(form.result);

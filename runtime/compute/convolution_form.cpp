@@ -1,6 +1,7 @@
 #include "runtime/compute/convolution_form.h"
 
 #include "runtime/compute/sliced.h"
+#include "runtime/core/checked.h"
 
 #include <algorithm>
 
@@ -50,7 +51,9 @@ constexpr size_t kFirstSpatial = 2;
 int64_t work_of(const ConvolutionForm& form) {
   constexpr int64_t kDepthwise = 4;
   const TensorDesc& outer = form.transposed ? form.source : form.result;
-  return outer.size() * (form.weight.size() / outer.dims[1]) * (form.groups() > 1 ? kDepthwise : 1);
+  if (outer.size() == 0) return 0;
+  const int64_t for_each = form.weight.size() / outer.dims[1] * (form.groups() > 1 ? kDepthwise : 1);
+  return checked_mul(outer.size(), for_each).value_or(INT64_MAX);
 }
 
 /// Whether the convolution is a product of matrices: each pixel of the result sees just that of the source.

@@ -3,6 +3,7 @@
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/sliced.h"
+#include "runtime/core/checked.h"
 
 namespace pli::compute {
 
@@ -47,10 +48,11 @@ struct Division {
 
 /// However many threads there are: a part may be rounded otherwise than that part of the whole.
 Division division_of(const MatMulProblem& problem) {
-  constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a thread
+  constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a part
   constexpr int64_t kMostParts = 4, kLeastRows = 32, kLeastColumns = 128, kColumns = 16;
   const Shape& dims = problem.result.dims;
-  if (problem.result.size() * problem.a.dims.back() < kLeastWork) return {};
+  const auto work = checked_mul(problem.result.size(), problem.a.dims.back());
+  if (work && *work < kLeastWork) return {};
   size_t axis = 0;  // the outermost that there is more than one of
   while (axis + 2 < dims.size() && dims[axis] == 1) ++axis;
   const size_t rows = dims.size() - 2;

@@ -77,8 +77,8 @@ void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& argum
 /// The part of weights that begins so many bytes behind their start.
 SharedWeights part_of(const SharedWeights& all, const dnnl::memory::desc& part, int64_t bytes);
 
-/// The part of `all` that begins at `first` along dimension `axis` and has so many elements there: its description, and
-/// the bytes before it. Nothing where it does not begin with a block.
+/// The part of float32 weights `all` that begins at `first` along dimension `axis` and has so many elements there: its
+/// description, and the bytes before it. Nothing where it does not begin with a block.
 struct WeightPart {
   dnnl::memory::desc desc;
   int64_t bytes = 0;
