@@ -1,10 +1,10 @@
 #include "passes/layout/turn_region.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
+#include "runtime/core/checked.h"
 #include "runtime/core/tensor.h"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 namespace pli::passes {
@@ -14,8 +14,8 @@ namespace {
 /// Transpose, Transpose   =>   Transpose, or nothing
 ///
 /// for all that read one, or those of them that become no dearer: a Transpose that moved a dimension of 1 may come to
-/// move elements.
-int64_t join_with_readers(Context& context, ir::NodeId id) {
+/// move elements. What they become is put into `joined`.
+int64_t join_with_readers(Context& context, ir::NodeId id, std::vector<ir::NodeId>& joined) {
   ir::Graph& graph = context.graph;
   const Permutation first = permutation_of(context, id);
   if (first.empty()) return 0;
@@ -29,6 +29,7 @@ int64_t join_with_readers(Context& context, ir::NodeId id) {
   std::vector<Reader> readers;
   bool others = graph.is_output(between) || graph.is_pinned(between);
   int64_t cost_of_all = 0, cost_of_cheap = cost_of_transpose(graph, from, first);
+  const auto add = [](int64_t& sum, int64_t cost) { sum = checked_add(sum, cost).value_or(INT64_MAX); };
   for (const ir::Use& use : graph.uses(between)) {
     const Permutation second = use.index < 0 ? Permutation() : permutation_of(context, use.node);
     const ir::ValueId result = second.empty() ? ir::ValueId{} : graph.node(use.node).outputs[0];
@@ -40,8 +41,8 @@ int64_t join_with_readers(Context& context, ir::NodeId id) {
     }
     const int64_t before = cost_of_transpose(graph, seen, second),
                   after = is_nothing ? 0 : cost_of_transpose(graph, from, both);
-    cost_of_all += after;
-    cost_of_cheap += std::min(before, after);
+    add(cost_of_all, after);
+    add(cost_of_cheap, std::min(before, after));
     readers.push_back({use.node, std::move(both), after > before});
   }
   const bool all = !others && cost_of_all <= cost_of_cheap;
@@ -55,7 +56,7 @@ int64_t join_with_readers(Context& context, ir::NodeId id) {
       ir::NodeSpec spec = ir::spec_like(graph.node(reader.node));
       spec.inputs = {x};
       set_attribute(spec, "perm", std::move(reader.both));
-      (void)replace_node(graph, reader.node, std::move(spec));
+      joined.push_back(replace_node(graph, reader.node, std::move(spec)));
     }
     ++changes;
   }
@@ -63,11 +64,18 @@ int64_t join_with_readers(Context& context, ir::NodeId id) {
   return changes;
 }
 
+/// The first of a chain before the others, so that each is joined once, with what the chain starts from.
 int64_t join_transposes(Context& context) {
-  const std::vector<ir::NodeId> nodes = context.graph.nodes();
   int64_t changes = 0;
-  for (const ir::NodeId id : std::views::reverse(nodes))  // the last first: whole chains are joined at once
-    if (context.graph.alive(id)) changes += join_with_readers(context, id);
+  std::vector<ir::NodeId> next;
+  for (const ir::NodeId id : context.graph.nodes()) {
+    next.assign(1, id);
+    while (!next.empty()) {
+      const ir::NodeId node = next.back();
+      next.pop_back();
+      if (context.graph.alive(node)) changes += join_with_readers(context, node, next);
+    }
+  }
   return changes;
 }
 

@@ -201,7 +201,8 @@ bool Region::choose(int64_t& work) {
         readers.push_back(vertex[member->second]);
       } else if (takes_permuted(use, value)) {
         turned_readers = true;
-      } else if (maker == Maker::kMember && can_be_joined(use)) {  // whichever of the two is there
+      } else if (maker == Maker::kMember && all_joins.size() + joins.size() < kMostValues && can_be_joined(use)) {
+        // It may take whichever of the two is there.
         const Permutation own = permutation_of(context_, use.node);
         const int64_t kept = cost_of_transpose(graph_, dims, own);
         joins.push_back({use.node, cut.add_vertex()});

@@ -44,9 +44,9 @@ class Turning {
   ir::Graph& graph_;
   const Region& region_;
   const Position& position_;
-  std::map<ir::ValueId, ir::ValueId> made_;    // by what a chosen node gave: what the turned one gives in its place
-  std::map<ir::ValueId, ir::ValueId> turned_;  // values, permuted
-  std::map<std::pair<ir::ValueId, Permutation>, ir::ValueId> constants_;
+  std::map<ir::ValueId, ir::ValueId> made_;  // by what a chosen node gave: what the turned one gives in its place
+  using Permuted = std::map<std::pair<ir::ValueId, Permutation>, ir::ValueId>;
+  Permuted turned_, constants_;
   std::vector<std::pair<ir::ValueId, std::string>> names_;  // of values, as soon as a node has left them
 };
 
@@ -93,15 +93,15 @@ void Turning::order_rows(ir::ValueId result, const RowOrder& rows) {
 /// The permuted value: made already, there already behind a Transpose, or made by one.
 ir::ValueId Turning::turned(ir::ValueId value, const Permutation& p, ir::NodeId before) {
   if (is_free_constant(context_, value)) return turned_constant(value, p);
-  if (const auto known = turned_.find(value); known != turned_.end()) return known->second;
-  if (const ir::ValueId source = region_.source(value)) return turned_[value] = source;
+  if (const auto known = turned_.find({value, p}); known != turned_.end()) return known->second;
+  if (const ir::ValueId source = region_.source(value)) return turned_[{value, p}] = source;
   // It stands for those that are there, from where the first of them is.
   std::vector<ir::NodeId> there;
   for (const ir::Use& use : graph_.uses(value))
-    if (region_.takes_permuted(use, value)) there.push_back(use.node);
+    if (region_.takes_permuted(use, value) && permutation_of(context_, use.node) == p) there.push_back(use.node);
   for (const ir::NodeId id : there)
     if (position_(id) < position_(before)) before = id;
-  const ir::ValueId made = turned_[value] = add_transpose(graph_, value, p, graph_.name(value), before);
+  const ir::ValueId made = turned_[{value, p}] = add_transpose(graph_, value, p, graph_.name(value), before);
   for (const ir::NodeId id : there) {
     const ir::ValueId same = graph_.node(id).outputs[0];
     const std::string name = graph_.name(same);
@@ -117,9 +117,11 @@ ir::ValueId Turning::turned(ir::ValueId value, const Permutation& p, ir::NodeId 
 void Turning::replace_turned(ir::ValueId old, ir::ValueId now) {
   for (auto& [value, permuted] : turned_)
     if (permuted == old) permuted = now;
-  if (auto entry = turned_.extract(old)) {
-    entry.key() = now;
-    turned_.insert(std::move(entry));
+  for (auto entry = turned_.lower_bound({old, {}}); entry != turned_.end() && entry->first.first == old;
+       entry = turned_.lower_bound({old, {}})) {
+    auto moved = turned_.extract(entry);
+    moved.key().first = now;
+    turned_.insert(std::move(moved));
   }
 }
 
@@ -162,7 +164,7 @@ void Turning::add(const Region::Member& member) {
   for (size_t i = 0; i < old.outputs.size(); ++i) {
     if (!old.outputs[i]) continue;
     made_[old.outputs[i]] = results[i];
-    if (!turn.outputs[i].empty()) turned_[old.outputs[i]] = results[i];
+    if (!turn.outputs[i].empty()) turned_[{old.outputs[i], turn.outputs[i]}] = results[i];
   }
   if (turn.listed.empty()) return;
   const ir::ValueId order = context_.names.add(graph_.name(old.outputs[0]) + "_order", int64_tensor(turn.listed), {});

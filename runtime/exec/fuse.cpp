@@ -58,13 +58,29 @@ bool carries(uint32_t carried, const ops::Activation& activation) {
   return (carried & (linear ? ops::kTakesLinear : ops::kTakesActivation)) != 0;
 }
 
+/// The algorithms of oneDNN that an activation is made of, a bit each.
+uint32_t algorithms_of(const ops::Activation& activation) {
+  using Kind = ops::Activation::Kind;
+  const auto bit = [](Kind kind) { return uint32_t{1} << static_cast<uint32_t>(kind); };
+  if (activation.kind == Kind::kLeakyRelu) return bit(Kind::kRelu);
+  return activation.kind == Kind::kHardSigmoid ? bit(Kind::kLinear) | bit(Kind::kClip) : bit(activation.kind);
+}
+
+/// Of several by one algorithm oneDNN 2.6 computes all with the alpha and beta of the first.
+bool repeats(const Group& group, const ops::Activation& activation) {
+  return std::ranges::any_of(group.epilogues, [&](const Epilogue& epilogue) {
+    return epilogue.kind == Epilogue::Kind::kActivation &&
+           (algorithms_of(epilogue.activation) & algorithms_of(activation)) != 0;
+  });
+}
+
 /// Takes `reader`, which alone reads the group's result, into the group when the root's kernel can carry it.
 bool extend(const ir::Graph& graph, uint32_t carried, Fusion fusion, ir::NodeId reader, Group& group) {
   const ir::Node& node = graph.node(reader);
   const bool first = group.epilogues.empty();
   Epilogue epilogue;
   if (const auto activation = fusion == Fusion::kAll ? ops::as_activation(graph, node) : std::nullopt;
-      activation && carries(carried, *activation)) {
+      activation && carries(carried, *activation) && !repeats(group, *activation)) {
     epilogue = {Epilogue::Kind::kActivation, *activation, 0};
   } else if (const ir::ValueId other = residual(graph, node, group.result);
              other && (carried & ops::kTakesAdd) && first) {

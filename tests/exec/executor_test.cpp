@@ -73,6 +73,41 @@ TEST(Executor, FusesResidualsAndActivationsIntoConvolutions) {
   EXPECT_EQ(plan.find("ref"), std::string::npos) << plan;
 }
 
+/// oneDNN would compute both with the numbers of the first.
+TEST(Executor, FusesOneActivationOfAKind) {
+  using Attributes = std::vector<ir::Attribute>;
+  struct Pair {
+    std::string first;
+    Attributes first_numbers;
+    std::string second;
+    Attributes second_numbers;
+  };
+  const auto numbers = [](float alpha, float beta) { return Attributes{{"alpha", alpha, {}}, {"beta", beta, {}}}; };
+  const auto bounds = [](float low, float high) { return Attributes{{"min", low, {}}, {"max", high, {}}}; };
+  const std::vector<Pair> pairs{
+      {"LeakyRelu", {{"alpha", 0.5f, {}}}, "Relu", {}},
+      {"LeakyRelu", {{"alpha", 0.5f, {}}}, "LeakyRelu", {{"alpha", 0.25f, {}}}},
+      {"Elu", {{"alpha", 1.0f, {}}}, "Elu", {{"alpha", 0.5f, {}}}},
+      {"Clip", bounds(-0.8f, 0.7f), "Clip", bounds(-0.3f, 0.9f)},
+      {"HardSigmoid", numbers(0.4f, 0.5f), "Clip", bounds(0.2f, 0.6f)},
+      {"HardSigmoid", numbers(0.4f, 0.5f), "HardSigmoid", numbers(0.9f, 0.1f)},
+      {"Clip", bounds(-0.3f, 0.4f), "HardSigmoid", numbers(0.9f, 0.4f)},
+  };
+  for (const Pair& pair : pairs) {
+    SCOPED_TRACE(pair.first + ", " + pair.second);
+    Network net(10);  // in which the bounds of Clip are attributes
+    const auto x = net.input("x", {2, 8, 5, 6}), a = net.input("a", {7, 12});
+    const auto activate = [&](ValueId value) {
+      return net.node(pair.second, {net.node(pair.first, {value}, pair.first_numbers)}, pair.second_numbers);
+    };
+    net.output("conv", activate(net.conv(x, 8, 16, 3)));
+    net.output("gemm", activate(net.node("Gemm", {a, net.weight({12, 9}), net.weight({9})})));
+    net.output("matmul", activate(net.node("MatMul", {a, net.weight({12, 10})})));
+    const NamedValues inputs{{"x", net.tensor({2, 8, 5, 6})}, {"a", net.tensor({7, 12})}};
+    expect_equal(Executor(net.graph, options(true)).run(inputs), Executor(net.graph, options(false)).run(inputs));
+  }
+}
+
 TEST(Executor, JoinsTheNodesOfAnActivation) {
   Network net(13);
   const auto x = net.input("x", {2, 8, 5, 6});

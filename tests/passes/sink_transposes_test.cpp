@@ -707,9 +707,31 @@ const std::vector<SinkCase> kRegions{
        const ValueId least = net.node("Min", {x, transposed(net, x, {1, 2, 0, 3})});
        net.output(transposed(net, least, {3, 1, 2, 0}), "y");
      }},
+    {"EqualTransposesThatAreToBePermutedDifferently",
+     [](Net& net) {
+       const ValueId x = net.input("x", {4, 4, 4}, kType), z = net.input("z", {4, 4, 4}, kType);
+       const ValueId first = transposed(net, x, {0, 2, 1}), second = transposed(net, x, {0, 2, 1});
+       const ValueId sum = net.node("Add", {transposed(net, z, {0, 2, 1}), x});
+       const ValueId other = net.node("Add", {sum, first});
+       const ValueId row = net.node("ReduceSum", {sum, integers(net, {0})}, {{"keepdims", int64_t{0}, {}}});
+       const ValueId product = net.node("Mul", {net.node("Unsqueeze", {row, integers(net, {2})}), second});
+       net.output(transposed(net, product, {1, 2, 0}), "y1");
+       net.output(transposed(net, sum, {0, 2, 1}), "y2");
+       net.output(transposed(net, other, {0, 2, 1}), "y3");
+       const auto chain = [&](ValueId value, const std::vector<int64_t>& perm, const std::string& name) {
+         for (int i = 0; i < 3; ++i) {
+           value = net.node("Neg", {value});
+           net.output(transposed(net, value, perm), name + std::to_string(i));
+         }
+       };
+       chain(other, {0, 2, 1}, "w");
+       chain(product, {1, 2, 0}, "v");
+     },
+     2},
     {"ReshapeThatGivesTheSameOfAPermutedValue",  // and others read that permuted
      [](Net& net) {
-       const ValueId x = net.node("Pad", {net.input("x", {1, 4, 1, 2}, kType), integers(net, {0, 0, 0, 0, 0, 1, 0, 0})});
+       const ValueId x =
+           net.node("Pad", {net.input("x", {1, 4, 1, 2}, kType), integers(net, {0, 0, 0, 0, 0, 1, 0, 0})});
        const ValueId most = net.node("Max", {transposed(net, x, {0, 2, 1, 3}), transposed(net, x, {0, 3, 1, 2})});
        net.output(most, "y1");
        net.output(net.node("ReduceL2", {transposed(net, most, {2, 1, 0, 3})}, {ints("axes", {0})}), "y2");
