@@ -44,6 +44,7 @@ a call gives its attributes to nobody~runtime/ir/inline_subgraph.cpp~if (given =
 an axis stays where it was~passes/layout/along_axes.cpp~turn->attributes.push_back(with("axis", place_of(axis, s.p)));~turn->attributes.push_back(with("axis", axis));
 pads stay in order~passes/layout/sizes.cpp~Shape pads = permuted(view->begin, s.p);~Shape pads = view->begin;
 the rows of a weight stay in order~passes/layout/turn_region.cpp~Permutation p = rows.p;~Permutation p = rows.p; std::ranges::sort(p);
+a Transpose that joins another costs as before~passes/layout/region.cpp~cost_of_transpose(graph_, permuted(dims, p), permuted(inverse(p), own))~kept
 groups of axes come apart~passes/layout/axis_groups.cpp~if (!std::ranges::equal(group->in, std::span(input).subspan(i, group->in.size()))) return std::nullopt;~
 the step of a Slice of a Slice is dropped~passes/merge_consecutive.cpp~step = checked_mul(first.step, second.step);~step = std::optional(first.step);
 a HardSigmoid is not shifted~passes/fuse_hard_sigmoid.cpp~static_cast<float>(ramp.shift / ramp.high)~0.0f
