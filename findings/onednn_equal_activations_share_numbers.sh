@@ -3,8 +3,7 @@
 #
 # A primitive takes several post-ops, each with an alpha and a beta of its own. Where two of them are eltwise operations
 # by the same algorithm, a matrix product applies that of the first twice: LeakyRelu with 0.5, then Relu, gives -0.75 for
-# -3 instead of 0. Two of different algorithms are right. Creating the primitive succeeds,
-# and nothing is said.
+# -3 instead of 0. Two of different algorithms are right. Creating the primitive succeeds, and nothing is said.
 #
 # Needs g++ and the network. Fails when the results are others.
 set -euo pipefail

@@ -58,7 +58,7 @@ Description describe(const ConvolutionForm& form, const memory::desc& weight) {
 class RepackingKernel final : public Kernel {
  public:
   RepackingKernel(const memory::desc& given, const memory::desc& wanted, std::unique_ptr<Kernel> convolution)
-      : convolution_(std::move(convolution)), weight_bytes_(round_up(wanted.get_size())) {
+      : convolution_(std::move(convolution)), weight_bytes_(whole_lines(wanted.get_size())) {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::reorder::primitive_desc descriptor(cpu_engine(), given, cpu_engine(), wanted, attributes);
@@ -94,7 +94,6 @@ class RepackingKernel final : public Kernel {
     std::unique_ptr<KernelState> reorder, convolution;
     std::vector<const void*> inputs;
   };
-  static size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
   std::unique_ptr<Kernel> reorder_, convolution_;
   size_t weight_bytes_;
@@ -180,7 +179,7 @@ class StripKernel final : public Kernel {
     std::vector<const void*> inputs;
   };
 
-  size_t strip_bytes() const { return (static_cast<size_t>(pixels_) * width_ + 63) / 64 * 64; }
+  size_t strip_bytes() const { return whole_lines(static_cast<size_t>(pixels_) * width_); }
   void copy(const std::byte* from, size_t from_stride, std::byte* to, size_t to_stride) const {
     for (int64_t i = 0; i < pixels_; ++i, from += from_stride, to += to_stride) std::memcpy(to, from, width_);
   }

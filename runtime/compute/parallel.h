@@ -49,9 +49,7 @@ void parallel_tasks(int64_t count, const Body& body) {
 /// least count a thread should get.
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body) {
-  constexpr int64_t kRanges = 1;  // for each thread, lest all wait for one that was interrupted
-  const int64_t threads = threads_here();
-  const int64_t ranges = threads == 1 ? 1 : std::min(threads * kRanges, count / std::max<int64_t>(grain, 1));
+  const int64_t ranges = std::min<int64_t>(threads_here(), count / std::max<int64_t>(grain, 1));
   if (ranges > 1)
     parallel_tasks(ranges, [&](int64_t i) { body(count * i / ranges, count * (i + 1) / ranges); });
   else if (count > 0)

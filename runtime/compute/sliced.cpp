@@ -8,13 +8,10 @@ namespace pli::compute {
 
 namespace {
 
-constexpr size_t kLine = 64;
-
 class SlicedKernel final : public Kernel {
  public:
   explicit SlicedKernel(std::vector<Slice> slices) : slices_(std::move(slices)) {
-    for (const Slice& slice : slices_)
-      scratch_ = std::max(scratch_, (slice.kernel->scratch_bytes() + kLine - 1) / kLine * kLine);
+    for (const Slice& slice : slices_) scratch_ = std::max(scratch_, whole_lines(slice.kernel->scratch_bytes()));
   }
 
   size_t scratch_bytes() const override { return slices_.size() * scratch_; }

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace pli::compute {
+
+/// The bytes of an array in scratch memory before another one begins.
+constexpr size_t whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 /// A part of a kernel's work: a kernel that gets the same operands, each from its own place on.
 struct Slice {

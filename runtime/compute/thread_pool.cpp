@@ -41,7 +41,7 @@ void pause() {
 #endif
 }
 
-/// Returns when `holds`, or after some tens of microseconds.
+/// Returns when `holds`, or after some hundred microseconds.
 template <class Condition>
 bool spin_until(const Condition& holds) {
   for (int i = 0; i < kSpins; ++i) {

@@ -8,7 +8,7 @@ namespace pli::compute {
 /// Workers that help whoever calls run(). A job is a number of tasks: the caller claims one after the other from the
 /// front, workers that are awake from the back, so that a thread without a processor delays at most the task that it
 /// has. Where that happens, the pool goes on without workers for a while, then tries again: beside a busy process one
-/// thread is faster than two of which one waits. Workers that find nothing to do spin for some tens of microseconds,
+/// thread is faster than two of which one waits. Workers that find nothing to do spin for some hundred microseconds,
 /// then sleep.
 ///
 /// Thread-safe: callers share the workers. A forked child gets workers of its own.
