@@ -2,9 +2,12 @@
 
 #include "runtime/compute/convolution_f64.h"
 #include "runtime/compute/convolution_form.h"
+#include "runtime/compute/depthwise_convolution.h"
+#include "runtime/compute/direct_convolution.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
+#include "runtime/compute/winograd.h"
 
 #include <algorithm>
 #include <cstring>
@@ -131,66 +134,6 @@ class AddToCopy final : public Kernel {
   size_t operand_, bytes_;
 };
 
-/// Computes some of the result's channels to an array of their own, from where they go to their place: oneDNN has no
-/// good kernel that writes to it there.
-class StripKernel final : public Kernel {
- public:
-  /// `strip` as `kernel` gives it; the result has so many channels.
-  StripKernel(std::unique_ptr<Kernel> kernel, const TensorDesc& strip, int64_t channels)
-      : kernel_(std::move(kernel)),
-        pixels_(strip.size() / strip.dims[1]),
-        width_(static_cast<size_t>(strip.dims[1]) * sizeof(float)),
-        stride_(static_cast<size_t>(channels) * sizeof(float)) {}
-
-  /// The kernel adds to what the array holds: these channels of what the result holds.
-  void add_result() { adds_result_ = true; }
-  /// It adds these channels of an input, as an array of their own.
-  void add_input(size_t index) { summand_ = index; }
-
-  size_t scratch_bytes() const override { return (summand_ ? 2 : 1) * strip_bytes() + kernel_->scratch_bytes(); }
-  std::string implementation() const override { return kernel_->implementation(); }
-
-  std::unique_ptr<KernelState> make_state() const override {
-    auto state = std::make_unique<State>();
-    state->own = kernel_->make_state();
-    return state;
-  }
-
-  void run(const RunArgs& args) const override {
-    auto& state = *static_cast<State*>(args.state);
-    auto* scratch = static_cast<std::byte*>(args.scratch);
-    auto* const result = args.output<std::byte>(0);
-    auto* const strip = std::exchange(scratch, scratch + strip_bytes());
-    state.inputs.assign(args.inputs.begin(), args.inputs.end());
-    if (summand_) {
-      auto* const summand = std::exchange(scratch, scratch + strip_bytes());
-      copy(args.input<std::byte>(*summand_), stride_, summand, width_);
-      state.inputs[*summand_] = summand;
-    }
-    if (adds_result_) copy(result, stride_, strip, width_);
-    void* outputs[] = {strip};
-    kernel_->run({state.inputs, outputs, scratch, state.own.get()});
-    copy(strip, width_, result, stride_);
-  }
-
- private:
-  struct State final : KernelState {
-    std::unique_ptr<KernelState> own;
-    std::vector<const void*> inputs;
-  };
-
-  size_t strip_bytes() const { return whole_lines(static_cast<size_t>(pixels_) * width_); }
-  void copy(const std::byte* from, size_t from_stride, std::byte* to, size_t to_stride) const {
-    for (int64_t i = 0; i < pixels_; ++i, from += from_stride, to += to_stride) std::memcpy(to, from, width_);
-  }
-
-  std::unique_ptr<Kernel> kernel_;
-  int64_t pixels_;
-  size_t width_, stride_;  // bytes of a pixel of the array and of the result
-  bool adds_result_ = false;
-  std::optional<size_t> summand_;
-};
-
 /// The constants of a convolution as it reads them; null: operands 1 and 2 of the call.
 struct Constants {
   SharedWeights weight, bias;
@@ -217,49 +160,23 @@ class Slicer {
   Slicer(const Description& whole, const Constants& constants) : whole_(whole), constants_(constants) {}
 
   /// Nothing where oneDNN would do it in another way.
-  std::optional<Slice> make(ConvolutionSlice slice);
+  std::optional<Slice> make(const ConvolutionSlice& slice);
 
  private:
-  const Description& describe_like_last(const ConvolutionForm& form, const memory::desc& weight);
-
   const Description& whole_;
   const Constants& constants_;
   std::optional<ConvolutionForm> last_form_;
   Description last_;  // of that: most often slices are alike
 };
 
-const Description& Slicer::describe_like_last(const ConvolutionForm& form, const memory::desc& weight) {
-  if (last_form_ != form) last_ = describe(form, weight);
-  last_form_ = form;
-  return last_;
-}
-
-std::optional<Slice> Slicer::make(ConvolutionSlice slice) {
-  ConvolutionForm& form = slice.form;
-  const bool is_strip = slice.first_channel.has_value();
-  if (is_strip && !constants_.weight) return std::nullopt;
+std::optional<Slice> Slicer::make(const ConvolutionSlice& slice) {
   Slice result{nullptr, {slice.source_bytes}, slice.result_bytes};
-  const auto sum = std::ranges::find(form.post_ops, PostOp::Kind::kAdd, &PostOp::kind);
-  if (sum != form.post_ops.end()) result.move_input(sum->operand, slice.result_bytes);
-
-  std::optional<WeightPart> weight = WeightPart{whole_.weight};
-  Constants own = constants_;
-  if (is_strip) {
-    const int64_t first = *slice.first_channel, bias_bytes = first * static_cast<int64_t>(sizeof(float));
-    weight = part_along(whole_.weight, 0, first, form.result.dims[1]);
-    if (!weight) return std::nullopt;
-    own = {part_of(own.weight, weight->desc, weight->bytes), part_of(own.bias, bias_of(form), bias_bytes)};
-    if (form.has_bias && !own.bias) result.move_input(2, bias_bytes);
-  }
-  const Description& made = describe_like_last(form, weight->desc);
-  if (made.implementation() != whole_.implementation()) return std::nullopt;
-  result.kernel = make_kernel_of(form, made, own);
-  if (!is_strip) return result;
-  auto strips = std::make_unique<StripKernel>(std::move(result.kernel), form.result, slice.channels);
-  if (sum != form.post_ops.end()) strips->add_input(sum->operand);
-  if (std::ranges::find(form.post_ops, PostOp::Kind::kAddInPlace, &PostOp::kind) != form.post_ops.end())
-    strips->add_result();
-  result.kernel = std::move(strips);
+  const auto sum = std::ranges::find(slice.form.post_ops, PostOp::Kind::kAdd, &PostOp::kind);
+  if (sum != slice.form.post_ops.end()) result.move_input(sum->operand, slice.result_bytes);
+  if (last_form_ != slice.form) last_ = describe(slice.form, whole_.weight);
+  last_form_ = slice.form;
+  if (last_.implementation() != whole_.implementation()) return std::nullopt;
+  result.kernel = make_kernel_of(slice.form, last_, constants_);
   return result;
 }
 
@@ -269,12 +186,22 @@ std::unique_ptr<Kernel> make_in_slices(const ConvolutionForm& form, const Descri
   const int parts = depends_on_division(whole) ? kAnyThreads : threads_here();
   Slicer slicer(whole, constants);
   std::vector<Slice> slices;
-  for (ConvolutionSlice& slice : slices_of(form, parts)) {
-    auto made = or_nothing([&] { return slicer.make(std::move(slice)); });
+  for (const ConvolutionSlice& slice : slices_of(form, parts)) {
+    auto made = or_nothing([&] { return slicer.make(slice); });
     if (!made) return nullptr;
     slices.push_back(std::move(*made));
   }
   return slices.empty() ? nullptr : make_sliced(std::move(slices));
+}
+
+/// By a kernel of ours; null where there is none for it.
+std::unique_ptr<Kernel> make_own(const ConvolutionProblem& problem, const ConvolutionForm& form) {
+  if (!problem.weight || problem.transposed) return nullptr;
+  const KnownConvolution known{form, problem.weight, problem.bias, 2, problem.cache};
+  if (auto kernel = make_depthwise_convolution(known)) return kernel;
+  if (!problem.exact)
+    if (auto kernel = make_winograd_convolution(known)) return kernel;
+  return make_direct_convolution(known);
 }
 
 }  // namespace
@@ -283,6 +210,7 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
   if (problem.source.dtype == DataType::kFloat64) return make_convolution_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     const ConvolutionForm form = form_of(problem);
+    if (auto own = make_own(problem, form)) return own;
     const auto given = to_onednn(form.weight);
     const Description whole = describe(form, any_layout(form.weight));
     const auto sum = std::ranges::find(problem.post_ops, PostOp::Kind::kAdd, &PostOp::kind);
@@ -293,7 +221,7 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
     }
     Constants constants;
     if (problem.weight) constants.weight = packed(*problem.weight, given, whole.weight, problem.cache);
-    if (problem.bias) constants.bias = packed(*problem.bias, bias_of(form), bias_of(form), nullptr);
+    if (problem.bias) constants.bias = packed_bias(*problem.bias);
     std::unique_ptr<Kernel> kernel = make_in_slices(form, whole, constants);
     if (!kernel) kernel = make_kernel_of(form, whole, constants);
     if (problem.weight || given == whole.weight) return kernel;

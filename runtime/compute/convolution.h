@@ -21,9 +21,11 @@ struct ConvolutionProblem {
   Shape strides, dilations, pads_begin, pads_end;  // one for each spatial dimension; dilations start at 1
   PostOps post_ops;                                // what they add is described as the result
   WeightCache* cache = nullptr;                    // where packed weights are shared; may be null
+  bool exact = false;                              // NaN and infinity reach only what reads them
 };
 
-/// kUnsupported where oneDNN has no implementation. The constant weight and bias have to outlive the kernel.
+/// By a kernel of ours where there is one, else by oneDNN: kUnsupported where it has none. The constant weight and bias
+/// have to outlive the kernel.
 std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem);
 
 }  // namespace pli::compute

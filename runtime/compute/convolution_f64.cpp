@@ -156,12 +156,12 @@ class ConvolutionF64 final : public Kernel {
  public:
   explicit ConvolutionF64(const ConvolutionProblem& problem) : problem_(problem), geometry_(problem) {
     if (!problem.weight) return;
-    const auto make = [&] {
-      return Weights{*problem.weight, weights_of(problem, geometry_, problem.weight->data<double>().data())};
+    const auto make = [&](const Tensor& numbers) {
+      return Weights{*problem.weight, weights_of(problem, geometry_, numbers.data<double>().data())};
     };
     const std::string form = fmt::format("f64 {} {}", problem.groups, problem.transposed);
     weights_ = problem.cache ? problem.cache->form_of<Weights>(*problem.weight, form, make)
-                             : std::make_shared<const Weights>(make());
+                             : std::make_shared<const Weights>(make(*problem.weight));
     problem_.cache = nullptr;
   }
 

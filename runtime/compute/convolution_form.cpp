@@ -116,16 +116,6 @@ bool narrow_rows(ConvolutionSlice& slice, size_t axis, Range rows) {
   return true;
 }
 
-/// The result's channels [begin, end), as an array of their own.
-ConvolutionSlice channels(const ConvolutionForm& form, Range range) {
-  ConvolutionSlice slice{form};
-  slice.result_bytes = narrow(slice.form.result, 1, range);
-  slice.form.weight.dims[0] = range.size();
-  slice.first_channel = range.begin;
-  slice.channels = form.result.dims[1];
-  return slice;
-}
-
 }  // namespace
 
 ConvolutionForm form_of(const ConvolutionProblem& problem) {
@@ -151,7 +141,7 @@ ConvolutionForm form_of(const ConvolutionProblem& problem) {
 std::vector<ConvolutionSlice> slices_of(const ConvolutionForm& given, int parts) {
   constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a part
   // With fewer rows, or pixels where each is a row, reading the weights once for each part costs more than it brings.
-  constexpr int64_t kLeastRows = 7, kLeastRowsOfGroups = 2, kLeastPixels = 24, kChannels = 16;
+  constexpr int64_t kLeastRows = 7, kLeastRowsOfGroups = 2, kLeastPixels = 24;
   std::vector<ConvolutionSlice> slices;
   if (parts < 2 || work_of(given) < kLeastWork) return slices;
   const bool pointwise = is_pointwise(given);
@@ -168,16 +158,9 @@ std::vector<ConvolutionSlice> slices_of(const ConvolutionForm& given, int parts)
   size_t axis = kFirstSpatial;
   const auto is_one = [&](size_t i) { return form.result.dims[i] == 1 && form.source.dims[i] == 1; };
   while (axis + 1 < form.result.dims.size() && is_one(axis)) ++axis;  // what is outside decides where rows lie
-  const int64_t rows = form.result.dims[axis], filters = form.result.dims[1];
+  const int64_t rows = form.result.dims[axis];
   const int64_t least_rows = pointwise ? kLeastPixels : form.groups() > 1 ? kLeastRowsOfGroups : kLeastRows;
   const int64_t row_parts = std::clamp<int64_t>(rows / least_rows, 1, (parts + batch - 1) / batch);
-  const bool may_divide_channels = form.groups() == 1 && !form.transposed;
-  const int64_t channel_parts = may_divide_channels ? std::min<int64_t>(parts, filters / kChannels) : 1;
-  if (channel_parts > row_parts * batch) {
-    for (int64_t i = 0; i < channel_parts; ++i)
-      slices.push_back(channels(form, range_of_part(filters, i, channel_parts, kChannels)));
-    return slices;
-  }
   if (row_parts * batch < 2) return slices;
   for (int64_t image = 0; image < batch; ++image)
     for (int64_t i = 0; i < row_parts; ++i) {

@@ -2,8 +2,6 @@
 
 #include "runtime/compute/convolution.h"
 
-#include <optional>
-
 namespace pli::compute {
 
 /// A convolution as oneDNN wants it: 1-D as 2-D, weights with an explicit dimension of groups where there is more than
@@ -23,16 +21,23 @@ struct ConvolutionForm {
 
 ConvolutionForm form_of(const ConvolutionProblem& problem);
 
+/// A convolution with known weights, as kernels of ours compute it. Operands of the kernel as those of
+/// make_convolution.
+struct KnownConvolution {
+  ConvolutionForm form;            // not transposed
+  const Tensor* weight = nullptr;  // form.weight describes it; may be stored in a half
+  const Tensor* bias = nullptr;    // null: an operand, where the form has one
+  size_t bias_operand = 2;
+  WeightCache* cache = nullptr;
+};
+
 /// A part of a convolution that is one by itself.
 struct ConvolutionSlice {
   ConvolutionForm form;
   int64_t source_bytes = 0, result_bytes = 0;  // where the part's begin; likewise in what is added to the result
-  /// Of a part of the channels, which is computed to a dense strip: the first.
-  std::optional<int64_t> first_channel{};
-  int64_t channels = 0;  // of the whole
 };
 
-/// At most so many parts, of the images, of rows or of the result's channels. None where it is not worth dividing, or
+/// At most so many parts, of the images or of rows. None where it is not worth dividing, or
 /// can't be.
 std::vector<ConvolutionSlice> slices_of(const ConvolutionForm& form, int parts);
 

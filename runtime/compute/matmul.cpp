@@ -1,5 +1,6 @@
 #include "runtime/compute/matmul.h"
 
+#include "runtime/compute/direct_convolution.h"
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/sliced.h"
@@ -117,11 +118,36 @@ std::unique_ptr<Kernel> make_in_slices(const MatMulProblem& problem, const Descr
   return slices.empty() ? nullptr : make_sliced(std::move(slices));
 }
 
+/// A matrix times known weights is a convolution of a row of pixels. Null where it is none, or we have no kernel for
+/// it.
+std::unique_ptr<Kernel> make_own(const MatMulProblem& problem) {
+  if (!problem.b_constant || problem.scale != 1 || problem.b.rank() != 2) return nullptr;
+  if (!is_plain(problem.a) || !is_plain(problem.result)) return nullptr;
+  const int64_t rows = problem.a.dims[0], depth = problem.a.dims[1], columns = problem.b.dims[1];
+  const auto pixels = [&](int64_t channels) { return channels_last(DataType::kFloat32, {1, channels, 1, rows}); };
+  KnownConvolution known;
+  known.form.source = pixels(depth);
+  known.form.result = pixels(columns);
+  known.form.weight = {DataType::kFloat32, {columns, depth, 1, 1}, {problem.b.strides[1], problem.b.strides[0], 1, 1}};
+  known.form.strides = {1, 1};
+  known.form.dilations = known.form.pads_begin = known.form.pads_end = {0, 0};
+  known.form.has_bias = problem.has_bias;
+  known.form.post_ops = problem.post_ops;
+  known.weight = problem.b_constant;
+  known.bias_operand = problem.bias_operand;
+  known.cache = problem.cache;
+  for (const PostOp& op : problem.post_ops)
+    if (op.kind == PostOp::Kind::kAdd && !(op.description.dims == problem.result.dims && is_plain(op.description)))
+      return nullptr;
+  return make_direct_convolution(known);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
   if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
+    if (auto own = make_own(problem)) return own;
     const auto given = to_onednn(problem.b);
     const Description whole = describe(
         problem,

@@ -74,6 +74,9 @@ struct Argument {
 /// The arguments that post-ops with operands read.
 void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments);
 
+/// A row of numbers, float32 whatever it is stored as.
+SharedWeights packed_bias(const Tensor& bias);
+
 /// The part of weights that begins so many bytes behind their start.
 SharedWeights part_of(const SharedWeights& all, const dnnl::memory::desc& part, int64_t bytes);
 
@@ -94,8 +97,9 @@ class WeightCache {
   /// `tensor`, described by `from`, in the layout `to`: packed now unless somebody has it.
   SharedWeights get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 
-  /// What make() gives for `tensor`, unless somebody has it; `form` tells the forms of one tensor apart. A Form keeps
-  /// the tensor and knows its bytes().
+  /// What make(numbers) gives for `tensor`, unless somebody has it; `form` tells the forms of one tensor apart. A Form
+  /// keeps the tensor and knows its bytes(). The numbers may lie elsewhere, as float32, where the tensor's own memory
+  /// was given back.
   template <class Form, class Make>
   std::shared_ptr<const Form> form_of(const Tensor& tensor, const std::string& form, const Make& make) {
     const std::scoped_lock lock(mutex_);
@@ -103,7 +107,7 @@ class WeightCache {
     if (const auto found = forms_.find(name); found != forms_.end())
       if (auto there = found->second.form.lock()) return std::static_pointer_cast<const Form>(there);
     std::erase_if(forms_, [](const auto& entry) { return entry.second.form.expired(); });
-    auto made = std::make_shared<const Form>(make());
+    auto made = std::make_shared<const Form>(make(content_of(tensor)));
     forms_[name] = {made, made->bytes()};
     return made;
   }
@@ -129,6 +133,7 @@ class WeightCache {
     std::weak_ptr<const dnnl::memory> weights;  // while they are there, so is their tensor, and its address means it
   };
   SharedWeights make(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+  Tensor content_of(const Tensor& tensor) const;
   void forget_unused();
 
   mutable std::mutex mutex_;

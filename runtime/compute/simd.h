@@ -41,6 +41,16 @@ struct Simd<kBody, Result (*)(Args...)> {
     return kBody(args...);
   }
 
+  /// The one for this level, which the processor has to have.
+  template <SimdLevel kLevel>
+  static constexpr Result (*at())(Args...) {
+#if defined(__x86_64__)
+    if constexpr (kLevel == SimdLevel::kAvx512) return avx512;
+    if constexpr (kLevel == SimdLevel::kAvx2) return avx2;
+#endif
+    return kBody;
+  }
+
 #if defined(__x86_64__)
  private:
   PLI_TARGET_AVX2 static Result avx2(Args... args) { return kBody(args...); }
@@ -55,6 +65,7 @@ struct Simd<kBody, Result (*)(Args...)> {
 
 /// simd<body>(args...) is body(args...), compiled for each level and called at the one in use. `body`, and what is hot
 /// in what it calls, has to be [[gnu::always_inline]]: what is not inlined is compiled for the baseline.
+/// simd<body>.at<level>() is a pointer to one of them, where bodies are written for the registers of a level.
 template <auto kBody>
 inline constexpr detail::Simd<kBody, decltype(kBody)> simd{};
 

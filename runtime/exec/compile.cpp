@@ -171,7 +171,8 @@ class Compiler {
                                 {},
                                 group.epilogues,
                                 options_.threads->threads(),
-                                options_.weights.get()};
+                                options_.weights.get(),
+                                options_.fusion != Fusion::kAll};
     for (const ir::ValueId id : operands_of(group)) {
       if (!id) {
         context.inputs.emplace_back();

@@ -164,12 +164,13 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
     const ir::Node& node = graph_.node(id);
     return node.is("BatchNormalization") && ops::BatchNormView::of(graph_, node).statistics_are_read;
   });
-  const auto drops_nan = [&](ir::NodeId id) {  // what a branch holds is not looked at
-    return graph_.node(id).is("If") || drops_nan_when_fused(graph_, graph_.node(id));
+  const auto moves_nan = [&](ir::NodeId id) {  // what a branch holds is not looked at
+    const ir::Node& node = graph_.node(id);
+    return node.is("If") || node.is("Conv") || drops_nan_when_fused(graph_, node);
   };
   if (!options.fuse)
     compile_options_.fusion = Fusion::kNone;
-  else if (std::ranges::any_of(needed, drops_nan)) {
+  else if (std::ranges::any_of(needed, moves_nan)) {
     if (has_special_constants(graph_, needed))
       compile_options_.fusion = Fusion::kSums;
     else

@@ -77,7 +77,7 @@ class Executor {
   std::set<ir::ValueId> value_inputs_;
   CompileOptions compile_options_;
   LogFunction log_;
-  bool watches_nan_ = false;           // something in the graph would make a number of NaN if it were fused
+  bool watches_nan_ = false;           // a fused activation would make a number of NaN, or a fast convolution spread it
   std::set<size_t> special_defaults_;  // inputs whose defaults hold NaN or infinity
   bool trains_by_reading_ = false;     // that an output is read makes a BatchNormalization train: none may be left out
   size_t most_plans_;

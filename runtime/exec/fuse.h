@@ -21,7 +21,7 @@ struct Group {
 enum class Fusion {
   kNone,  // nothing: every node is a group of its own
   kSums,  // biases and residual sums, which keep NaN and infinity
-  kAll,   // activations as well; oneDNN's make a number of NaN
+  kAll,   // activations as well, of which some make a number of NaN; convolutions may spread it
 };
 
 /// Groups for all of `nodes`, each where its last node stands, so that everything that it reads is there.

@@ -117,6 +117,7 @@ struct PrepareContext {
   std::vector<Epilogue> epilogues;
   int threads = 1;
   compute::WeightCache* weights = nullptr;  // packed weights shared by the session's kernels; may be null
+  bool exact = false;                       // NaN and infinity may reach only what reads them
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }
   const Tensor* constant(size_t i) const { return i < constants.size() ? constants[i] : nullptr; }

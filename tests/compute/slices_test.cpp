@@ -128,11 +128,11 @@ const std::vector<Case> kCases{
     {"Pixels", {1, 40, 21, 19}, 56, {1, 1}},
     {"PixelsOfImages", {3, 40, 9, 11}, 56, {1, 1}},
     {"PixelsFarApart", {1, 64, 28, 28}, 80, {1, 1}, 1, 2},
-    {"Channels", {1, 64, 5, 6}, 88, {3, 3}, 1, 1, 1, 1},
-    {"ChannelsOfPixels", {1, 96, 4, 5}, 200, {1, 1}},
-    {"ChannelsFarApart", {1, 64, 11, 9}, 96, {3, 3}, 1, 2, 1, 1},
+    {"FewRows", {1, 64, 5, 6}, 88, {3, 3}, 1, 1, 1, 1, false, false},
+    {"FewPixels", {1, 96, 4, 5}, 200, {1, 1}, 1, 1, 1, 0, false, false},
+    {"FewRowsFarApart", {1, 64, 11, 9}, 96, {3, 3}, 1, 2, 1, 1, false, false},
     {"Images", {5, 24, 13, 11}, 40, {3, 3}, 1, 1, 1, 1},
-    {"ImagesOfOnePixel", {4, 256, 1, 1}, 320, {1, 1}},
+    {"ImagesOfOnePixel", {4, 256, 1, 1}, 320, {1, 1}, 1, 1, 1, 0, false, false},
     {"OneDimension", {1, 32, 400}, 40, {5}, 1, 1, 1, 2},
     {"SomeOfOneDimension", {2, 32, 301}, 48, {4}, 1, 2, 1, 1},
     {"ThreeDimensions", {1, 9, 17, 15, 14}, 16, {3, 2, 3}, 1, 1, 1, 1},
@@ -162,7 +162,8 @@ TEST_P(Slices, OfConvolutionsGiveTheSameBits) {
 
 TEST_P(Slices, AreMadeWhereThatIsWorthIt) {
   std::mt19937 rng(22);
-  const std::string made = Convolution(GetParam(), Sum::kNone, true, true, rng).run(2).implementation;
+  const bool knows_weights = GetParam().transposed;  // others with known weights are no matter of slices
+  const std::string made = Convolution(GetParam(), Sum::kNone, true, knows_weights, rng).run(2).implementation;
   EXPECT_EQ(made.find(" x") != std::string::npos, GetParam().is_divided) << made;
 }
 
@@ -189,7 +190,7 @@ TEST(SlicesOfRandomShapes, OfConvolutionsGiveTheSameBits) {
     }
     c.pad = std::min<int64_t>(below(3), least);
     if (c.transposed && c.pad > 0) c.pad = std::min(c.pad, least / 2);
-    const Convolution convolution(c, static_cast<Sum>(below(3)), below(2) == 0, below(4) > 0, rng);
+    const Convolution convolution(c, static_cast<Sum>(below(3)), below(2) == 0, below(2) == 0, rng);
     const Result alone = convolution.run(1);
     for (const int threads : {2, 3}) {
       const Result result = convolution.run(threads);
@@ -199,7 +200,7 @@ TEST(SlicesOfRandomShapes, OfConvolutionsGiveTheSameBits) {
       divided += result.implementation.find(" x") != std::string::npos;
     }
   }
-  EXPECT_GT(divided, 50);
+  EXPECT_GT(divided, 30);
 }
 
 // --- products --------------------------------------------------------------------------------------------------------

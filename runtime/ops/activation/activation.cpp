@@ -1,6 +1,6 @@
 #include "runtime/ops/activation/activation.h"
 
-#include "runtime/ops/activation/activation_functions.h"
+#include "runtime/compute/activation_functions.h"
 #include "runtime/ops/elementwise.h"
 
 #include <array>
@@ -27,6 +27,39 @@ std::optional<float> constant_scalar(const ir::Graph& graph, ir::ValueId id) {
   const Tensor* tensor = graph.constant_of(id);
   if (!tensor || !is_float32_or_half(tensor->dtype()) || tensor->size() != 1) return std::nullopt;
   return static_cast<float>(to_doubles(*tensor)[0]);
+}
+
+/// body(functor) for the functor that the activation stands for.
+template <class Body>
+auto visit(const Activation& activation, const Body& body) {
+  const auto [kind, alpha, beta] = activation;
+  switch (kind) {
+    case Kind::kRelu:
+      return body(compute::ReluFunction{});
+    case Kind::kLeakyRelu:
+      return body(compute::LeakyReluFunction{alpha});
+    case Kind::kClip:
+      return body(compute::ClipFunction<float>{alpha, beta});
+    case Kind::kSigmoid:
+      return body(compute::SigmoidFunction{});
+    case Kind::kTanh:
+      return body(compute::TanhFunction{});
+    case Kind::kElu:
+      return body(compute::EluFunction{alpha});
+    case Kind::kHardSigmoid:
+      return body(compute::HardSigmoidFunction{alpha, beta});
+    case Kind::kHardSwish:
+      return body(compute::HardSwishFunction{});
+    case Kind::kSwish:
+      return body(compute::SwishFunction{alpha});
+    case Kind::kGeluErf:
+      return body(compute::GeluErfFunction{});
+    case Kind::kGeluTanh:
+      return body(compute::GeluTanhFunction{});
+    case Kind::kLinear:
+      return body(compute::LinearFunction{alpha, beta});
+  }
+  fail(ErrorCode::kInternal, "an activation of unknown kind {}", static_cast<int>(kind));
 }
 
 /// Clip with constant bounds; a missing bound is infinite.
@@ -133,33 +166,33 @@ std::unique_ptr<Kernel> prepare_function(const PrepareContext& context) {
   });
 }
 
-EluFunction make_selu(const PrepareContext& context) {
+compute::EluFunction make_selu(const PrepareContext& context) {
   const bool rounded = context.opset < 6;  // the first version gives fewer digits
   return {context.node.float_or("alpha", rounded ? 1.6732f : 1.67326319217681884765625f),
           context.node.float_or("gamma", rounded ? 1.0507f : 1.05070102214813232421875f), 1};
 }
-EluFunction make_celu(const PrepareContext& context) {
+compute::EluFunction make_celu(const PrepareContext& context) {
   const float alpha = context.node.float_or("alpha", 1.0f);
   return {alpha, 1, alpha};
 }
-ThresholdedReluFunction make_thresholded_relu(const PrepareContext& context) {
+compute::ThresholdedReluFunction make_thresholded_relu(const PrepareContext& context) {
   return {context.node.float_or("alpha", 1.0f)};
 }
-ShrinkFunction make_shrink(const PrepareContext& context) {
+compute::ShrinkFunction make_shrink(const PrepareContext& context) {
   return {context.node.float_or("bias", 0.0f), context.node.float_or("lambd", 0.5f)};
 }
 
 std::unique_ptr<Kernel> prepare_clip(const PrepareContext& context) {
   return dispatch(context.inputs[0].dtype, NumericTypes{}, [&]<class T>(std::type_identity<T>) {
     using Limit = std::numeric_limits<T>;
-    ClipFunction<T> bounds{Limit::has_infinity ? -Limit::infinity() : Limit::lowest(),
-                           Limit::has_infinity ? Limit::infinity() : Limit::max()};
+    compute::ClipFunction<T> bounds{Limit::has_infinity ? -Limit::infinity() : Limit::lowest(),
+                                    Limit::has_infinity ? Limit::infinity() : Limit::max()};
     if (std::is_floating_point_v<T> && context.opset < kClipByInputs)
       bounds = {static_cast<T>(context.node.float_or("min", -kInfinity)),
                 static_cast<T>(context.node.float_or("max", kInfinity))};
     return compute::make_kernel([walk = compute::Walk(context.outputs[0], std::span(context.inputs).first(1)), bounds,
                                  low = context.has(1), high = context.has(2)](const compute::RunArgs& args) {
-      ClipFunction<T> clip = bounds;
+      compute::ClipFunction<T> clip = bounds;
       if (low) clip.low = *args.input<T>(1);
       if (high) clip.high = *args.input<T>(2);
       walk.run(args.outputs[0], args.inputs, kLightGrain, compute::TileLoop::of<T, T>(clip));
@@ -229,13 +262,13 @@ constexpr std::array kOperators{
     joined_activation("Gelu"),
     function<make_selu, kHeavyGrain>("Selu", 1),
     function<make_celu, kHeavyGrain>("Celu", 12),
-    function<make_plain<MishFunction>, kHeavyGrain>("Mish", 18),
-    function<make_plain<SoftplusFunction>, kHeavyGrain>("Softplus", 1),
-    function<make_plain<SoftsignFunction>, kLightGrain>("Softsign", 1),
+    function<make_plain<compute::MishFunction>, kHeavyGrain>("Mish", 18),
+    function<make_plain<compute::SoftplusFunction>, kHeavyGrain>("Softplus", 1),
+    function<make_plain<compute::SoftsignFunction>, kLightGrain>("Softsign", 1),
     function<make_thresholded_relu, kLightGrain>("ThresholdedRelu", 10),
     function<make_shrink, kLightGrain>("Shrink", 9),
-    Operator{"Relu", 1, kNewestOpset, mask_of(SignedTypes{}), infer_unary, prepare_unary<ReluFunction, SignedTypes>,
-             elementwise_layouts},
+    Operator{"Relu", 1, kNewestOpset, mask_of(SignedTypes{}), infer_unary,
+             prepare_unary<compute::ReluFunction, SignedTypes>, elementwise_layouts},
     Operator{"Clip", 1, kNewestOpset, mask_of(NumericTypes{}), infer_clip, prepare_clip, elementwise_layouts},
     Operator{"PRelu", 1, kNewestOpset, mask_of(PReluTypes{}), infer_prelu, prepare_prelu, elementwise_layouts},
 };

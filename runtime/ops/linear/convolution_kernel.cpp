@@ -25,6 +25,7 @@ std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context) {
   problem.pads_end = window.pads_end;
   problem.post_ops = to_post_ops(context);
   problem.cache = context.weights;
+  problem.exact = context.exact;
   return compute::make_convolution(problem);
 }
 

@@ -1,12 +1,11 @@
 #pragma once
 
 #include "runtime/compute/vector_math.h"
-#include "runtime/ops/operator.h"
 
 #include <algorithm>
 
 /// The activations as functors over float and double. NaN gives NaN.
-namespace pli::ops {
+namespace pli::compute {
 
 /// max(x, 0), and x itself where it is NaN.
 struct ReluFunction {
@@ -40,14 +39,14 @@ struct LeakyReluFunction {
 struct SigmoidFunction {
   template <class T>
   T operator()(T x) const {
-    return compute::fast_sigmoid(x);
+    return fast_sigmoid(x);
   }
 };
 
 struct TanhFunction {
   template <class T>
   T operator()(T x) const {
-    return compute::fast_tanh(x);
+    return fast_tanh(x);
   }
 };
 
@@ -56,7 +55,7 @@ struct EluFunction {
   float alpha = 1, gamma = 1, width = 1;
   template <class T>
   T operator()(T x) const {
-    const T negative = static_cast<T>(alpha) * compute::fast_expm1(std::min(x, T(0)) / static_cast<T>(width));
+    const T negative = static_cast<T>(alpha) * fast_expm1(std::min(x, T(0)) / static_cast<T>(width));
     return static_cast<T>(gamma) * (x < T(0) ? negative : x);
   }
 };
@@ -80,14 +79,14 @@ struct SwishFunction {
   float alpha;
   template <class T>
   T operator()(T x) const {
-    return x * compute::fast_sigmoid(static_cast<T>(alpha) * x);
+    return x * fast_sigmoid(static_cast<T>(alpha) * x);
   }
 };
 
 struct GeluErfFunction {
   template <class T>
   T operator()(T x) const {
-    return T(0.5) * x * (T(1) + compute::fast_erf(x * T(0.70710678118654752440)));
+    return T(0.5) * x * (T(1) + fast_erf(x * T(0.70710678118654752440)));
   }
 };
 
@@ -95,7 +94,7 @@ struct GeluErfFunction {
 struct GeluTanhFunction {
   template <class T>
   T operator()(T x) const {
-    return x * compute::fast_sigmoid(T(2 * 0.79788456080286535588) * (x + T(0.044715) * x * x * x));
+    return x * fast_sigmoid(T(2 * 0.79788456080286535588) * (x + T(0.044715) * x * x * x));
   }
 };
 
@@ -111,7 +110,7 @@ struct LinearFunction {
 struct MishFunction {
   template <class T>
   T operator()(T x) const {
-    const T e = compute::fast_exp(x > T(20) ? T(20) : x);
+    const T e = fast_exp(x > T(20) ? T(20) : x);
     const T n = e * (e + T(2));
     return x * (n / (n + T(2)));
   }
@@ -121,7 +120,7 @@ struct MishFunction {
 struct SoftplusFunction {
   template <class T>
   T operator()(T x) const {
-    return (x > T(0) ? x : T(0)) + compute::fast_log1p(compute::fast_exp(-std::abs(x)));
+    return (x > T(0) ? x : T(0)) + fast_log1p(fast_exp(-std::abs(x)));
   }
 };
 
@@ -150,38 +149,4 @@ struct ShrinkFunction {
   }
 };
 
-/// body(functor) for the functor that the activation stands for.
-template <class Body>
-auto visit(const Activation& activation, const Body& body) {
-  const float alpha = activation.alpha;
-  const float beta = activation.beta;
-  switch (activation.kind) {
-    case Activation::Kind::kRelu:
-      return body(ReluFunction{});
-    case Activation::Kind::kLeakyRelu:
-      return body(LeakyReluFunction{alpha});
-    case Activation::Kind::kClip:
-      return body(ClipFunction<float>{alpha, beta});
-    case Activation::Kind::kSigmoid:
-      return body(SigmoidFunction{});
-    case Activation::Kind::kTanh:
-      return body(TanhFunction{});
-    case Activation::Kind::kElu:
-      return body(EluFunction{alpha});
-    case Activation::Kind::kHardSigmoid:
-      return body(HardSigmoidFunction{alpha, beta});
-    case Activation::Kind::kHardSwish:
-      return body(HardSwishFunction{});
-    case Activation::Kind::kSwish:
-      return body(SwishFunction{alpha});
-    case Activation::Kind::kGeluErf:
-      return body(GeluErfFunction{});
-    case Activation::Kind::kGeluTanh:
-      return body(GeluTanhFunction{});
-    case Activation::Kind::kLinear:
-      return body(LinearFunction{alpha, beta});
-  }
-  fail(ErrorCode::kInternal, "an activation of unknown kind {}", static_cast<int>(activation.kind));
-}
-
-}  // namespace pli::ops
+}  // namespace pli::compute

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "runtime/compute/convolution_form.h"
+#include "runtime/compute/sliced.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace pli::compute {
+
+/// One spatial dimension of a convolution.
+struct ConvolutionAxis {
+  int64_t source = 1, result = 1, kernel = 1, stride = 1, dilation = 1, pad = 0, pad_end = 0;
+
+  /// The places of the result at which a whole filter lies in the source.
+  Range inside() const {
+    const int64_t room = source + pad - (kernel - 1) * dilation - 1;
+    const int64_t begin = std::min((pad + stride - 1) / stride, result);
+    return {begin, room < 0 ? begin : std::clamp(room / stride + 1, begin, result)};
+  }
+
+  /// The taps that lie in the source when the filter is at a place of the result.
+  Range taps_at(int64_t place) const {
+    const int64_t first = place * stride - pad;
+    const auto before = [&](int64_t distance) {
+      return distance <= 0 ? 0 : std::min((distance + dilation - 1) / dilation, kernel);
+    };
+    return {before(-first), before(source - first)};
+  }
+};
+
+/// The sizes of a convolution of up to three spatial dimensions; those that there are not have one place.
+struct ConvolutionGeometry {
+  static constexpr size_t kAxes = 3;
+  std::array<ConvolutionAxis, kAxes> axes;                    // depth, height, width
+  int64_t images = 0, groups = 1, channels = 0, filters = 0;  // of all groups
+  int64_t taps = 1, depth = 0;
+  int64_t pixels = 1, source_pixels = 1;  // of an image
+
+  explicit ConvolutionGeometry(const ConvolutionForm& form) {
+    images = form.result.dims[0];
+    groups = form.groups();
+    channels = form.source.dims[1];
+    filters = form.result.dims[1];
+    depth = channels / groups;
+    const size_t rank = form.strides.size();
+    for (size_t i = 0; i < rank; ++i)
+      axes[kAxes - rank + i] = {form.source.dims[i + 2], form.result.dims[i + 2], form.kernel(i),  form.strides[i],
+                                form.dilations[i] + 1,   form.pads_begin[i],      form.pads_end[i]};
+    count();
+  }
+
+  void count() {
+    taps = pixels = source_pixels = 1;
+    for (const ConvolutionAxis& axis : axes) {
+      taps *= axis.kernel;
+      pixels *= axis.result;
+      source_pixels *= axis.source;
+    }
+  }
+
+  bool is_depthwise() const { return groups > 1 && groups == channels && groups == filters; }
+};
+
+/// How many parts of a size there are in something.
+inline int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
+
+}  // namespace pli::compute

@@ -1,0 +1,164 @@
+#include "runtime/compute/depthwise_convolution.h"
+
+#include "runtime/compute/convolution_geometry.h"
+#include "runtime/compute/epilogue.h"
+#include "runtime/compute/onednn.h"
+#include "runtime/compute/panel_product.h"
+#include "runtime/compute/parallel.h"
+
+#include <algorithm>
+
+// Pixels that meet the same taps of their filters, at equal distances, are one product. Along a line of the result
+// these are the pixels whose filters lie in the source from left to right; of the others, at both ends, those below one
+// another.
+
+namespace pli::compute {
+
+using dnnl::memory;
+
+namespace {
+
+constexpr int64_t kFloatBytes = sizeof(float);
+constexpr int64_t kMostTaps = 512;
+
+/// Into what a convolution is divided: the result does not depend on it.
+struct Division {
+  int64_t blocks = 1;  // of an image's lines
+  int64_t parts = 1;   // of the channels
+};
+
+Division division_of(const ConvolutionGeometry& g, int threads) {
+  constexpr int64_t kLeastWork = 1 << 15;        // multiply-adds that are worth a task
+  constexpr int64_t kFilterInCache = 128 << 10;  // bytes of the lines of the source that a line of the result meets
+  constexpr int64_t kTasksForEach = 4;
+  const auto& [depth, height, width] = g.axes;
+  const int64_t pixels = std::min(height.kernel, height.source) * width.source;
+  const int64_t channels =
+      std::max(kFilterInCache / (pixels * kFloatBytes) / kPanelColumns, int64_t{1}) * kPanelColumns;
+  const int64_t lines = depth.result * height.result, parts = parts_of(g.channels, channels);
+  if (threads == 1) return {1, parts};
+  const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.channels * g.taps);
+  const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
+  const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
+  return {std::min(parts_of(wanted, g.images * parts), lines), parts};
+}
+
+class DepthwiseConvolution final : public Kernel {
+ public:
+  DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
+      : geometry_(convolution.form), epilogue_(std::move(epilogue)), division_(division_of(geometry_, threads_here())) {
+    const ConvolutionForm& form = convolution.form;
+    const auto tag = form.strides.size() == 3 ? memory::format_tag::dhwigo : memory::format_tag::hwigo;
+    const memory::desc taps(form.weight.dims, memory::data_type::f32, tag);
+    weight_ = packed(*convolution.weight, to_onednn(form.weight), taps, convolution.cache);
+    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
+    if (form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
+  }
+
+  std::string implementation() const override { return "depthwise"; }
+
+  void run(const RunArgs& args) const override {
+    const auto data = [](const SharedWeights& weights) {
+      return static_cast<const float*>(weights->get_data_handle());
+    };
+    const float* const bias = bias_ ? data(bias_) : bias_operand_ ? args.input<float>(*bias_operand_) : nullptr;
+    const ConvolutionGeometry& g = geometry_;
+    const auto [blocks, parts] = division_;
+    const int64_t all_lines = g.axes[0].result * g.axes[1].result;
+    parallel_tasks(g.images * blocks * parts, [&](int64_t i) {
+      const int64_t image = i / (blocks * parts);
+      const Range lines = range_of_part(all_lines, i % blocks, blocks);
+      const Range channels = range_of_part(g.channels, i / blocks % parts, parts, kPanelColumns);
+      if (lines.size() == 0 || channels.size() == 0) return;
+      const int64_t first = image * g.pixels * g.channels + channels.begin;
+      Block block{args.input<float>(0) + image * g.source_pixels * g.channels + channels.begin,
+                  data(weight_) + channels.begin,
+                  args.output<float>(0) + first,
+                  epilogue_.finish(args),
+                  lines,
+                  channels.size()};
+      if (bias) block.finish.bias = bias + channels.begin;
+      if (block.finish.summand) block.finish.summand += first;
+      convolve(block);
+      const int64_t pixel = lines.begin * g.axes[2].result;
+      epilogue_.apply(args, first + pixel * g.channels, lines.size() * g.axes[2].result, channels.size(), g.channels);
+    });
+  }
+
+ private:
+  /// Lines and channels of an image; the pointers are those of its first pixel, at the first of the channels.
+  struct Block {
+    const float* source;
+    const float* weight;
+    float* result;
+    Finish finish;
+    Range lines;
+    int64_t channels;
+  };
+
+  void convolve(const Block& block) const {
+    const auto& [depth, height, width] = geometry_.axes;
+    const Range inside = width.inside(), lines_inside = height.inside();
+    for (int64_t line = block.lines.begin; line < block.lines.end;) {
+      const int64_t y = line % height.result;
+      const bool is_inside = y >= lines_inside.begin && y < lines_inside.end;
+      const int64_t run = is_inside ? std::min(lines_inside.end - y, block.lines.end - line) : 1;
+      for (int64_t i = 0; i < run && inside.size() > 0; ++i)
+        multiply_run(block, line + i, inside.begin, inside.size(), width.stride, 1);
+      for (int64_t x = 0; x < width.result; ++x) {
+        if (x == inside.begin && inside.size() > 0) x = inside.end;
+        if (x < width.result) multiply_run(block, line, x, run, height.stride * width.source, width.result);
+      }
+      line += run;
+    }
+  }
+
+  /// `count` pixels from column x of a line on, `step` pixels of the source and `stride` of the result apart, all of
+  /// which meet the taps that the first meets.
+  void multiply_run(const Block& block, int64_t line, int64_t x, int64_t count, int64_t step, int64_t stride) const {
+    const ConvolutionGeometry& g = geometry_;
+    const auto& [depth, height, width] = g.axes;
+    const int64_t y = line % height.result, z = line / height.result;
+    const Range planes = depth.taps_at(z), rows = height.taps_at(y), columns = width.taps_at(x);
+    ChannelProduct::Tap taps[kMostTaps];
+    int64_t tap_count = 0;
+    for (int64_t k = planes.begin; k < planes.end; ++k)
+      for (int64_t j = rows.begin; j < rows.end; ++j) {
+        const int64_t plane = z * depth.stride - depth.pad + k * depth.dilation;
+        const int64_t row = y * height.stride - height.pad + j * height.dilation;
+        const int64_t column = x * width.stride - width.pad + columns.begin * width.dilation;
+        const float* source = block.source + ((plane * height.source + row) * width.source + column) * g.channels;
+        const float* weight = block.weight + ((k * height.kernel + j) * width.kernel + columns.begin) * g.channels;
+        for (int64_t i = columns.begin; i < columns.end; ++i) {
+          taps[tap_count++] = {source, weight};
+          source += width.dilation * g.channels;
+          weight += g.channels;
+        }
+      }
+    const int64_t place = (line * width.result + x) * g.channels;
+    Finish finish = block.finish;
+    if (finish.summand) finish.summand += place;
+    multiply(ChannelProduct{taps, tap_count, step * g.channels, count, block.channels, block.result + place,
+                            stride * g.channels, finish});
+  }
+
+  ConvolutionGeometry geometry_;
+  Epilogue epilogue_;
+  Division division_;
+  SharedWeights weight_, bias_;
+  std::optional<size_t> bias_operand_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_depthwise_convolution(const KnownConvolution& convolution) {
+  const ConvolutionForm& form = convolution.form;
+  const ConvolutionGeometry geometry(form);
+  if (!geometry.is_depthwise() || geometry.taps > kMostTaps) return nullptr;
+  if (form.result.size() == 0 || form.source.size() == 0 || form.weight.size() == 0) return nullptr;
+  auto epilogue = Epilogue::of(form.post_ops);
+  if (!epilogue) return nullptr;
+  return std::make_unique<DepthwiseConvolution>(convolution, std::move(*epilogue));
+}
+
+}  // namespace pli::compute

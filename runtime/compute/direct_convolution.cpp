@@ -1,0 +1,217 @@
+#include "runtime/compute/direct_convolution.h"
+
+#include "runtime/compute/convolution_geometry.h"
+#include "runtime/compute/epilogue.h"
+#include "runtime/compute/onednn.h"
+#include "runtime/compute/panel_product.h"
+#include "runtime/compute/parallel.h"
+
+#include <algorithm>
+#include <cstring>
+
+// A block of pixels of the result is a product of matrices: for each tap of the filters a table says where the pixel of
+// the source begins that each pixel of the result meets, or zeros in the padding. So nothing is copied, and stride,
+// dilation and padding are the table's matter alone. Blocks are tasks; where there are few, the filters are divided.
+
+namespace pli::compute {
+
+using dnnl::memory;
+
+namespace {
+
+constexpr int64_t kFloatBytes = sizeof(float);
+constexpr int64_t kMostPointers = 4096;  // of a table, which lies on the stack
+constexpr int64_t kLeastRows = 8;        // of a block
+
+/// Filters of few channels: what they meet along a row lies side by side and is one tap, once the rows have their
+/// padding.
+bool joins_taps(const ConvolutionGeometry& g) {
+  constexpr int64_t kFewChannels = 8, kMostGrowth = 2;
+  const ConvolutionAxis& width = g.axes.back();
+  const int64_t padded = width.source + width.pad + width.pad_end;
+  return g.groups == 1 && g.channels < kFewChannels && width.kernel > 1 && width.dilation == 1 &&
+         padded <= kMostGrowth * width.source + width.kernel && width.source >= width.kernel;
+}
+
+void join_taps(ConvolutionGeometry& g) {
+  ConvolutionAxis& width = g.axes.back();
+  g.depth = width.kernel * g.channels;
+  width.source += width.pad + width.pad_end;
+  width.pad = width.pad_end = 0;
+  width.kernel = 1;
+  g.count();
+}
+
+/// rows[tap * count + i]: where the source's pixel begins that the tap meets at pixel i of the block.
+void find_rows(const ConvolutionGeometry& g, const float* image, Range block, const float* zeros, const float** rows) {
+  const auto& [depth, height, width] = g.axes;
+  const int64_t count = block.size();
+  int64_t x = block.begin % width.result, y = block.begin / width.result % height.result,
+          z = block.begin / (width.result * height.result);
+  for (int64_t done = 0; done < count;) {
+    const int64_t run = std::min(count - done, width.result - x);
+    const float** to = rows + done;
+    for (int64_t k = 0; k < depth.kernel; ++k) {
+      const int64_t plane = z * depth.stride - depth.pad + k * depth.dilation;
+      for (int64_t j = 0; j < height.kernel; ++j) {
+        const int64_t line = y * height.stride - height.pad + j * height.dilation;
+        const bool is_inside = plane >= 0 && plane < depth.source && line >= 0 && line < height.source;
+        const float* const from = image + (plane * height.source + line) * width.source * g.channels;
+        for (int64_t i = 0; i < width.kernel; ++i, to += count) {
+          int64_t column = x * width.stride - width.pad + i * width.dilation;
+          for (int64_t n = 0; n < run; ++n, column += width.stride)
+            to[n] = is_inside && column >= 0 && column < width.source ? from + column * g.channels : zeros;
+        }
+      }
+    }
+    done += run;
+    x = 0;
+    if (++y == height.result) y = 0, ++z;
+  }
+}
+
+/// Into what a convolution is divided: the result does not depend on it.
+struct Division {
+  int64_t blocks = 1;  // of an image's pixels
+  int64_t parts = 1;   // of a group's filters
+};
+
+Division division_of(const ConvolutionGeometry& g, int threads) {
+  constexpr int64_t kLeastWork = 1 << 17;      // multiply-adds that are worth a task
+  constexpr int64_t kSecondCache = 192 << 10;  // bytes of the source that a block should have
+  constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
+  const int64_t step = g.axes[0].stride * g.axes[1].stride * g.axes[2].stride;
+  const int64_t cached = kSecondCache / (g.depth * std::min(g.taps, step) * kFloatBytes);
+  const int64_t rows = std::min(kMostPointers / g.taps, std::clamp(cached, kFewRows, kMostRows));
+  Division division{parts_of(g.pixels, rows)};
+  if (threads == 1) return division;
+  const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.taps * g.depth);
+  const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
+  const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
+  const auto missing = [&] { return parts_of(wanted, g.images * g.groups * division.blocks * division.parts); };
+  if (missing() > 1)
+    division.blocks = std::clamp(division.blocks * missing(), division.blocks, parts_of(g.pixels, kFewRows));
+  if (missing() > 1) division.parts = std::min(missing(), parts_of(g.filters / g.groups, 2 * kPanelColumns));
+  return division;
+}
+
+class DirectConvolution final : public Kernel {
+ public:
+  DirectConvolution(const KnownConvolution& convolution, Epilogue epilogue)
+      : geometry_(convolution.form), epilogue_(std::move(epilogue)) {
+    const ConvolutionForm& form = convolution.form;
+    weight_ = packed(*convolution.weight, to_onednn(form.weight), packed_form(form), convolution.cache);
+    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
+    if (form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
+    if (joins_taps(geometry_)) {
+      padded_ = geometry_.axes.back();
+      join_taps(geometry_);
+    }
+    zeros_.resize(static_cast<size_t>(std::max(geometry_.channels, geometry_.depth)), 0.0f);
+    division_ = division_of(geometry_, threads_here());
+  }
+
+  size_t scratch_bytes() const override {
+    return pads() ? static_cast<size_t>(geometry_.images * geometry_.source_pixels * geometry_.channels * kFloatBytes)
+                  : 0;
+  }
+  std::string implementation() const override { return geometry_.taps > 1 ? "direct" : "product"; }
+
+  void run(const RunArgs& args) const override {
+    Call call{args, args.input<float>(0), data(weight_), bias_operand_ ? args.input<float>(*bias_operand_) : nullptr};
+    if (bias_) call.bias = data(bias_);
+    if (pads()) call.source = padded_source(args);
+    const int64_t groups = geometry_.groups;
+    const auto [blocks, parts] = division_;
+    parallel_tasks(geometry_.images * groups * blocks * parts, [&](int64_t i) {
+      const int64_t block = i % blocks, part = i / blocks % parts, group = i / (blocks * parts) % groups;
+      convolve(call, i / (blocks * parts * groups), group, block, part);
+    });
+  }
+
+ private:
+  struct Call {
+    const RunArgs& args;
+    const float* source;
+    const float* weight;
+    const float* bias;
+  };
+
+  static const float* data(const SharedWeights& weights) {
+    return static_cast<const float*>(weights->get_data_handle());
+  }
+
+  static memory::desc packed_form(const ConvolutionForm& form) {
+    using Tag = memory::format_tag;
+    const bool is_volume = form.strides.size() == 3;
+    const Tag tag =
+        form.groups() > 1 ? (is_volume ? Tag::gOdhwi16o : Tag::gOhwi16o) : (is_volume ? Tag::Odhwi16o : Tag::Ohwi16o);
+    return {form.weight.dims, memory::data_type::f32, tag};
+  }
+
+  /// Rows of the source are to be copied to where they have their padding.
+  bool pads() const { return padded_.pad + padded_.pad_end > 0; }
+
+  const float* padded_source(const RunArgs& args) const {
+    const int64_t before = padded_.pad * geometry_.channels, after = padded_.pad_end * geometry_.channels;
+    const int64_t size = padded_.source * geometry_.channels;
+    const auto* const source = args.input<float>(0);
+    auto* const padded = static_cast<float*>(args.scratch);
+    const int64_t lines = geometry_.images * geometry_.axes[0].source * geometry_.axes[1].source;
+    parallel_for(lines, std::max<int64_t>(kLightGrain / size, 1), [&](int64_t begin, int64_t end) {
+      for (int64_t line = begin; line < end; ++line) {
+        float* const to = padded + line * (before + size + after);
+        std::fill_n(to, before, 0.0f);
+        std::memcpy(to + before, source + line * size, static_cast<size_t>(size * kFloatBytes));
+        std::fill_n(to + before + size, after, 0.0f);
+      }
+    });
+    return padded;
+  }
+
+  void convolve(const Call& call, int64_t image, int64_t group, int64_t block, int64_t part) const {
+    const ConvolutionGeometry& g = geometry_;
+    const Range pixels = range_of_part(g.pixels, block, division_.blocks);
+    const int64_t columns = g.filters / g.groups;
+    const Range range = range_of_part(columns, part, division_.parts, kPanelColumns);
+    if (pixels.size() == 0 || range.size() == 0) return;
+    const int64_t column = group * columns + range.begin;
+    const int64_t first = (image * g.pixels + pixels.begin) * g.filters + column;
+    Finish finish = epilogue_.finish(call.args);
+    if (call.bias) finish.bias = call.bias + column;
+    if (finish.summand) finish.summand += first;
+    const float* const source = call.source + image * g.source_pixels * g.channels;
+    float* const result = call.args.output<float>(0) + first;
+    const float* rows[kMostPointers];
+    find_rows(g, source, pixels, zeros_.data(), rows);
+    const int64_t panels = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
+    multiply(PanelProduct{rows, group * g.depth, pixels.size(), g.taps, g.depth,
+                          call.weight + panels * g.taps * g.depth * kPanelColumns, range.size(), result, g.filters,
+                          finish});
+    epilogue_.apply(call.args, first, pixels.size(), range.size(), g.filters);
+  }
+
+  ConvolutionGeometry geometry_;
+  ConvolutionAxis padded_;  // the width before taps were joined
+  Epilogue epilogue_;
+  SharedWeights weight_, bias_;
+  std::optional<size_t> bias_operand_;
+  std::vector<float> zeros_;
+  Division division_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_direct_convolution(const KnownConvolution& convolution) {
+  constexpr int64_t kLeastFilters = 8;  // of a group: fewer leave most of a panel empty
+  const ConvolutionForm& form = convolution.form;
+  const ConvolutionGeometry geometry(form);
+  if (form.result.size() == 0 || form.source.size() == 0 || form.weight.size() == 0) return nullptr;
+  const bool fits = geometry.groups == 1 || geometry.filters / geometry.groups >= kLeastFilters;
+  if (!fits || geometry.taps > kMostPointers / kLeastRows) return nullptr;
+  auto epilogue = Epilogue::of(form.post_ops);
+  if (!epilogue) return nullptr;
+  return std::make_unique<DirectConvolution>(convolution, std::move(*epilogue));
+}
+
+}  // namespace pli::compute

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/compute/elementwise.h"
+#include "runtime/compute/kernel.h"
+#include "runtime/compute/post_op.h"
+#include "runtime/compute/register_tile.h"
+
+#include <optional>
+#include <vector>
+
+namespace pli::compute {
+
+/// Post-ops as kernels of ours do them: a sum, then bounds, while a tile is in registers; what comes behind in loops
+/// over a piece of the result that is in the cache.
+class Epilogue {
+ public:
+  /// Nothing where the result's memory is to be added after something else has been done: by then it is overwritten.
+  static std::optional<Epilogue> of(const PostOps& ops);
+
+  /// What is done in registers, for the whole result; without a bias.
+  Finish finish(const RunArgs& args) const;
+
+  /// The rest, for `rows` rows of `columns` numbers that begin `first` behind the result's start.
+  void apply(const RunArgs& args, int64_t first, int64_t rows, int64_t columns, int64_t stride) const;
+
+ private:
+  struct Step {
+    TileLoop loop;
+    std::optional<size_t> operand{};  // that is added, laid out as the result
+  };
+
+  std::optional<size_t> summand_;  // index of an input
+  bool adds_result_ = false;
+  bool clips_ = false;
+  float low_ = 0, high_ = 0;
+  std::vector<Step> rest_;
+};
+
+}  // namespace pli::compute

@@ -1,0 +1,121 @@
+#include "runtime/compute/panel_product.h"
+
+// A step of the sum loads two vectors of weights and, for each row of the tile, one number that it multiplies them
+// with, so that twelve products (with the sixteen registers of AVX2) cost eight loads. Around it, rows run inside
+// columns: a panel's weights are in the first cache while all rows of the product, which should fit into the second, go
+// by.
+
+namespace pli::compute {
+
+namespace {
+
+template <class V, int kRows, int kVectors>
+[[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* weights,
+                                                Sums<V, kRows, kVectors>& sums) {
+  // The second vector is in the same panel or, where one is as wide as a panel, in the next.
+  const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.taps * p.depth * kPanelColumns;
+  PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
+  for (int64_t tap = 0; tap < p.taps; ++tap) {
+    const float* from[kRows];
+    PLI_UNROLL for (int r = 0; r < kRows; ++r) from[r] = p.rows[tap * p.count + row + r] + p.offset;
+#pragma GCC unroll 2
+    for (int64_t k = 0; k < p.depth; ++k, weights += kPanelColumns) {
+      V weight[kVectors];
+      PLI_UNROLL for (int n = 0; n < kVectors; ++n) load(weight[n], weights + n * distance);
+      PLI_UNROLL for (int r = 0; r < kRows; ++r) {
+        const float factor = from[r][k];
+        PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] += factor * weight[n];
+      }
+    }
+  }
+}
+
+template <class V, int kMostRows, int kVectors>
+[[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
+  const float* const weights =
+      p.panels + column / kPanelColumns * p.taps * p.depth * kPanelColumns + column % kPanelColumns;
+  for_tiles<kMostRows>(
+      p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
+        Sums<V, kRows, kVectors> sums;
+        add_products(p, row, weights, sums);
+        finish(p.finish, p.result, p.stride, row, column, p.columns - column, sums);
+      });
+}
+
+template <class V, int kRowsOfTwo, int kRowsOfOne>
+[[gnu::always_inline]] inline void multiply_panels(const PanelProduct& p) {
+  for (int64_t column = 0; column < p.columns;) {
+    const bool two = p.columns - column > kWidth<V>;
+    if (two)
+      multiply_columns<V, kRowsOfTwo, 2>(p, column);
+    else
+      multiply_columns<V, kRowsOfOne, 1>(p, column);
+    column += (two ? 2 : 1) * kWidth<V>;
+  }
+}
+
+template <class V, int kRows, int kVectors>
+[[gnu::always_inline]] inline void add_channels(const ChannelProduct& p, int64_t row, int64_t channel,
+                                                Sums<V, kRows, kVectors>& sums) {
+  PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
+  for (const ChannelProduct::Tap* tap = p.taps; tap != p.taps + p.tap_count; ++tap) {
+    V weight[kVectors];
+    const float* const weights = tap->weights + channel;
+    PLI_UNROLL for (int n = 0; n < kVectors; ++n) load(weight[n], weights + n * kWidth<V>);
+    const float* from = tap->source + row * p.step + channel;
+    PLI_UNROLL for (int r = 0; r < kRows; ++r, from += p.step) {
+      PLI_UNROLL for (int n = 0; n < kVectors; ++n) {
+        V value;
+        load(value, from + n * kWidth<V>);
+        sums.at[r][n] += value * weight[n];
+      }
+    }
+  }
+}
+
+/// As many channels from `channel` on as fill the vectors. Returns the first that is left.
+template <class V, int kVectors, int kRows>
+[[gnu::always_inline]] inline int64_t multiply_whole(const ChannelProduct& p, int64_t row, int64_t channel) {
+  constexpr int64_t kChannels = kVectors * kWidth<V>;
+  for (; channel + kChannels <= p.channels; channel += kChannels) {
+    Sums<V, kRows, kVectors> sums;
+    add_channels(p, row, channel, sums);
+    finish(p.finish, p.result, p.stride, row, channel, kChannels, sums);
+  }
+  return channel;
+}
+
+template <class V>
+[[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
+  for_tiles<6>(
+      p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
+        const int64_t rest = multiply_whole<V, 2, kRows>(p, row, 0);
+        multiply_whole<float, 1, kRows>(p, row, multiply_whole<FourFloats, 1, kRows>(p, row, rest));
+      });
+}
+
+}  // namespace
+
+void multiply(const PanelProduct& product) {
+  switch (simd_level()) {
+    case SimdLevel::kAvx512:
+      return simd<multiply_panels<SixteenFloats, 8, 12>>.at<SimdLevel::kAvx512>()(product);
+    case SimdLevel::kAvx2:
+      return simd<multiply_panels<EightFloats, 6, 8>>.at<SimdLevel::kAvx2>()(product);
+    case SimdLevel::kBaseline:
+      return simd<multiply_panels<FourFloats, 6, 8>>.at<SimdLevel::kBaseline>()(product);
+  }
+}
+
+void multiply(const ChannelProduct& product) {
+  switch (simd_level()) {
+    case SimdLevel::kAvx512:
+      return simd<multiply_channels<SixteenFloats>>.at<SimdLevel::kAvx512>()(product);
+    case SimdLevel::kAvx2:
+      return simd<multiply_channels<EightFloats>>.at<SimdLevel::kAvx2>()(product);
+    case SimdLevel::kBaseline:
+      return simd<multiply_channels<FourFloats>>.at<SimdLevel::kBaseline>()(product);
+  }
+}
+
+}  // namespace pli::compute

@@ -1,0 +1,247 @@
+#include "runtime/compute/winograd.h"
+
+#include "runtime/compute/convolution_geometry.h"
+#include "runtime/compute/epilogue.h"
+#include "runtime/compute/halves.h"
+#include "runtime/compute/onednn.h"
+#include "runtime/compute/panel_product.h"
+#include "runtime/compute/parallel.h"
+#include "runtime/compute/winograd_tile.h"
+#include "runtime/core/memory.h"
+
+#include <algorithm>
+#include <atomic>
+
+// The image is cut into tiles. For a block of tiles: each patch of the source is transformed; for each of the 36 points
+// the values of all tiles are a matrix [tiles, channels], which is multiplied with the filters' values [channels,
+// filters]; and each tile of the products is transformed to pixels of the result. Where the tiles that share the first
+// two steps fit into the second cache a thread does all three; otherwise the blocks are larger, so that the filters'
+// values are read less often, and the threads share each step.
+
+namespace pli::compute {
+
+namespace {
+
+constexpr int64_t kFloatBytes = sizeof(float), kTaps = 9;
+
+/// The filters' values at the points: [points][filters / 16][channels][16]. They keep the tensor that they were made
+/// of: its address is their name.
+struct FilterValues {
+  Tensor tensor;
+  std::shared_ptr<std::byte> memory;
+  int64_t size = 0;
+
+  int64_t bytes() const { return size; }
+  const float* data() const { return reinterpret_cast<const float*>(memory.get()); }
+};
+
+FilterValues values_of(const Tensor& weight, const Tensor& content, int64_t filters, int64_t channels) {
+  constexpr int64_t kChannels = 8;  // at a time, for longer pieces of memory
+  const Tensor stored = is_half(content.dtype()) ? widened(content) : content;
+  const float* const numbers = stored.data<float>().data();
+  const int64_t panels = parts_of(filters, kPanelColumns), of_point = panels * channels * kPanelColumns;
+  FilterValues values{weight, nullptr, kWinogradPoints * of_point * kFloatBytes};
+  values.memory = allocate(static_cast<size_t>(values.size));
+  auto* const to = reinterpret_cast<float*>(values.memory.get());
+  parallel_for(panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel)
+      for (int64_t channel = 0; channel < channels; channel += kChannels) {
+        const int64_t first = panel * kPanelColumns, count = std::min(kPanelColumns, filters - first);
+        const int64_t some = std::min(kChannels, channels - channel);
+        double taps[kChannels * kTaps * kPanelColumns] = {};
+        for (int64_t j = 0; j < count; ++j) {
+          const float* const from = numbers + ((first + j) * channels + channel) * kTaps;
+          for (int64_t i = 0; i < some * kTaps; ++i) taps[i * kPanelColumns + j] = static_cast<double>(from[i]);
+        }
+        float at_points[kWinogradPoints * kChannels * kPanelColumns];
+        for (int64_t i = 0; i < some; ++i)
+          winograd_filters(taps + i * kTaps * kPanelColumns, at_points + i * kPanelColumns, kChannels * kPanelColumns);
+        for (int64_t q = 0; q < kWinogradPoints; ++q)
+          std::copy_n(at_points + q * kChannels * kPanelColumns, some * kPanelColumns,
+                      to + q * of_point + (panel * channels + channel) * kPanelColumns);
+      }
+  });
+  return values;
+}
+
+class WinogradConvolution final : public Kernel {
+ public:
+  WinogradConvolution(const KnownConvolution& convolution, Epilogue epilogue)
+      : epilogue_(std::move(epilogue)),
+        images_(convolution.form.result.dims[0]),
+        channels_(convolution.form.source.dims[1]),
+        filters_(convolution.form.result.dims[1]),
+        source_height_(convolution.form.source.dims[2]),
+        source_width_(convolution.form.source.dims[3]),
+        height_(convolution.form.result.dims[2]),
+        width_(convolution.form.result.dims[3]),
+        pad_top_(convolution.form.pads_begin[0]),
+        pad_left_(convolution.form.pads_begin[1]),
+        across_(parts_of(width_, kWinogradTile)),
+        tiles_(images_ * across_ * parts_of(height_, kWinogradTile)),
+        lanes_(threads_here()) {
+    const Tensor& weight = *convolution.weight;
+    const auto make = [&](const Tensor& numbers) { return values_of(weight, numbers, filters_, channels_); };
+    filter_ = convolution.cache ? convolution.cache->form_of<FilterValues>(weight, "winograd 4x4", make)
+                                : std::make_shared<const FilterValues>(make(weight));
+    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
+    if (convolution.form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
+    choose_block();
+  }
+
+  size_t scratch_bytes() const override {
+    return static_cast<size_t>((shares_steps_ ? 1 : lanes_) * block_ * tile_floats() * kFloatBytes);
+  }
+  std::string implementation() const override { return "winograd"; }
+
+  void run(const RunArgs& args) const override {
+    Call call{args, args.input<float>(0), bias_operand_ ? args.input<float>(*bias_operand_) : nullptr};
+    if (bias_) call.bias = static_cast<const float*>(bias_->get_data_handle());
+    auto* const scratch = static_cast<float*>(args.scratch);
+    const int64_t blocks = parts_of(tiles_, block_);
+    if (shares_steps_) {
+      for (int64_t i = 0; i < blocks; ++i) share_block(call, range_of_part(tiles_, i, blocks), scratch);
+      return;
+    }
+    std::atomic<int64_t> next = 0;
+    parallel_tasks(std::min<int64_t>(lanes_, blocks), [&](int64_t lane) {
+      float* const own = scratch + lane * block_ * tile_floats();
+      for (int64_t i = next++; i < blocks; i = next++) {
+        const Range tiles = range_of_part(tiles_, i, blocks);
+        transform_source(call, tiles, tiles, own);
+        for (int64_t q = 0; q < kWinogradPoints; ++q) multiply_point(tiles.size(), q, {0, filters_}, own);
+        transform_result(call, tiles, tiles, own);
+      }
+    });
+  }
+
+ private:
+  struct Call {
+    const RunArgs& args;
+    const float* source;
+    const float* bias;
+  };
+
+  int64_t tile_floats() const { return kWinogradPoints * (channels_ + filters_); }
+
+  void choose_block() {
+    constexpr int64_t kSecondCache = 400 << 10, kThirdCache = 6 << 20, kFewTiles = 12;  // bytes
+    const int64_t bytes = tile_floats() * kFloatBytes;
+    const int64_t blocks = parts_of(tiles_, std::max<int64_t>(kSecondCache / bytes, 1));
+    shares_steps_ = kSecondCache / bytes < kFewTiles || blocks < 2 * lanes_;
+    block_ = std::min(tiles_, shares_steps_ ? std::max(kThirdCache / bytes, kFewTiles) : kSecondCache / bytes);
+  }
+
+  /// The threads share each of the steps.
+  void share_block(const Call& call, Range tiles, float* memory) const {
+    const int64_t most = lanes_ == 1 ? 1 : 4 * lanes_;
+    const int64_t parts = std::min(most, parts_of(tiles.size(), 2));
+    parallel_tasks(parts, [&](int64_t i) {
+      const Range part = range_of_part(tiles.size(), i, parts);
+      transform_source(call, tiles, {tiles.begin + part.begin, tiles.begin + part.end}, memory);
+    });
+    parallel_tasks(kWinogradPoints, [&](int64_t q) { multiply_point(tiles.size(), q, {0, filters_}, memory); });
+    parallel_tasks(parts, [&](int64_t i) {
+      const Range part = range_of_part(tiles.size(), i, parts);
+      transform_result(call, tiles, {tiles.begin + part.begin, tiles.begin + part.end}, memory);
+    });
+  }
+
+  struct Place {
+    int64_t image, y, x;  // of a tile's first pixel
+  };
+  Place place_of(int64_t tile) const {
+    const int64_t down = parts_of(height_, kWinogradTile);
+    return {tile / (across_ * down), tile / across_ % down * kWinogradTile, tile % across_ * kWinogradTile};
+  }
+
+  /// `memory`: the values of the source, [points][tiles][channels], then those of the result, [points][tiles][filters].
+  void transform_source(const Call& call, Range all, Range tiles, float* memory) const {
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const auto [image, y, x] = place_of(tile);
+      const int64_t top = y - pad_top_, left = x - pad_left_;
+      WinogradPatch patch;
+      patch.source = call.source + ((image * source_height_ + top) * source_width_ + left) * channels_;
+      patch.row_stride = source_width_ * channels_;
+      patch.pixel_stride = channels_;
+      patch.rows = {std::max<int64_t>(-top, 0), std::clamp<int64_t>(source_height_ - top, 0, kWinogradPatch)};
+      patch.columns = {std::max<int64_t>(-left, 0), std::clamp<int64_t>(source_width_ - left, 0, kWinogradPatch)};
+      patch.channels = channels_;
+      patch.values = memory + (tile - all.begin) * channels_;
+      patch.point_stride = all.size() * channels_;
+      winograd_source(patch);
+    }
+  }
+
+  void multiply_point(int64_t tiles, int64_t point, Range filters, float* memory) const {
+    constexpr int64_t kMostRows = 512;
+    const float* const values = memory + point * tiles * channels_;
+    float* const result = memory + kWinogradPoints * tiles * channels_ + point * tiles * filters_;
+    const int64_t of_point = parts_of(filters_, kPanelColumns) * channels_ * kPanelColumns;
+    for (int64_t first = 0; first < tiles; first += kMostRows) {
+      const int64_t count = std::min(kMostRows, tiles - first);
+      const float* rows[kMostRows];
+      for (int64_t i = 0; i < count; ++i) rows[i] = values + (first + i) * channels_;
+      multiply(PanelProduct{rows,
+                            0,
+                            count,
+                            1,
+                            channels_,
+                            filter_->data() + point * of_point + filters.begin * channels_,
+                            filters.size(),
+                            result + first * filters_ + filters.begin,
+                            filters_,
+                            {}});
+    }
+  }
+
+  void transform_result(const Call& call, Range all, Range tiles, const float* memory) const {
+    for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
+      const auto [image, y, x] = place_of(tile);
+      const int64_t first = ((image * height_ + y) * width_ + x) * filters_;
+      WinogradResult to;
+      to.values = memory + kWinogradPoints * all.size() * channels_ + (tile - all.begin) * filters_;
+      to.point_stride = all.size() * filters_;
+      to.channels = filters_;
+      to.rows = std::min<int64_t>(kWinogradTile, height_ - y);
+      to.columns = std::min<int64_t>(kWinogradTile, width_ - x);
+      to.result = call.args.output<float>(0) + first;
+      to.row_stride = width_ * filters_;
+      to.finish = epilogue_.finish(call.args);
+      to.finish.bias = call.bias;
+      if (to.finish.summand) to.finish.summand += first;
+      winograd_result(to);
+      for (int64_t row = 0; row < to.rows; ++row)
+        epilogue_.apply(call.args, first + row * to.row_stride, 1, to.columns * filters_, to.columns * filters_);
+    }
+  }
+
+  Epilogue epilogue_;
+  int64_t images_, channels_, filters_;
+  int64_t source_height_, source_width_, height_, width_;
+  int64_t pad_top_, pad_left_;
+  int64_t across_, tiles_;  // of a row; of all images
+  int64_t lanes_;           // blocks that are worked at at once
+  std::shared_ptr<const FilterValues> filter_;
+  SharedWeights bias_;
+  std::optional<size_t> bias_operand_;
+  int64_t block_ = 0;  // tiles
+  bool shares_steps_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convolution) {
+  constexpr int64_t kLeastChannels = 16, kLeastSide = 10;
+  const ConvolutionForm& form = convolution.form;
+  if (form.groups() != 1 || form.strides.size() != 2 || form.result.size() == 0) return nullptr;
+  for (size_t i = 0; i < 2; ++i)
+    if (form.kernel(i) != 3 || form.strides[i] != 1 || form.dilations[i] != 0 || form.result.dims[i + 2] < kLeastSide)
+      return nullptr;
+  if (form.source.dims[1] < kLeastChannels || form.result.dims[1] < kLeastChannels) return nullptr;
+  auto epilogue = Epilogue::of(form.post_ops);
+  if (!epilogue) return nullptr;
+  return std::make_unique<WinogradConvolution>(convolution, std::move(*epilogue));
+}
+
+}  // namespace pli::compute
