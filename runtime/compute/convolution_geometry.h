@@ -20,6 +20,16 @@ struct ConvolutionAxis {
     return {begin, room < 0 ? begin : std::clamp(room / stride + 1, begin, result)};
   }
 
+  /// The taps that lie in the source at some place of the result.
+  Range taps_used() const {
+    Range used{kernel, 0};
+    for (int64_t place = 0; place < result && used.size() < kernel; ++place) {
+      const Range here = taps_at(place);
+      if (here.size() > 0) used = {std::min(used.begin, here.begin), std::max(used.end, here.end)};
+    }
+    return used.size() > 0 ? used : Range{0, 0};
+  }
+
   /// The taps that lie in the source when the filter is at a place of the result.
   Range taps_at(int64_t place) const {
     const int64_t first = place * stride - pad;

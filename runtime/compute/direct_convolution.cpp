@@ -7,6 +7,7 @@
 #include "runtime/compute/parallel.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 // A block of pixels of the result is a product of matrices: for each tap of the filters a table says where the pixel of
@@ -40,6 +41,26 @@ void join_taps(ConvolutionGeometry& g) {
   width.pad = width.pad_end = 0;
   width.kernel = 1;
   g.count();
+}
+
+/// Leaves out the taps that meet nothing but padding, as those above and below an image of one row. The numbers of the
+/// others, where there are such.
+std::vector<int64_t> leave_out_taps(ConvolutionGeometry& g) {
+  const std::array<ConvolutionAxis, 3> all = g.axes;
+  std::array<Range, 3> used;
+  for (size_t i = 0; i < all.size(); ++i) {
+    used[i] = all[i].taps_used();
+    g.axes[i].kernel = used[i].size();
+    g.axes[i].pad -= used[i].begin * all[i].dilation;
+  }
+  const int64_t before = g.taps;
+  g.count();
+  std::vector<int64_t> numbers;
+  for (int64_t k = used[0].begin; k < used[0].end && g.taps < before; ++k)
+    for (int64_t j = used[1].begin; j < used[1].end; ++j)
+      for (int64_t i = used[2].begin; i < used[2].end; ++i)
+        numbers.push_back((k * all[1].kernel + j) * all[2].kernel + i);
+  return numbers;
 }
 
 /// rows[tap * count + i]: where the source's pixel begins that the tap meets at pixel i of the block.
@@ -81,8 +102,8 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   constexpr int64_t kSecondCache = 192 << 10;  // bytes of the source that a block should have
   constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
   const int64_t step = g.axes[0].stride * g.axes[1].stride * g.axes[2].stride;
-  const int64_t cached = kSecondCache / (g.depth * std::min(g.taps, step) * kFloatBytes);
-  const int64_t rows = std::min(kMostPointers / g.taps, std::clamp(cached, kFewRows, kMostRows));
+  const int64_t cached = kSecondCache / (g.depth * std::clamp<int64_t>(g.taps, 1, step) * kFloatBytes);
+  const int64_t rows = std::min(kMostPointers / std::max<int64_t>(g.taps, 1), std::clamp(cached, kFewRows, kMostRows));
   Division division{parts_of(g.pixels, rows)};
   if (threads == 1) return division;
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.taps * g.depth);
@@ -107,6 +128,8 @@ class DirectConvolution final : public Kernel {
       padded_ = geometry_.axes.back();
       join_taps(geometry_);
     }
+    panel_taps_ = geometry_.taps;
+    tap_numbers_ = leave_out_taps(geometry_);
     zeros_.resize(static_cast<size_t>(std::max(geometry_.channels, geometry_.depth)), 0.0f);
     division_ = division_of(geometry_, threads_here());
   }
@@ -186,7 +209,8 @@ class DirectConvolution final : public Kernel {
     find_rows(g, source, pixels, zeros_.data(), rows);
     const int64_t panels = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
     multiply(PanelProduct{rows, group * g.depth, pixels.size(), g.taps, g.depth,
-                          call.weight + panels * g.taps * g.depth * kPanelColumns, range.size(), result, g.filters,
+                          tap_numbers_.empty() ? nullptr : tap_numbers_.data(), panel_taps_,
+                          call.weight + panels * panel_taps_ * g.depth * kPanelColumns, range.size(), result, g.filters,
                           finish});
     epilogue_.apply(call.args, first, pixels.size(), range.size(), g.filters);
   }
@@ -196,6 +220,8 @@ class DirectConvolution final : public Kernel {
   Epilogue epilogue_;
   SharedWeights weight_, bias_;
   std::optional<size_t> bias_operand_;
+  int64_t panel_taps_ = 0;            // of the filters, of which some may meet nothing
+  std::vector<int64_t> tap_numbers_;  // of the others; empty: all
   std::vector<float> zeros_;
   Division division_;
 };

@@ -10,12 +10,13 @@ namespace pli::compute {
 namespace {
 
 template <class V, int kRows, int kVectors>
-[[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* weights,
+[[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* panel,
                                                 Sums<V, kRows, kVectors>& sums) {
   // The second vector is in the same panel or, where one is as wide as a panel, in the next.
-  const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.taps * p.depth * kPanelColumns;
+  const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.panel_taps * p.depth * kPanelColumns;
   PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
   for (int64_t tap = 0; tap < p.taps; ++tap) {
+    const float* weights = panel + (p.tap_numbers ? p.tap_numbers[tap] : tap) * p.depth * kPanelColumns;
     const float* from[kRows];
     PLI_UNROLL for (int r = 0; r < kRows; ++r) from[r] = p.rows[tap * p.count + row + r] + p.offset;
 #pragma GCC unroll 2
@@ -33,7 +34,7 @@ template <class V, int kRows, int kVectors>
 template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
   const float* const weights =
-      p.panels + column / kPanelColumns * p.taps * p.depth * kPanelColumns + column % kPanelColumns;
+      p.panels + column / kPanelColumns * p.panel_taps * p.depth * kPanelColumns + column % kPanelColumns;
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;

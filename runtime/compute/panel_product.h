@@ -15,6 +15,8 @@ struct PanelProduct {
   int64_t offset = 0;
   int64_t count = 0;  // rows of the result
   int64_t taps = 1, depth = 0;
+  const int64_t* tap_numbers = nullptr;  // of those of the panels; null: all, in their order
+  int64_t panel_taps = 1;                // that the panels have
 
   const float* panels = nullptr;
   int64_t columns = 0;  // of the result, from the first panel on

@@ -187,6 +187,8 @@ class WinogradConvolution final : public Kernel {
                             count,
                             1,
                             channels_,
+                            nullptr,
+                            1,
                             filter_->data() + point * of_point + filters.begin * channels_,
                             filters.size(),
                             result + first * filters_ + filters.begin,

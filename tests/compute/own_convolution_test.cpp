@@ -242,6 +242,10 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 3, 30, 23}, 18, {7, 7}, 2, 3), plain, 5), "direct");  // taps joined, padded
   EXPECT_EQ(check(Case::simple({1, 3, 24, 32}, 20, {4, 4}, 4, 0), plain, 6), "direct");  // taps joined
   EXPECT_EQ(check(Case::simple({1, 1, 9, 10}, 5, {3, 3}, 1, 2), plain, 7), "direct");
+  EXPECT_EQ(check(Case::simple({2, 21, 1, 40}, 18, {3, 3}, 1, 1), plain, 21),
+            "direct");  // two rows of taps meet nothing
+  EXPECT_EQ(check(Case::simple({1, 5, 2, 2}, 9, {5, 5}, 3, 4), plain, 22), "direct");
+  EXPECT_EQ(check(Case::simple({1, 4, 1, 1}, 9, {1, 1}, 3, 2), plain, 23), "product");
   EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), plain, 8), "direct");  // 12 filters a group
   EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), plain, 9), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 40, 15, 14}, 40, {5, 5}, 2, 2, 40), plain, 10), "depthwise");

@@ -415,7 +415,7 @@ TEST(Executor, NanInAnInputMeetsNoFusedActivation) {
 TEST(Executor, ThePlanForNanSharesWeights) {
   Network net;
   const auto x = net.input("x", {1, 32, 16, 16});
-  net.output("y", net.node("Relu", {net.conv(x, 32, 64, 3)}));
+  net.output("y", net.node("Relu", {net.conv(x, 32, 64, 1)}));
   const Executor executor(net.graph, options(true));
   Tensor image = net.tensor({1, 32, 16, 16});
   executor.run({{"x", image}});
