@@ -77,7 +77,9 @@ std::optional<memory> rows_of(const memory& all, Range rows) {
   return memory(part->desc, cpu_engine(), static_cast<std::byte*>(all.get_data_handle()) + part->bytes);
 }
 
-/// Large ones in parallel, in parts along the first dimension.
+}  // namespace
+
+// In parts along the first dimension.
 void reorder(const memory& from, const memory& to) {
   constexpr size_t kLeastBytes = 64 << 10;
   constexpr int64_t kBlock = 16;  // of which layouts have whole ones, whatever theirs are
@@ -96,6 +98,8 @@ void reorder(const memory& from, const memory& to) {
     reorder_whole(a, b);
   });
 }
+
+namespace {
 
 /// The numbers of a weight, `tensor`, whose name is the address of the one that is `stored`.
 SharedWeights pack(const Tensor& stored, const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
@@ -295,7 +299,7 @@ SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, c
   }
   if (entries_.size() >= most_entries_) forget_unused();
   SharedWeights weights = make(tensor, from, to);
-  entries_.emplace(address, Entry{from, to, weights->get_data_handle() != address, weights});
+  entries_.emplace(address, Entry{from, to, weights->get_data_handle() != address || !(from == to), weights});
   return weights;
 }
 
@@ -303,20 +307,27 @@ SharedWeights WeightCache::make(const Tensor& tensor, const memory::desc& from, 
   const auto found = released_.find(tensor.bytes().data());
   if (found == released_.end()) return pack(tensor, from, to);
   Released& released = found->second;
+  if (released.is_lost) fail(ErrorCode::kInternal, "a weight was lost when packing it failed");
   if (released.packed) return pack(tensor, unpacked(*released.packed, released.from, tensor.shape()), from, to);
-  SharedWeights weights = pack(tensor, from, to);
-  if (from == to && !is_half(tensor.dtype())) {  // a kernel reads its own memory
+  auto* const data = const_cast<std::byte*>(tensor.bytes().data());
+  const bool as_it_is = from == to && !is_half(tensor.dtype());
+  const bool in_place =
+      !as_it_is && !is_half(tensor.dtype()) && reorder_in_place(data, from, to, aside_, released.is_lost);
+  released.is_lost = in_place;  // until that is known here
+  SharedWeights weights = in_place ? pack(tensor, to, to) : pack(tensor, from, to);
+  if (--unpacked_ == 0) aside_ = {};
+  if (as_it_is) {  // a kernel reads its own memory
     released_.erase(found);
   } else {
     released = {from, weights};
-    discard(tensor.bytes());
+    if (!in_place) discard(tensor.bytes());
   }
   return weights;
 }
 
 void WeightCache::release(const Tensor& weight) {
   const std::scoped_lock lock(mutex_);
-  released_.try_emplace(weight.bytes().data());
+  if (released_.try_emplace(weight.bytes().data()).second) ++unpacked_;
 }
 
 int64_t WeightCache::bytes() const {
