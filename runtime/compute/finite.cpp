@@ -1,8 +1,10 @@
 #include "runtime/compute/finite.h"
 
+#include "runtime/compute/parallel.h"
 #include "runtime/compute/simd.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace pli::compute {
 
@@ -19,11 +21,15 @@ template <class Bits, Bits kExponent>
 template <class Bits, Bits kExponent>
 bool are_finite(const Tensor& tensor) {
   constexpr int64_t kRun = 16384;  // so that what is found early ends the search
+  constexpr int64_t kGrain = 8;
   const auto* bits = reinterpret_cast<const Bits*>(tensor.bytes().data());
   const auto count = static_cast<int64_t>(tensor.size());
-  for (int64_t i = 0; i < count; i += kRun)
-    if (!simd<run_is_finite<Bits, kExponent>>(bits + i, std::min(kRun, count - i))) return false;
-  return true;
+  std::atomic<bool> finite = true;
+  parallel_for((count + kRun - 1) / kRun, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end && finite; ++i)
+      if (!simd<run_is_finite<Bits, kExponent>>(bits + i * kRun, std::min(kRun, count - i * kRun))) finite = false;
+  });
+  return finite;
 }
 
 }  // namespace

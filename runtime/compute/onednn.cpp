@@ -99,7 +99,9 @@ bool reorder_to_panels(const memory& from, const memory& to) {
   return true;
 }
 
-/// Large ones in parallel, in parts along the first dimension.
+}  // namespace
+
+// In parts along the first dimension.
 void reorder(const memory& from, const memory& to) {
   if (reorder_to_panels(from, to)) return;
   constexpr size_t kLeastBytes = 64 << 10;
@@ -119,6 +121,8 @@ void reorder(const memory& from, const memory& to) {
     reorder_whole(a, b);
   });
 }
+
+namespace {
 
 /// The numbers of a weight, `tensor`, whose name is the address of the one that is `stored`.
 SharedWeights pack(const Tensor& stored, const Tensor& tensor, const memory::desc& from, const memory::desc& to) {
@@ -323,7 +327,7 @@ SharedWeights WeightCache::get(const Tensor& tensor, const memory::desc& from, c
   }
   if (entries_.size() >= most_entries_) forget_unused();
   SharedWeights weights = make(tensor, from, to);
-  entries_.emplace(address, Entry{from, to, weights->get_data_handle() != address, weights});
+  entries_.emplace(address, Entry{from, to, weights->get_data_handle() != address || !(from == to), weights});
   return weights;
 }
 
@@ -331,26 +335,34 @@ SharedWeights WeightCache::make(const Tensor& tensor, const memory::desc& from, 
   const auto found = released_.find(tensor.bytes().data());
   if (found == released_.end()) return pack(tensor, from, to);
   Released& released = found->second;
-  if (released.packed) return pack(tensor, content_of(tensor), from, to);
-  SharedWeights weights = pack(tensor, from, to);
-  if (from == to && !is_half(tensor.dtype())) {  // a kernel reads its own memory
+  if (released.packed || released.is_lost) return pack(tensor, content_of(tensor), from, to);
+  auto* const data = const_cast<std::byte*>(tensor.bytes().data());
+  const bool as_it_is = from == to && !is_half(tensor.dtype());
+  const bool in_place =
+      !as_it_is && !is_half(tensor.dtype()) && reorder_in_place(data, from, to, aside_, released.is_lost);
+  released.is_lost = in_place;  // until that is known here
+  SharedWeights weights = in_place ? pack(tensor, to, to) : pack(tensor, from, to);
+  if (--unpacked_ == 0) aside_ = {};
+  if (as_it_is) {  // a kernel reads its own memory
     released_.erase(found);
   } else {
     released = {from, weights};
-    discard(tensor.bytes());
+    if (!in_place) discard(tensor.bytes());
   }
   return weights;
 }
 
 Tensor WeightCache::content_of(const Tensor& tensor) const {
   const auto found = released_.find(tensor.bytes().data());
-  if (found == released_.end() || !found->second.packed) return tensor;
+  if (found == released_.end()) return tensor;
+  if (found->second.is_lost) fail(ErrorCode::kInternal, "a weight was lost when packing it failed");
+  if (!found->second.packed) return tensor;
   return unpacked(*found->second.packed, found->second.from, tensor.shape());
 }
 
 void WeightCache::release(const Tensor& weight) {
   const std::scoped_lock lock(mutex_);
-  released_.try_emplace(weight.bytes().data());
+  if (released_.try_emplace(weight.bytes().data()).second) ++unpacked_;
 }
 
 int64_t WeightCache::bytes() const {

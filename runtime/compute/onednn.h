@@ -77,6 +77,16 @@ void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& argum
 /// A row of numbers, float32 whatever it is stored as.
 SharedWeights packed_bias(const Tensor& bias);
 
+/// Copies elements into another layout, large ones in parallel.
+void reorder(const dnnl::memory& from, const dnnl::memory& to);
+
+/// Brings float32 weights at `data` from one dense layout into another where they are, part by part, each copied into
+/// `aside`, which grows as needed and stays in the processor's cache. New memory would cost more than the rest: the
+/// system clears it first. False, and nothing has changed, where a part of the first dimension would take other memory
+/// than before. `is_broken` is set while they are in neither layout, and stays so where this throws then.
+bool reorder_in_place(std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                      std::vector<std::byte>& aside, bool& is_broken);
+
 /// The part of weights that begins so many bytes behind their start.
 SharedWeights part_of(const SharedWeights& all, const dnnl::memory::desc& part, int64_t bytes);
 
@@ -122,6 +132,7 @@ class WeightCache {
   struct Released {
     dnnl::memory::desc from;
     SharedWeights packed;  // holds its numbers; none: its own memory does
+    bool is_lost = false;  // packing it failed half-way
   };
   struct OtherForm {
     std::weak_ptr<const void> form;
@@ -140,6 +151,8 @@ class WeightCache {
   std::unordered_multimap<const std::byte*, Entry> entries_;  // by the tensor's address
   size_t most_entries_ = 0;                                   // before those without weights are looked for
   std::unordered_map<const std::byte*, Released> released_;   // likewise by address
+  int64_t unpacked_ = 0;                                      // of those
+  std::vector<std::byte> aside_;                              // to pack them
   std::map<std::pair<const std::byte*, std::string>, OtherForm> forms_;
 };
 

@@ -13,8 +13,8 @@ class WeightCache;
 
 std::shared_ptr<WeightCache> make_weight_cache();
 
-/// Nobody but the kernels of this session reads `weight`: once it is packed into another layout its memory is given
-/// back, and the packed one stays, for whatever layout is wanted later.
+/// Nobody but the kernels of this session reads `weight`: once it is packed into another layout its memory holds
+/// that one or is given back, and the packed one stays, for whatever layout is wanted later.
 void release_when_packed(WeightCache& cache, const Tensor& weight);
 
 /// What the weights take that are there now, beside the tensors that they were made from.

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <random>
 #include <system_error>
+#include <thread>
 
 namespace pli {
 
@@ -156,6 +158,30 @@ void InputFile::read(int64_t offset, std::span<std::byte> bytes) const {
     offset += count;
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
+}
+
+void InputFile::read(std::span<const Part> parts) const {
+  constexpr size_t kPiece = size_t{2} << 20, kMostThreads = 4;
+  std::vector<Part> pieces;
+  size_t total = 0;
+  for (auto [offset, to] : parts)
+    for (; !to.empty(); to = to.subspan(pieces.back().to.size())) {
+      pieces.push_back({offset, to.first(std::min(to.size(), kPiece))});
+      offset += static_cast<int64_t>(pieces.back().to.size());
+      total += pieces.back().to.size();
+    }
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < pieces.size(); i = next++) read(pieces[i].offset, pieces[i].to);
+  };
+  const size_t threads = std::min({total / kPiece, size_t{std::thread::hardware_concurrency()}, kMostThreads});
+  std::vector<std::future<void>> others;
+  try {
+    while (others.size() + 1 < threads) others.push_back(std::async(std::launch::async, work));
+  } catch (const std::system_error&) {  // no thread is to be had: this one does it
+  }
+  work();
+  for (std::future<void>& other : others) other.get();
 }
 
 std::vector<std::byte> InputFile::read_all(int64_t most) const {

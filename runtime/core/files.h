@@ -37,6 +37,15 @@ class InputFile {
   /// Reads exactly `bytes.size()` bytes from `offset`. kIo when the file has become shorter.
   void read(int64_t offset, std::span<std::byte> bytes) const;
 
+  /// Bytes of the file, and where they go.
+  struct Part {
+    int64_t offset = 0;
+    std::span<std::byte> to;
+  };
+
+  /// Reads all of them, by several threads where there is much to read: the time goes into finding pages and copying.
+  void read(std::span<const Part> parts) const;
+
   /// The whole file. kResourceLimit when it has more than `most` bytes.
   std::vector<std::byte> read_all(int64_t most) const;
 

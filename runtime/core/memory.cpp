@@ -18,6 +18,12 @@ std::shared_ptr<std::byte> allocate(size_t bytes) {
   return {static_cast<std::byte*>(memory), [alignment](std::byte* p) { ::operator delete(p, alignment); }};
 }
 
+std::shared_ptr<std::byte> part_of_block(const std::shared_ptr<std::byte>& block, size_t offset, size_t bytes) {
+  return {block.get() + offset, [block, bytes](std::byte* p) {
+            if (block.use_count() > 1) discard({p, bytes});
+          }};
+}
+
 void discard(std::span<const std::byte> memory) {
   static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(memory.data());

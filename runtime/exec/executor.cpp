@@ -151,6 +151,7 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.limits = options.limits;
   compile_options_.round_halves = !options.fuse || !options.float32_between_steps;
   compile_options_.weights = compute::make_weight_cache();
+  const compute::ThreadScope threads(compile_options_.threads.get());
   graph_.erase_dead();  // what no output needs may be wrong
   refuse_internal(graph_);
   infer_and_fold(graph_, options.limits);

@@ -162,7 +162,7 @@ class Split {
       const int64_t start = input_.CurrentPosition();
       if (start - before_length > kMostLengthBytes || length > size_ - start || !input_.Skip(length)) return false;
       if (length < kLeastLeftOut) return true;
-      left_out.push_back({index, start, length});
+      left_out.push_back({index, {start, length}});
       edits_.push_back({at, start + length - at, {}});
       removed_ += start + length - at;
       return true;
@@ -181,7 +181,7 @@ class Split {
 bool fits(const onnx::TensorProto& proto, const RawPayload& payload) {
   const std::span dims(proto.dims().data(), static_cast<size_t>(proto.dims_size()));
   return may_refer(proto) && !has_inline_data(proto) && proto.data_location() != onnx::TensorProto::EXTERNAL &&
-         packed_bytes(static_cast<DataType>(proto.data_type()), dims) == payload.length;
+         packed_bytes(static_cast<DataType>(proto.data_type()), dims) == payload.range.length;
 }
 
 /// Puts what does not fit into the protos after all: whoever reads them says what is wrong.
@@ -189,8 +189,8 @@ void put_back(const InputFile& file, ParsedFile& parsed) {
   std::erase_if(parsed.left_out, [&](const RawPayload& payload) {
     onnx::TensorProto& proto = *parsed.proto.mutable_graph()->mutable_initializer(payload.initializer);
     if (fits(proto, payload)) return false;
-    proto.mutable_raw_data()->resize(static_cast<size_t>(payload.length));
-    file.read(payload.offset, std::as_writable_bytes(std::span(*proto.mutable_raw_data())));
+    proto.mutable_raw_data()->resize(static_cast<size_t>(payload.range.length));
+    file.read(payload.range.offset, std::as_writable_bytes(std::span(*proto.mutable_raw_data())));
     return true;
   });
 }
@@ -232,10 +232,12 @@ ParsedFile parse_file(const InputFile& file, const Limits& limits) {
 
 void bring_in(const InputFile& file, const std::vector<RawPayload>& left_out, onnx::GraphProto& graph,
               SharedPayloads& payloads) {
+  std::vector<PayloadRange> ranges;
   for (const RawPayload& payload : left_out) {
-    refer_to_shared(*graph.mutable_initializer(payload.initializer), payloads.size());
-    file.read(payload.offset, payloads.emplace_back(static_cast<size_t>(payload.length)).span());
+    refer_to_shared(*graph.mutable_initializer(payload.initializer), payloads.size() + ranges.size());
+    ranges.push_back(payload.range);
   }
+  read_payloads(file, ranges, payloads);
 }
 
 }  // namespace pli

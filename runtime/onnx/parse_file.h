@@ -16,8 +16,7 @@ inline constexpr const char kNoModel[] = "not an ONNX model: the file is damaged
 /// The raw data of an initializer of the main graph, where it lies in the file.
 struct RawPayload {
   int initializer = 0;
-  int64_t offset = 0;
-  int64_t length = 0;
+  PayloadRange range;
 };
 
 /// A model as protobuf read it, but for large raw data of initializers that are nothing else: it would be copied, and

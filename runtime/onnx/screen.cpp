@@ -146,10 +146,11 @@ class ExternalReader {
     const std::optional<int64_t> wanted = packed_bytes(dtype, elements);
     const int64_t length = checked_length(range, wanted, source.size());
     if (may_share && may_refer(proto)) {
-      const auto [known, first] = shared_.try_emplace({file_name_, range.offset, length}, payloads_.size());
+      const auto [known, first] =
+          shared_.try_emplace({file_name_, range.offset, length}, payloads_.size() + wanted_.size());
       if (first) {
         count(length);
-        source.read(range.offset, payloads_.emplace_back(static_cast<size_t>(length)).span());
+        wanted_.push_back({range.offset, length});
       }
       refer_to_shared(proto, known->second);
       return;
@@ -161,7 +162,10 @@ class ExternalReader {
     proto.clear_data_location();
   }
 
-  SharedPayloads take_payloads() { return std::move(payloads_); }
+  SharedPayloads take_payloads() {
+    read_wanted();
+    return std::move(payloads_);
+  }
 
  private:
   /// Ranges that overlap would let a small file fill the memory.
@@ -192,6 +196,7 @@ class ExternalReader {
 
   const InputFile& open(const std::string& location) {
     if (!file_ || location_ != location) {
+      read_wanted();
       file_.reset();
       file_.emplace(InputFile::inside(folders_, location));
       location_ = location;
@@ -202,15 +207,21 @@ class ExternalReader {
     return *file_;
   }
 
+  void read_wanted() {
+    if (file_) read_payloads(*file_, wanted_, payloads_);
+    wanted_.clear();
+  }
+
   std::span<const std::filesystem::path> folders_;
   const Limits& limits_;
-  int64_t bytes_ = 0;       // that have been read
+  int64_t bytes_ = 0;       // that have been read or are wanted
   int64_t file_bytes_ = 0;  // of all files together
   std::set<std::string> files_;
   std::optional<InputFile> file_;  // the last one opened: most models have one
   std::string location_;           // as the model names it
   std::string file_name_;          // the same in its normal form
   SharedPayloads payloads_;
+  std::vector<PayloadRange> wanted_;                                    // of that file, to become the next payloads
   std::map<std::tuple<std::string, int64_t, int64_t>, size_t> shared_;  // file, offset, length -> which payload
 };
 

@@ -1,12 +1,11 @@
 #pragma once
 
-#include "runtime/core/memory.h"
 #include "runtime/core/tensor.h"
+#include "runtime/onnx/payloads.h"
 #include "runtime/onnx/proto.h"
 
 #include <pli/limits.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,18 +20,6 @@ int64_t checked_elements(const onnx::TensorProto& proto, const Limits& limits);
 
 /// Whether some of the payload is in the message itself.
 bool has_inline_data(const onnx::TensorProto& proto);
-
-/// Bytes that were read past protobuf.
-struct Payload {
-  explicit Payload(size_t length) : bytes(allocate(length)), size(length) {}
-  std::span<std::byte> span() const { return {bytes.get(), size}; }
-
-  std::shared_ptr<std::byte> bytes;
-  size_t size;
-};
-
-/// Those of a model. Several tensors may have one in common.
-using SharedPayloads = std::vector<Payload>;
 
 /// Lets `proto` refer to a shared payload, of the size that it takes, in the place of external data.
 void refer_to_shared(onnx::TensorProto& proto, size_t index);

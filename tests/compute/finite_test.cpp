@@ -1,5 +1,6 @@
 #include "runtime/compute/finite.h"
 
+#include "runtime/compute/parallel.h"
 #include "tests/compute/simd_limit.h"
 
 #include <gtest/gtest.h>
@@ -40,6 +41,16 @@ TEST(Finite, NanAndInfinityAreFoundAnywhere) {
     expect_found_anywhere<Float16>();
     expect_found_anywhere<Bfloat16>();
   }
+}
+
+TEST(Finite, SeveralThreadsLook) {
+  ThreadPool pool(3);
+  const ThreadScope scope(&pool);
+  constexpr int64_t kCount = 1'000'003;
+  EXPECT_TRUE(all_finite(with_one<float>(kCount, -1, 0)));
+  for (int64_t place = 0; place < kCount; place += 66'666)
+    EXPECT_FALSE(all_finite(with_one<float>(kCount, place, std::numeric_limits<double>::infinity()))) << place;
+  EXPECT_FALSE(all_finite(with_one<float>(kCount, kCount - 1, std::numeric_limits<double>::quiet_NaN())));
 }
 
 TEST(Finite, OtherTypesHaveNeither) {

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <random>
+
 namespace pli::test {
 
 namespace {
@@ -42,6 +45,34 @@ TEST(InputFile, ReadsARegularFile) {
   file.read(3, std::as_writable_bytes(std::span(middle)));
   EXPECT_EQ(middle, "3456");
   EXPECT_TRUE(fails_with(kIo, "became shorter", [&] { file.read(8, std::as_writable_bytes(std::span(middle))); }));
+}
+
+/// More than one thread reads, and parts of any size: none is read twice, none is left out.
+TEST(InputFile, ReadsManyPartsAtOnce) {
+  const TemporaryFolder folder;
+  std::string text(size_t{9} << 20, '\0');
+  std::mt19937 random(3);
+  std::ranges::generate(text, [&] { return static_cast<char>(random()); });
+  write_file(folder / "f", text);
+  const InputFile file(folder / "f");
+  file.read(std::span<const InputFile::Part>());
+  // Small ones, one of several pieces that is no multiple of them, all of it, none of it.
+  const std::vector<std::pair<size_t, size_t>> ranges{{5, 1},           {77, 1000},       {4099, size_t{5} << 20 | 13},
+                                                      {0, text.size()}, {text.size(), 0}, {text.size() - 1, 1}};
+  std::vector<std::string> read;
+  for (const auto& [offset, size] : ranges) read.emplace_back(size, '?');
+  std::vector<InputFile::Part> parts;
+  for (size_t i = 0; i < ranges.size(); ++i)
+    parts.push_back({static_cast<int64_t>(ranges[i].first), std::as_writable_bytes(std::span(read[i]))});
+  file.read(parts);
+  for (size_t i = 0; i < ranges.size(); ++i)
+    EXPECT_EQ(read[i], text.substr(ranges[i].first, ranges[i].second)) << "part " << i;
+
+  // Cut short meanwhile: an error, whichever thread meets it.
+  for (const size_t left : {size_t{0}, size_t{8} << 20, text.size() - 1}) {
+    std::filesystem::resize_file(folder / "f", left);
+    EXPECT_TRUE(fails_with(kIo, "became shorter", [&] { file.read(parts); })) << left;
+  }
 }
 
 TEST(InputFile, FollowsALinkThatItsCallerNames) {

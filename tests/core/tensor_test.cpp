@@ -236,6 +236,26 @@ TEST(Memory, DiscardsPagesOfItsOwn) {
   EXPECT_EQ(static_cast<int>(memory.get()[1]), 7);
 }
 
+/// A part is as good as memory of its own: each has owners of its own, keeps the block, and gives its pages back.
+TEST(Memory, PartsOfABlockGoOneByOne) {
+  constexpr size_t kBytes = size_t{6} << 20, kPage = 65536, kFirst = (size_t{2} << 20) + 64, kSecond = kBytes - kFirst;
+  auto block = allocate(kBytes);
+  std::byte* const start = block.get();
+  const std::weak_ptr<std::byte> watched = block;
+  auto first = part_of_block(block, 0, kFirst), second = part_of_block(block, kFirst, kSecond);
+  block.reset();
+  std::memset(first.get(), 7, kFirst);
+  std::memset(second.get(), 8, kSecond);
+  EXPECT_EQ(first.use_count(), 1);
+  first.reset();
+  EXPECT_FALSE(watched.expired());
+  EXPECT_EQ(static_cast<int>(start[0]), 0);
+  EXPECT_EQ(static_cast<int>(start[kFirst - kPage]), 0);
+  for (const size_t i : {size_t{0}, size_t{1}, kPage, kSecond - 1}) EXPECT_EQ(static_cast<int>(second.get()[i]), 8);
+  second.reset();
+  EXPECT_TRUE(watched.expired());
+}
+
 }  // namespace
 
 }  // namespace pli::test

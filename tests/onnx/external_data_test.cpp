@@ -298,6 +298,38 @@ TEST(ExternalTensors, ThoseWithTheSameBytesShareThem) {
   EXPECT_TRUE(identical(*copy.graph.constant_of(copy.graph.find("t997")), first));
 }
 
+/// Files in turn, some of them large, beside large tensors in the model itself.
+TEST(ExternalTensors, MayTakeTurnsBetweenFiles) {
+  const TemporaryFolder folder;
+  constexpr int64_t kFloats = 300'007;
+  write_file(folder / "v", "." + bytes_of(ramp(2 * kFloats, 0)));
+  write_file(folder / "w", bytes_of(ramp(2 * kFloats, 1)));
+  onnx::ModelProto model = small_model();
+  for (int i = 0; i < 6; ++i) {
+    TensorProto& tensor = *model.mutable_graph()->add_initializer() = floats(fmt::format("t{}", i), {kFloats}, {});
+    if (i == 3)
+      tensor.set_raw_data(bytes_of(ramp(kFloats, 3)));
+    else if (i % 2 == 0)
+      make_external(tensor, "v", std::to_string(1 + i / 2 * 4), "");
+    else
+      make_external(tensor, "w", std::to_string(i / 2 * 8), "");
+  }
+  TensorProto& none = *model.mutable_graph()->add_initializer() = floats("none", {0, 3}, {});
+  make_external(none, "v", "7", "");
+  write_file(folder / "m.onnx", model.SerializeAsString());
+  const ir::Model loaded = load_model(folder / "m.onnx", {});
+  const auto elements = [&](const std::string& name) {
+    return loaded.graph.constant_of(loaded.graph.find(name))->data<float>();
+  };
+  for (int i = 0; i < 6; ++i) {
+    const auto found = elements(fmt::format("t{}", i));
+    const int first = i == 3 ? 3 : i % 2 == 0 ? i / 2 : 1 + i / 2 * 2;
+    EXPECT_TRUE(std::ranges::equal(found, ramp(kFloats, static_cast<float>(first)))) << i;
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(found.data()) % 64, 0u) << i;
+  }
+  EXPECT_TRUE(elements("none").empty());
+}
+
 TEST(ExternalTensors, BoolsAndOtherTypesOfTheSameBytesAreApart) {
   const TemporaryFolder folder;
   write_file(folder / "w", std::string(2000, '\x07'));
