@@ -63,7 +63,7 @@ class DepthwiseConvolution final : public Kernel {
     };
     const float* const bias = bias_ ? data(bias_) : bias_operand_ ? args.input<float>(*bias_operand_) : nullptr;
     const ConvolutionGeometry& g = geometry_;
-    const auto [blocks, parts] = division_;
+    const int64_t blocks = division_.blocks, parts = division_.parts;
     const int64_t all_lines = g.axes[0].result * g.axes[1].result;
     parallel_tasks(g.images * blocks * parts, [&](int64_t i) {
       const int64_t image = i / (blocks * parts);

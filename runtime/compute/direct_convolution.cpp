@@ -145,7 +145,7 @@ class DirectConvolution final : public Kernel {
     if (bias_) call.bias = data(bias_);
     if (pads()) call.source = padded_source(args);
     const int64_t groups = geometry_.groups;
-    const auto [blocks, parts] = division_;
+    const int64_t blocks = division_.blocks, parts = division_.parts;
     parallel_tasks(geometry_.images * groups * blocks * parts, [&](int64_t i) {
       const int64_t block = i % blocks, part = i / blocks % parts, group = i / (blocks * parts) % groups;
       convolve(call, i / (blocks * parts * groups), group, block, part);
