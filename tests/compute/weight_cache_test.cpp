@@ -74,6 +74,13 @@ TEST(WeightCache, AWeightWhosePackingFailedIsNotRead) {
   EXPECT_THROW((void)cache.get(weight, layout(Tag::oihw), other_rank), dnnl::error);
   EXPECT_TRUE(test::fails_with(ErrorCode::kInternal, "was lost",
                                [&] { (void)cache.get(weight, layout(Tag::oihw), layout(Tag::OIhw8i8o)); }));
+  struct Form {
+    Tensor numbers;
+    int64_t bytes() const { return 0; }
+  };
+  EXPECT_TRUE(test::fails_with(ErrorCode::kInternal, "was lost", [&] {
+    (void)cache.form_of<Form>(weight, "form", [](const Tensor& numbers) { return Form{numbers}; });
+  }));
 }
 
 /// Where the last kernel is gone, its packed weights are what is left of the numbers.
