@@ -62,6 +62,10 @@ std::optional<Epilogue> Epilogue::of(const PostOps& ops) {
     epilogue.high_ = is_clip ? op->beta : std::numeric_limits<float>::infinity();
     ++op;
   }
+  if (op != ops.end() && op->kind == Kind::kHardSwish && !epilogue.clips_) {
+    epilogue.is_hard_swish_ = true;
+    ++op;
+  }
   for (; op != ops.end(); ++op) {
     if (op->kind == Kind::kAddInPlace) return std::nullopt;
     epilogue.rest_.push_back({loop_of(*op), {}});
@@ -72,7 +76,7 @@ std::optional<Epilogue> Epilogue::of(const PostOps& ops) {
 
 Finish Epilogue::finish(const RunArgs& args) const {
   const float* summand = summand_ ? args.input<float>(*summand_) : adds_result_ ? args.output<float>(0) : nullptr;
-  return {nullptr, summand, clips_, low_, high_};
+  return {nullptr, summand, clips_, low_, high_, is_hard_swish_};
 }
 
 void Epilogue::apply(const RunArgs& args, int64_t first, int64_t rows, int64_t columns, int64_t stride) const {

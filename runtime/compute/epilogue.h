@@ -10,8 +10,8 @@
 
 namespace pli::compute {
 
-/// Post-ops as kernels of ours do them: a sum, then bounds, while a tile is in registers; what comes behind in loops
-/// over a piece of the result that is in the cache.
+/// Post-ops as kernels of ours do them: a sum, then bounds or a hard swish, while a tile is in registers; what comes
+/// behind in loops over a piece of the result that is in the cache.
 class Epilogue {
  public:
   /// Nothing where the result's memory is to be added after something else has been done: by then it is overwritten.
@@ -33,6 +33,7 @@ class Epilogue {
   bool adds_result_ = false;
   bool clips_ = false;
   float low_ = 0, high_ = 0;
+  bool is_hard_swish_ = false;
   std::vector<Step> rest_;
 };
 

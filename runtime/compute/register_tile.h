@@ -20,13 +20,14 @@ using SixteenFloats = float __attribute__((vector_size(64)));
 template <class V>
 inline constexpr int64_t kWidth = sizeof(V) / sizeof(float);
 
-/// What is done to sums before they are stored: min(max(sum + bias[j] + summand[i, j], low), high), NaN staying NaN.
-/// Each may be left out.
+/// What is done to sums before they are stored: x = sum + bias[j] + summand[i, j], then min(max(x, low), high) or
+/// x min(max(x / 6 + 1/2, 0), 1), NaN staying NaN. Each may be left out.
 struct Finish {
   const float* bias = nullptr;
   const float* summand = nullptr;  // laid out as the result; may be the result
   bool clips = false;
   float low = 0, high = 0;
+  bool is_hard_swish = false;
 };
 
 template <class V, int kRows, int kVectors>
@@ -60,6 +61,16 @@ template <class V, int kRows, int kVectors>
         V& value = sums.at[r][n];
         value = value > high ? high : value;
       }
+    }
+  }
+  if (f.is_hard_swish) {
+    const V zero = V{}, one = V{} + 1.0f;
+    PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) {
+      V& value = sums.at[r][n];
+      V gate = value * (1.0f / 6) + 0.5f;
+      gate = gate < zero ? zero : gate;
+      gate = gate > one ? one : gate;
+      value *= gate;
     }
   }
   PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n)
