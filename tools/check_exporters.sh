@@ -48,19 +48,9 @@ if [[ -z $bin ]]; then
   bin=build/release/bin
 fi
 
-# Makes OUT_DIR/venv/NAME of models/exporters/NAME.txt, again when that has changed.
-make_venv() {
-  local venv=$out/venv/$1 list=models/exporters/$1.txt
-  cmp -s "$list" "$venv/installed.txt" && return
-  rm -rf "$venv"
-  mkdir -p "$out/venv"
-  echo "installing $list"
-  python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$list" && cp "$list" "$venv/installed.txt"
-}
-
-make_venv peers
+tools/make_venv.sh "$out/venv/peers" models/exporters/peers.txt
 for framework in keras paddle torch; do
-  if ! make_venv "$framework"; then
+  if ! tools/make_venv.sh "$out/venv/$framework" "models/exporters/$framework.txt"; then
     echo "check_exporters.sh: $framework can't be installed and is left out" >&2
     continue
   fi
