@@ -31,11 +31,17 @@ template <class V, int kRows, int kVectors>
   }
 }
 
+#if defined(PLI_SMALL_TILES)
+constexpr int limited(int) { return 2; }
+#else
+constexpr int limited(int rows) { return rows; }
+#endif
+
 template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
   const float* const weights =
       p.panels + column / kPanelColumns * p.panel_taps * p.depth * kPanelColumns + column % kPanelColumns;
-  for_tiles<kMostRows>(
+  for_tiles<limited(kMostRows)>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;
         add_products(p, row, weights, sums);
@@ -88,7 +94,7 @@ template <class V, int kVectors, int kRows>
 
 template <class V>
 [[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
-  for_tiles<6>(
+  for_tiles<limited(6)>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         const int64_t rest = multiply_whole<V, 2, kRows>(p, row, 0);
         multiply_whole<float, 1, kRows>(p, row, multiply_whole<FourFloats, 1, kRows>(p, row, rest));

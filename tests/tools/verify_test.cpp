@@ -114,8 +114,9 @@ TEST(Verifier, FailsWhatIsDifferent) {
 TEST(Verifier, NaNMayBecomeANumberByFusionOnly) {
   test::ModelBuilder b;
   const ir::ValueId root = b.node("Sqrt", {b.input("x", DataType::kFloat32, {2, 3, 8, 9})}, "root");
-  const ir::ValueId conv = b.node("Conv", {root, b.weights("w", {5, 3, 1, 1})}, "conv");
-  b.output(b.node("Relu", {b.batch_norm(conv, "bn", 5)}, "y"));
+  const ir::ValueId conv =  // by oneDNN, whose Relu drops NaN: groups of few filters are none of ours
+      b.node("Conv", {root, b.weights("w", {6, 1, 1, 1})}, "conv", {{"group", int64_t{3}, {}}});
+  b.output(b.node("Relu", {b.batch_norm(conv, "bn", 6)}, "y"));
   const Model original = b.build();
   Model optimized = original;
   ASSERT_TRUE(pli::optimize(optimized).batch_norms.at(0).folded);
