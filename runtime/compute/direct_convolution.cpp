@@ -98,7 +98,7 @@ struct Division {
 };
 
 Division division_of(const ConvolutionGeometry& g, int threads) {
-  constexpr int64_t kLeastWork = 1 << 17;      // multiply-adds that are worth a task
+  constexpr int64_t kLeastWork = 1 << 17;     // multiply-adds that are worth a task
   constexpr int64_t kSecondCache = 96 << 10;  // bytes of the source that a block should have
   constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
   const int64_t step = g.axes[0].stride * g.axes[1].stride * g.axes[2].stride;

@@ -34,9 +34,9 @@ struct SessionOptions {
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
   /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node. A fused Relu,
-  /// Clip or HardSigmoid makes NaN a number, and a convolution of 3x3 spreads it over a tile of 4x4 pixels, so that with
-  /// NaN or infinity in its inputs, or in the model's constants, a run takes a plan without either. What only arises
-  /// inside, as by an overflow, still meets them; off, nothing does.
+  /// Clip or HardSigmoid makes NaN a number, and a convolution of 3x3 spreads it over a tile of 4x4 pixels, so that
+  /// with NaN or infinity in its inputs, or in the model's constants, a run takes a plan without either. What only
+  /// arises inside, as by an overflow, still meets them; off, nothing does.
   bool fuse = true;
   /// What computes on float16 or bfloat16 does so in float32 and rounds when it has ended. On: what it gives stays
   /// float32 for the operators behind it, which is faster and rounds less often; a number beyond 65504 is then none
