@@ -122,6 +122,7 @@ struct Session::Impl {
     sum.plans += other.plans;
     sum.plans_compiled += other.plans_compiled;
     sum.plans_reused += other.plans_reused;
+    sum.plan_bytes += other.plan_bytes;
     sum.working_bytes += other.working_bytes;
     sum.packed_bytes += other.packed_bytes;
     return sum;
@@ -187,13 +188,16 @@ NamedValues Session::run(const NamedValues& inputs) const { return impl().execut
 NamedValues Session::run(const NamedValues& inputs, const RunOptions& options) const {
   return impl().executor_for(inputs).run(inputs, options);
 }
+void Session::run(const NamedValues& inputs, std::span<const OutputMemory> outputs, const RunOptions& options) const {
+  impl().executor_for(inputs).run(inputs, outputs, options);
+}
 void Session::prepare(const std::map<std::string, Shape>& shapes) const {
   NamedValues values;
   for (const auto& [name, shape] : shapes) values.add(name, impl().placeholder(name, shape));
   compile(values);
 }
 SessionStatistics Session::statistics() const { return impl().statistics(); }
-void Session::compile(const NamedValues& inputs) const { (void)impl().executor_for(inputs).plan(inputs); }
+void Session::compile(const NamedValues& inputs) const { impl().executor_for(inputs).prepare(inputs); }
 std::vector<StepTime> Session::profile(const NamedValues& inputs, int runs) const {
   return impl().executor_for(inputs).profile(inputs, runs);
 }

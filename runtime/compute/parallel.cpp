@@ -38,6 +38,19 @@ std::optional<int> quota_count() {
 }
 
 thread_local ThreadPool* pool_here = nullptr;
+thread_local const Interrupt* interrupt_here = nullptr;
+
+void run_here(int64_t count, ThreadPool::Task task, const void* context) {
+  ThreadPool* const pool = std::exchange(pool_here, nullptr);
+  struct Restore {
+    ThreadPool* pool;
+    ~Restore() { pool_here = pool; }
+  } const restore{pool};
+  if (pool)
+    pool->run(count, task, context);
+  else
+    for (int64_t i = 0; i < count; ++i) task(context, i);
+}
 
 }  // namespace
 
@@ -65,16 +78,24 @@ ThreadScope::~ThreadScope() {
 
 int threads_here() { return pool_here ? pool_here->threads() : 1; }
 
+InterruptScope::InterruptScope(const Interrupt* interrupt) : interrupt_(std::exchange(interrupt_here, interrupt)) {}
+InterruptScope::~InterruptScope() { interrupt_here = interrupt_; }
+
 void run_tasks(int64_t count, ThreadPool::Task task, const void* context) {
-  ThreadPool* const pool = std::exchange(pool_here, nullptr);
-  struct Restore {
-    ThreadPool* pool;
-    ~Restore() { pool_here = pool; }
-  } const restore{pool};
-  if (pool)
-    pool->run(count, task, context);
-  else
-    for (int64_t i = 0; i < count; ++i) task(context, i);
+  if (!interrupt_here) return run_here(count, task, context);
+  struct Watched {
+    const Interrupt* interrupt;
+    ThreadPool::Task task;
+    const void* context;
+  } const watched{interrupt_here, task, context};
+  run_here(
+      count,
+      [](const void* all, int64_t i) {
+        const auto& [interrupt, of_it, its_context] = *static_cast<const Watched*>(all);
+        interrupt->check();
+        of_it(its_context, i);
+      },
+      &watched);
 }
 
 }  // namespace pli::compute

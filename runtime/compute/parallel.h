@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/compute/float_control.h"
+#include "runtime/compute/interrupt.h"
 #include "runtime/compute/thread_pool.h"
 
 #include <algorithm>
@@ -19,7 +21,7 @@ struct ThreadChoice {
 ThreadChoice available_threads();
 
 /// What the calling thread does in parallel is done with this pool while it lives; null: by itself. oneDNN, which
-/// would start OpenMP's threads, uses the calling thread only.
+/// would start OpenMP's threads, uses the calling thread only. Its floating-point state is the usual one meanwhile.
 class ThreadScope {
  public:
   explicit ThreadScope(ThreadPool* pool);
@@ -30,6 +32,20 @@ class ThreadScope {
  private:
   ThreadPool* pool_;    // as before
   int openmp_threads_;  // likewise
+  FloatScope floats_;
+};
+
+/// Ends what the calling thread does in parallel while it lives, between two tasks, where `interrupt` says so; null:
+/// nothing does.
+class InterruptScope {
+ public:
+  explicit InterruptScope(const Interrupt* interrupt);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+ private:
+  const Interrupt* interrupt_;  // as before
 };
 
 /// Threads that a parallel loop of the calling thread can have. Within a task of such a loop: 1.

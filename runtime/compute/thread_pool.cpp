@@ -1,5 +1,7 @@
 #include "runtime/compute/thread_pool.h"
 
+#include "runtime/compute/float_control.h"
+
 #include <omp.h>
 #include <pthread.h>
 
@@ -55,6 +57,7 @@ struct Job {
   ThreadPool::Task task;
   const void* context;
   int64_t count;
+  FloatControl floats = float_control();  // of the caller
   std::atomic<int64_t> claimed = 0, from_back = 0;
   std::atomic<int> helpers = 0;  // workers that may still touch this
   std::mutex mutex;              // guards the next
@@ -91,6 +94,7 @@ class ThreadPool::Crew {
     for (std::thread& worker : workers_) worker.join();
   }
 
+  int workers() const { return static_cast<int>(workers_.size()); }
   bool is_of_this_process() const { return forks_ == forks; }
 
   bool has_help() {
@@ -124,6 +128,7 @@ class ThreadPool::Crew {
     for (;;) {
       const uint32_t before = calls_.load(std::memory_order_acquire);
       if (Job* job = next_job()) {
+        set_float_control(job->floats);
         while (job->claim()) job->perform(job->count - 1 - job->from_back.fetch_add(1, std::memory_order_relaxed));
         job->helpers.fetch_sub(1, std::memory_order_release);
       } else if (ending_) {
@@ -180,7 +185,9 @@ ThreadPool::Crew& ThreadPool::crew() {
   Crew* there = crew_.load(std::memory_order_acquire);
   while (!there || !there->is_of_this_process()) {
     auto made = std::make_unique<Crew>(threads_ - 1);
-    if (crew_.compare_exchange_strong(there, made.get())) there = made.release();
+    if (!crew_.compare_exchange_strong(there, made.get())) continue;
+    there = made.release();
+    missing_ = threads_ - 1 - there->workers();
   }
   return *there;
 }

@@ -11,7 +11,8 @@ namespace pli::compute {
 /// thread is faster than two of which one waits. Workers that find nothing to do spin for some hundred microseconds,
 /// then sleep.
 ///
-/// Thread-safe: callers share the workers. A forked child gets workers of its own.
+/// Workers take the floating-point state of whom they help. Thread-safe: callers share the workers. A forked child gets
+/// workers of its own.
 class ThreadPool {
  public:
   /// The caller and `threads` - 1 workers, which start with the first job that has something for them; fewer where the
@@ -22,6 +23,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+
+  /// Workers that the system did not give since this was last asked.
+  int take_missing() { return missing_.load(std::memory_order_relaxed) ? missing_.exchange(0) : 0; }
 
   using Task = void (*)(const void* context, int64_t index);
 
@@ -34,6 +38,7 @@ class ThreadPool {
   Crew& crew();
 
   int threads_;
+  std::atomic<int> missing_ = 0;
   std::atomic<Crew*> crew_ = nullptr;
 };
 

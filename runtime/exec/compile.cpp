@@ -115,6 +115,10 @@ class Compiler {
     };
     std::ranges::for_each(step.inputs, touch);
     std::ranges::for_each(step.outputs, touch);
+    const auto is_double = [](const Operand& operand) {
+      return operand.buffer >= 0 && operand.desc.dtype == DataType::kFloat64;
+    };
+    step.keeps_denormals = std::ranges::any_of(step.inputs, is_double) || std::ranges::any_of(step.outputs, is_double);
     plan_.scratch_bytes = std::max(plan_.scratch_bytes, static_cast<int64_t>(step.kernel->scratch_bytes()));
     plan_.steps.push_back(std::move(step));
   }
@@ -122,7 +126,7 @@ class Compiler {
   void copy(const Operand& from, const Operand& to, ir::ValueId id) {
     const std::string& name = graph_.name(id);
     const char* group = from.desc.dtype == to.desc.dtype ? "Reorder" : "Convert";
-    add_step({group, name, fmt::format("copy of \"{}\"", name), ops::make_cast(from.desc, to.desc), {from}, {to}});
+    add_step({group, name, fmt::format("copy of \"{}\"", name), ops::make_cast(from.desc, to.desc), {from}, {to}, {}});
   }
 
   /// The value in the layout `wanted`: where it already is, or in a copy.
@@ -270,7 +274,7 @@ class Compiler {
       for (const ops::Epilogue& epilogue : context.epilogues)
         if (epilogue.kind == ops::Epilogue::Kind::kAdd) layouts.inputs[epilogue.operand] = layouts.outputs[0];
 
-      Step step{describe(graph_, group), root.name, ir::describe(graph_, root), nullptr, {}, {}};
+      Step step{describe(graph_, group), root.name, ir::describe(graph_, root), nullptr, {}, {}, {}};
       const std::vector<ir::ValueId> inputs = operands_of(group);
       for (size_t i = 0; i < inputs.size(); ++i) {
         const bool read = inputs[i] && !(context.constants[i] && op.absorbs(i));

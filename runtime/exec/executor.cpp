@@ -88,6 +88,10 @@ size_t index_of_output(const ir::Graph& graph, const std::string& name) {
   fail(ErrorCode::kInvalidArgument, "the model has no output \"{}\"; its outputs are {}", name, suggest(name, names));
 }
 
+size_t memory_bytes(const OutputMemory& memory) {
+  return memory.size * static_cast<size_t>(bit_width(memory.dtype)) / 8;
+}
+
 /// What is written in a run must be nobody else's.
 void check_overlaps(std::span<const OutputMemory> outputs, std::span<const Tensor* const> inputs) {
   const auto overlap = [](const OutputMemory& output, const void* data, size_t bytes) {
@@ -106,13 +110,17 @@ void check_overlaps(std::span<const OutputMemory> outputs, std::span<const Tenso
   }
 }
 
-std::vector<const void*> addresses(std::span<const Tensor* const> tensors) {
-  std::vector<const void*> data;
-  for (const Tensor* tensor : tensors)
-    data.push_back(!tensor                                ? nullptr
-                   : tensor->dtype() == DataType::kString ? static_cast<const void*>(tensor->data<std::string>().data())
-                                                          : tensor->bytes().data());
-  return data;
+const void* address_of(const Tensor* tensor) {
+  if (!tensor) return nullptr;
+  if (tensor->dtype() == DataType::kString) return tensor->data<std::string>().data();
+  return tensor->bytes().data();
+}
+
+void check_fits(const OutputMemory& memory, const compute::TensorDesc& output) {
+  const auto elements = checked_size(output.dims);
+  if (memory.dtype != output.dtype || !elements || static_cast<size_t>(*elements) != memory.size)
+    fail(ErrorCode::kInvalidArgument, "output \"{}\" is {}{}, its memory is for {} elements of {}", memory.name,
+         to_string(output.dtype), to_string(output.dims), memory.size, to_string(memory.dtype));
 }
 
 /// No other graph shares the constant.
@@ -143,7 +151,9 @@ std::vector<const Tensor*> weights_to_release(const ir::Graph& graph, std::span<
 }  // namespace
 
 Executor::Executor(ir::Graph graph, const SessionOptions& options)
-    : graph_(std::move(graph)), log_(options.log), most_plans_(static_cast<size_t>(std::max(1, options.plan_cache))) {
+    : graph_(std::move(graph)),
+      log_(options.log),
+      plans_(static_cast<size_t>(std::max(1, options.plan_cache)), options.limits.plan_bytes) {
   if (options.threads < 0)
     fail(ErrorCode::kInvalidArgument, "{} threads; 0 means as many as there are processors", options.threads);
   compile_options_.threads = std::make_shared<compute::ThreadPool>(
@@ -196,8 +206,8 @@ size_t Executor::index_of_input(const std::string& name) const {
        names.empty() ? "it has none" : "its inputs are " + suggest(name, names));
 }
 
-std::vector<const Tensor*> Executor::match(const NamedValues& inputs) const {
-  std::vector<const Tensor*> matched(graph_.inputs().size(), nullptr);
+auto Executor::match(const NamedValues& inputs, CallMemory& memory) const -> Array<const Tensor*> {
+  Array<const Tensor*> matched(graph_.inputs().size(), nullptr, memory.resource());
   for (const auto& [name, value] : inputs) {
     const size_t index = index_of_input(name);
     const Tensor*& slot = matched[index];
@@ -222,19 +232,25 @@ Fusion Executor::fusion_for(std::span<const Tensor* const> inputs) const {
   return compile_options_.fusion;
 }
 
-/// The outputs that are asked for; none where all are.
-std::vector<size_t> Executor::select(const RunOptions& options) const {
-  std::set<size_t> chosen;
-  for (const std::string& name : options.outputs) chosen.insert(index_of_output(graph_, name));
-  for (const OutputMemory& memory : options.memory)
-    if (const size_t index = index_of_output(graph_, memory.name); !chosen.empty() && !chosen.contains(index))
+/// The outputs that are asked for, in order; none where all are.
+auto Executor::select(std::span<const std::string> names, std::span<const OutputMemory> written,
+                      CallMemory& memory) const -> Array<size_t> {
+  Array<size_t> chosen(memory.resource());
+  for (const std::string& name : names) chosen.push_back(index_of_output(graph_, name));
+  std::ranges::sort(chosen);
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  for (const OutputMemory& each : written)
+    if (const size_t index = index_of_output(graph_, each.name);
+        !chosen.empty() && !std::ranges::binary_search(chosen, index))
       fail(ErrorCode::kInvalidArgument, "there is memory for output \"{}\", which is not among those to compute",
-           memory.name);
-  return {chosen.begin(), chosen.end()};
+           each.name);
+  return chosen;
 }
 
-Executor::Key Executor::key_of(const Request& request) const {
-  Key key{static_cast<int64_t>(request.fusion), static_cast<int64_t>(request.outputs.size())};
+auto Executor::key_of(const Request& request, CallMemory& memory) const -> Array<int64_t> {
+  Array<int64_t> key(memory.resource());
+  key.push_back(static_cast<int64_t>(request.fusion));
+  key.push_back(static_cast<int64_t>(request.outputs.size()));
   key.insert(key.end(), request.outputs.begin(), request.outputs.end());
   for (size_t i = 0; i < request.inputs.size(); ++i) {
     if (!request.inputs[i]) {
@@ -260,40 +276,34 @@ Executor::Key Executor::key_of(const Request& request) const {
   return key;
 }
 
-std::shared_ptr<Executor::Entry> Executor::find(const Key& key) const {
-  const std::scoped_lock lock(cache_mutex_);
-  const auto found = std::ranges::find_if(cache_, [&](const auto& entry) { return entry->key == key; });
-  if (found == cache_.end()) return nullptr;
-  cache_.splice(cache_.begin(), cache_, found);
-  ++reused_;
-  return cache_.front();
+std::shared_ptr<CachedPlan> Executor::plan_for(const Request& request, CallMemory& memory) const {
+  const Array<int64_t> key = key_of(request, memory);
+  if (auto plan = plans_.find(key)) return plan;
+  return compile_new(request, key);
 }
 
-std::shared_ptr<Executor::Entry> Executor::entry_for(const Request& request) const {
-  Key key = key_of(request);
-  if (auto entry = find(key)) return entry;
+std::shared_ptr<CachedPlan> Executor::compile_new(const Request& request, std::span<const int64_t> key) const {
   const std::vector<Contradiction> contradictions = find_contradictions(graph_, request.inputs);
   if (log_)  // before any lock is taken: what is called may call this
     for (const Contradiction& contradiction : contradictions)
       log_(LogLevel::kWarning, contradiction.text + "; the plan is made for these sizes");
   const auto start = std::chrono::steady_clock::now();
-  auto entry = std::make_shared<Entry>();
+  auto made = std::make_shared<CachedPlan>();
   {
     const std::scoped_lock compiling(compile_mutex_);
-    if (auto found = find(key)) return found;
-    entry->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
-    ++compiled_;
-    entry->key = std::move(key);
-    const std::scoped_lock lock(cache_mutex_);
-    cache_.push_front(entry);
-    if (cache_.size() > most_plans_) cache_.pop_back();
+    if (auto found = plans_.find(key)) return found;
+    made->key.assign(key.begin(), key.end());
+    made->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
+    made->bytes = own_bytes(*made->plan);
+    plans_.add(made);
   }
+  memory_.free_above(plans_.most_working_bytes());
   if (log_) {
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    log_(LogLevel::kInfo, fmt::format("a plan of {} steps for {} was made in {:.1f} ms", entry->plan->steps.size(),
+    log_(LogLevel::kInfo, fmt::format("a plan of {} steps for {} was made in {:.1f} ms", made->plan->steps.size(),
                                       shapes_text(request.inputs), ms));
   }
-  return entry;
+  return made;
 }
 
 /// "x float32[1, 3, 224, 224], n int64[1]" of the inputs that are given.
@@ -320,7 +330,7 @@ Plan Executor::compile_for(const Request& request, std::span<const Contradiction
     graph.erase_dead();
   }
   try {
-    return compile(std::move(graph), Binding{request.inputs, &value_inputs_}, options);
+    return compile(std::move(graph), Binding{{request.inputs.begin(), request.inputs.end()}, &value_inputs_}, options);
   } catch (const Error& e) {
     if (contradictions.empty() || e.code() != ErrorCode::kInvalidModel) throw;
     const auto& [symbol, text] = contradictions.front();
@@ -331,72 +341,145 @@ Plan Executor::compile_for(const Request& request, std::span<const Contradiction
 }
 
 std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const {
-  return entry_for({match(inputs), compile_options_.fusion, {}})->plan;
+  CallMemory memory;
+  return plan_for({match(inputs, memory), compile_options_.fusion, Array<size_t>()}, memory)->plan;
 }
 
-/// Lends `use` an execution that nobody else has at the moment. One that fails is not used again.
+void Executor::prepare(const NamedValues& inputs) const {
+  CallMemory memory;
+  const auto plan = plan_for({match(inputs, memory), compile_options_.fusion, Array<size_t>()}, memory);
+  with_execution(*plan, [](Execution&, std::byte*) {});
+  warn_of_missing_threads();
+}
+
+/// Lends `use` an execution and memory that nobody else has at the moment. Those of a run that fails are not used
+/// again.
 template <class Use>
-auto Executor::with_execution(Entry& entry, Use&& use) const {
+void Executor::with_execution(CachedPlan& plan, const Use& use) const {
   std::unique_ptr<Execution> execution;
   {
-    const std::scoped_lock lock(entry.mutex);
-    if (!entry.idle.empty()) {
-      execution = std::move(entry.idle.back());
-      entry.idle.pop_back();
+    const std::scoped_lock lock(plan.mutex);
+    if (!plan.idle.empty()) {
+      execution = std::move(plan.idle.back());
+      plan.idle.pop_back();
     }
   }
   const compute::ThreadScope threads(compile_options_.threads.get());
-  if (!execution) execution = std::make_unique<Execution>(entry.plan);
-  auto result = use(*execution);
-  const std::scoped_lock lock(entry.mutex);
-  entry.idle.push_back(std::move(execution));
-  return result;
+  if (!execution) execution = std::make_unique<Execution>(plan.plan);
+  WorkingBlock block = memory_.take(working_bytes(*plan.plan));
+  use(*execution, block.memory.get());
+  memory_.give_back(std::move(block));
+  const std::scoped_lock lock(plan.mutex);
+  plan.idle.push_back(std::move(execution));
+}
+
+/// Where the caller wants each output; null: nowhere.
+auto Executor::places_of(std::span<const OutputMemory> written, const Plan& plan, CallMemory& memory) const
+    -> Array<void*> {
+  Array<void*> places(graph_.outputs().size(), nullptr, memory.resource());
+  for (const OutputMemory& each : written) {
+    const size_t index = index_of_output(graph_, each.name);
+    check_fits(each, plan.outputs[index]);
+    places[index] = each.data;
+  }
+  return places;
+}
+
+void Executor::run_plan(CachedPlan& plan, const Request& request, std::span<void* const> outputs,
+                        const RunOptions& options, CallMemory& memory) const {
+  Array<const void*> inputs(memory.resource());
+  for (const Tensor* tensor : request.inputs) inputs.push_back(address_of(tensor));
+  const compute::Interrupt interrupt{options.stop, options.deadline};
+  RunControl control;
+  if (options.stop.stop_possible() || options.deadline) control.interrupt = &interrupt;
+  with_execution(plan,
+                 [&](Execution& execution, std::byte* working) { execution.run(inputs, outputs, working, control); });
+  warn_of_missing_threads();
 }
 
 NamedValues Executor::run(const NamedValues& inputs, const RunOptions& options) const {
-  const std::vector<const Tensor*> tensors = match(inputs);
+  CallMemory memory;
+  Array<const Tensor*> tensors = match(inputs, memory);
   check_overlaps(options.memory, tensors);
-  const std::vector<size_t> selected = select(options);
-  const std::shared_ptr<Entry> entry = entry_for({tensors, fusion_for(tensors), selected});
-  std::vector<const OutputMemory*> memory(options.memory.empty() ? 0 : graph_.outputs().size(), nullptr);
-  for (const OutputMemory& each : options.memory) memory[index_of_output(graph_, each.name)] = &each;
-  RunControl control{.outputs = memory};
-  if (options.stop.stop_possible() || options.deadline) control.limits = &options;
-  const std::vector<const void*> data = addresses(tensors);
-  std::vector<Tensor> results =
-      with_execution(*entry, [&](Execution& execution) { return execution.run(data, control); });
+  const Fusion fusion = fusion_for(tensors);
+  const Request request{std::move(tensors), fusion, select(options.outputs, options.memory, memory)};
+  const auto cached = plan_for(request, memory);
+  const Plan& plan = *cached->plan;
+  const Array<void*> given = places_of(options.memory, plan, memory);
+  Array<void*> places = given;
+  std::vector<Tensor> made(places.size());
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (given[i]) continue;
+    made[i] = make_output(plan, i);
+    if (!is_constant_output(plan, i)) places[i] = made[i].mutable_raw();
+  }
+  run_plan(*cached, request, places, options, memory);
   NamedValues outputs;
-  for (size_t i = 0; i < results.size(); ++i)
-    if (selected.empty() || std::ranges::binary_search(selected, i))
-      outputs.add(graph_.outputs()[i].name, std::move(results[i]));
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!request.outputs.empty() && !std::ranges::binary_search(request.outputs, i)) continue;
+    const compute::TensorDesc& desc = plan.outputs[i];
+    if (given[i])
+      made[i] = Tensor::adopt(desc.dtype, desc.dims, nullptr, given[i], static_cast<size_t>(compute::span_bytes(desc)));
+    else if (desc.dtype == DataType::kString && made[i].dtype() != DataType::kString)
+      made[i] = give_strings(made[i]);
+    outputs.add(graph_.outputs()[i].name, std::move(made[i]));
+  }
   return outputs;
 }
 
+void Executor::run(const NamedValues& inputs, std::span<const OutputMemory> outputs, const RunOptions& options) const {
+  if (!options.outputs.empty() || !options.memory.empty() || outputs.empty())
+    fail(ErrorCode::kInvalidArgument, "this form of run computes the outputs that it has memory for, and no others");
+  CallMemory memory;
+  Array<const Tensor*> tensors = match(inputs, memory);
+  check_overlaps(outputs, tensors);
+  Array<size_t> selected(memory.resource());
+  for (const OutputMemory& output : outputs) selected.push_back(index_of_output(graph_, output.name));
+  std::ranges::sort(selected);
+  const Fusion fusion = fusion_for(tensors);
+  const Request request{std::move(tensors), fusion, std::move(selected)};
+  const auto cached = plan_for(request, memory);
+  Array<void*> places = places_of(outputs, *cached->plan, memory);
+  std::vector<Tensor> unasked;  // what steps make all the same
+  for (size_t i = 0; i < places.size(); ++i)
+    if (!places[i] && !is_constant_output(*cached->plan, i))
+      places[i] = unasked.emplace_back(make_output(*cached->plan, i)).mutable_raw();
+  run_plan(*cached, request, places, options, memory);
+}
+
+void Executor::warn_of_missing_threads() const {
+  const int missing = log_ ? compile_options_.threads->take_missing() : 0;
+  if (missing == 0) return;
+  log_(LogLevel::kWarning,
+       fmt::format("the system gave {} of {} threads; runs go on with those", threads() - missing, threads()));
+}
+
 SessionStatistics Executor::statistics() const {
-  SessionStatistics statistics;
-  statistics.plans_compiled = compiled_;
-  statistics.plans_reused = reused_;
+  SessionStatistics statistics = plans_.statistics();
   statistics.packed_bytes = packed_weight_bytes();
-  const std::scoped_lock lock(cache_mutex_);
-  statistics.plans = static_cast<int64_t>(cache_.size());
-  for (const auto& entry : cache_) {
-    const std::scoped_lock idle(entry->mutex);
-    statistics.working_bytes +=
-        static_cast<int64_t>(entry->idle.size()) * (entry->plan->arena_bytes + entry->plan->scratch_bytes);
-  }
+  statistics.working_bytes = memory_.idle_bytes();
   return statistics;
 }
 
 std::vector<StepTime> Executor::profile(const NamedValues& inputs, int runs) const {
   if (runs < 1) fail(ErrorCode::kInvalidArgument, "{} runs", runs);
-  const std::vector<const Tensor*> tensors = match(inputs);
-  const std::shared_ptr<Entry> entry = entry_for({tensors, fusion_for(tensors), {}});
-  const std::vector<const void*> data = addresses(tensors);
-  const std::vector<Step>& steps = entry->plan->steps;
+  CallMemory memory;
+  Array<const Tensor*> tensors = match(inputs, memory);
+  const Fusion fusion = fusion_for(tensors);
+  const Request request{std::move(tensors), fusion, Array<size_t>(memory.resource())};
+  const auto cached = plan_for(request, memory);
+  const std::vector<Step>& steps = cached->plan->steps;
   std::vector<std::vector<double>> samples(static_cast<size_t>(runs), std::vector<double>(steps.size()));
-  with_execution(*entry, [&](Execution& execution) {
-    for (std::vector<double>& sample : samples) execution.run(data, {.step_ms = sample});
-    return true;
+  std::vector<Tensor> made;
+  std::vector<void*> places;
+  for (size_t i = 0; i < cached->plan->outputs.size(); ++i) {
+    made.push_back(make_output(*cached->plan, i));
+    places.push_back(is_constant_output(*cached->plan, i) ? nullptr : made.back().mutable_raw());
+  }
+  std::vector<const void*> data;
+  for (const Tensor* tensor : request.inputs) data.push_back(address_of(tensor));
+  with_execution(*cached, [&](Execution& execution, std::byte* working) {
+    for (std::vector<double>& sample : samples) execution.run(data, places, working, {.step_ms = sample});
   });
   std::vector<StepTime> times;
   for (size_t i = 0; i < steps.size(); ++i) {

@@ -19,8 +19,8 @@ struct MemoryPlan {
 };
 
 /// Places blocks so that two that are needed at the same time never overlap: the largest first, each at the lowest gap
-/// that fits
-/// ("greedy by size", Pisarchyk and Lee, arXiv:2001.03288). kResourceLimit when the arena passes `limit` bytes.
+/// that fits ("greedy by size", Pisarchyk and Lee, arXiv:2001.03288); thousands in the order of time, each in the
+/// smallest gap that fits. kResourceLimit when the arena passes `limit` bytes.
 MemoryPlan plan_memory(std::span<const Interval> intervals, int64_t limit);
 
 }  // namespace pli::exec

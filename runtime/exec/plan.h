@@ -2,7 +2,7 @@
 
 #include "runtime/compute/kernel.h"
 
-#include <pli/session.h>
+#include <pli/tensor.h>
 
 #include <deque>
 #include <memory>
@@ -42,6 +42,7 @@ struct Step {
   std::unique_ptr<compute::Kernel> kernel;
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
+  bool keeps_denormals = false;  // it computes in float64
 };
 
 /// An input of strings.
@@ -50,7 +51,7 @@ struct StringInput {
   size_t size = 0;   // elements
 };
 
-/// A graph compiled for concrete shapes: what was decided, as data. Immutable; `run` of an Execution walks it.
+/// A graph compiled for concrete shapes: what was decided, as data. Immutable; an Execution runs it.
 struct Plan {
   std::deque<Tensor> constants;  // addresses stay: buffers and kernels point to them
   std::vector<Buffer> buffers;
@@ -62,51 +63,15 @@ struct Plan {
   int64_t scratch_bytes = 0;
 };
 
-size_t memory_bytes(const OutputMemory& memory);
+/// The memory of one call to run: the arena, then the scratchpad.
+inline int64_t working_bytes(const Plan& plan) { return plan.arena_bytes + plan.scratch_bytes; }
+
+/// What goes with the plan, in bytes: constants that nobody else has and what its steps take. Without packed weights,
+/// which a session counts for all of its plans, and what oneDNN keeps.
+int64_t own_bytes(const Plan& plan);
 
 /// A plan as text, one line a step: group, implementation, shapes and layouts. `packed_weight_bytes`: what the
 /// session's packed weights take.
 std::string describe(const Plan& plan, int64_t packed_weight_bytes);
-
-/// What one call is asked beside its inputs; each may be left out.
-struct RunControl {
-  std::span<double> step_ms;                     // takes the milliseconds of each step
-  std::span<const OutputMemory* const> outputs;  // where to write each output; null: to memory of its own
-  const RunOptions* limits = nullptr;            // stop and deadline
-};
-
-/// What one call needs beside the plan: the arena, the scratchpad, the kernels' states. Not thread-safe; a session
-/// keeps a pool.
-class Execution {
- public:
-  explicit Execution(std::shared_ptr<const Plan> plan);
-
-  /// `inputs`: addresses of the graph's inputs, row-major, those of strings being std::string. Outputs are made anew
-  /// and own their memory, unless there is some for them.
-  std::vector<Tensor> run(std::span<const void* const> inputs, const RunControl& control = {});
-
- private:
-  /// A pointer that depends on the call's own inputs and outputs.
-  struct Patch {
-    size_t pointer;  // into pointers_
-    int64_t byte_offset;
-    size_t index;  // of the input or output
-  };
-
-  void place(const Operand& operand);
-  void take_inputs(std::span<const void* const> inputs);
-  void give_strings(std::vector<Tensor>& outputs) const;
-  std::vector<Tensor> make_outputs(std::span<const void* const> inputs, std::span<const OutputMemory* const> memory);
-
-  std::shared_ptr<const Plan> plan_;
-  std::shared_ptr<std::byte> arena_;
-  std::shared_ptr<std::byte> scratch_;
-  std::vector<std::unique_ptr<compute::KernelState>> states_;
-  std::vector<void*> pointers_;  // of all operands, step after step: inputs, then outputs
-  std::vector<Patch> input_patches_, output_patches_;
-  std::vector<void*> output_data_;
-  std::vector<const void*> inputs_;                       // of the call, strings as their addresses
-  std::vector<std::vector<const std::string*>> strings_;  // parallel to the plan's string_inputs
-};
 
 }  // namespace pli::exec

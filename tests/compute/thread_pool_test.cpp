@@ -173,5 +173,20 @@ TEST(ThreadPool, AForkedChildHasWorkersOfItsOwn) {
   expect_each_once(pool, 9);
 }
 
+/// With stacks that no system has memory for no thread begins.
+TEST(ThreadPool, GoesOnWithoutThreadsThatTheSystemDoesNotGive) {
+  pthread_attr_t before, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 46), 0);
+  ThreadPool pool(3);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  expect_each_once(pool, 20);
+  ASSERT_EQ(pthread_setattr_default_np(&before), 0);
+  EXPECT_EQ(pool.take_missing(), 2);
+  EXPECT_EQ(pool.take_missing(), 0);
+  expect_each_once(pool, 20);
+}
+
 }  // namespace
 }  // namespace pli::compute

@@ -23,6 +23,8 @@ struct Limits {
   int64_t tensor_bytes = int64_t{16} << 30;
   /// Bytes of one session's working memory: the arena and scratchpad of one call to run.
   int64_t arena_bytes = int64_t{32} << 30;
+  /// Bytes of the compiled plans that a session keeps, but for the last one: see SessionStatistics::plan_bytes.
+  int64_t plan_bytes = int64_t{1} << 30;
   /// Bytes that constant folding may make of one node, unless the result is no larger than its operands. Over a whole
   /// model it may add 64 times as much to twice the constants that are there, and 2^14 multiply-adds for each byte.
   int64_t folded_bytes = int64_t{1} << 20;

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -47,8 +48,8 @@ struct SessionOptions {
   /// constant. A run that gives one meets a second form of the model in which they are not, made at the first such
   /// call. Off: there is only that form.
   bool fold_defaults = true;
-  /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first. The last one
-  /// is always kept: 0 is as good as 1, and less is an error.
+  /// Compiled plans that are kept, one for each set of input shapes; the least recently used goes first, as it does
+  /// when they take more than Limits::plan_bytes. The last one is always kept: 0 is as good as 1, and less is an error.
   int plan_cache = 8;
   /// Compile at construction when every input shape is static, so that the first run is as fast as the others.
   bool compile_early = true;
@@ -86,7 +87,8 @@ struct RunOptions {
   /// Outputs that are written here. What run gives for them only looks into this memory.
   std::vector<OutputMemory> memory{};
   /// Ends the run with kCancelled. Looked at before each step of the plan, which is one operator and what is fused into
-  /// it: a step that has begun is finished, and so is a plan that is being compiled.
+  /// it, and between the parts that threads take a step in, some milliseconds of work at most. A plan that is being
+  /// compiled is finished, and so is a step of oneDNN's on one thread.
   std::stop_token stop{};
   /// The same when this time has passed.
   std::optional<std::chrono::steady_clock::time_point> deadline{};
@@ -97,7 +99,8 @@ struct SessionStatistics {
   int64_t plans = 0;           // that are kept
   int64_t plans_compiled = 0;  // since the session was made
   int64_t plans_reused = 0;    // times that a kept plan served
-  int64_t working_bytes = 0;   // arenas and scratchpads that wait for the next run
+  int64_t plan_bytes = 0;      // what they take: constants made for them, and their steps
+  int64_t working_bytes = 0;   // arenas and scratchpads, which the plans share, that wait for the next run
   int64_t packed_bytes = 0;    // weights in the layouts that kernels want
 };
 
@@ -122,6 +125,9 @@ struct StepTime {
 
 /// A model made ready to run. Immutable: `run` may be called from any number of threads at once. One that was moved
 /// from may be assigned to or destroyed; every other call is an error: kInvalidArgument.
+///
+/// Whatever a thread's floating-point state is, calls round to the nearest and trap nothing, and leave it as it was.
+/// Where they don't compute in float64, numbers too small for the usual form (denormals) are zero.
 ///
 /// A forked child may make sessions and run those that it inherits, if no other thread of its parent was inside Pli at
 /// the fork: it has workers of its own.
@@ -155,6 +161,11 @@ class PLI_API Session {
   /// The same for some outputs, into the caller's memory, or until a token or a deadline ends it. kInvalidArgument also
   /// for an output that is not there, or memory of another type or size; kCancelled.
   NamedValues run(const NamedValues& inputs, const RunOptions& options) const;
+
+  /// The same for nothing but the outputs for which there is memory, written there. Of `options` only token and
+  /// deadline count, the rest has to be empty: kInvalidArgument. Once a plan for such inputs has run, Pli allocates
+  /// nothing here; what oneDNN does for the steps that are its own is a few hundred bytes each.
+  void run(const NamedValues& inputs, std::span<const OutputMemory> outputs, const RunOptions& options = {}) const;
 
   /// Compiles for inputs of these shapes, by name, so that the first run with them is as fast as the others.
   /// kInvalidArgument: an input is missing or unknown, or its value decides shapes: see compile.

@@ -1,0 +1,142 @@
+// What a run leaves as it was, what ends it, and what its session keeps.
+
+#include "runtime/compute/float_control.h"
+#include "runtime/exec/executor.h"
+#include "tests/exec/network.h"
+#include "tests/expect_error.h"
+
+#include <gtest/gtest.h>
+
+#include <cfenv>
+#include <numeric>
+
+namespace pli::exec {
+namespace {
+
+using test::fails_with;
+using test::Network;
+
+template <class T>
+Tensor tensor_of(std::vector<T> values) {
+  return Tensor::copy<T>({static_cast<int64_t>(values.size())}, std::span<const T>(values));
+}
+
+template <class T>
+std::vector<T> values_of(const NamedValues& outputs, const std::string& name) {
+  const auto data = outputs.at(name).data<T>();
+  return {data.begin(), data.end()};
+}
+
+/// y = x * x of float32, z = w * w of float64.
+ir::Graph squares() {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("n")}), w = net.input("w", {ir::Dim("m")}, DataType::kFloat64);
+  net.output("y", net.node("Mul", {x, x}));
+  net.output("z", net.node("Mul", {w, w}));
+  return std::move(net.graph);
+}
+
+TEST(FloatState, DenormalsOfFloat32AreZeroAndThoseOfFloat64AreNot) {
+  for (const int threads : {1, 2}) {
+    const Executor executor(squares(), {.threads = threads});
+    // Enough for both threads to have some.
+    const NamedValues inputs{{"x", tensor_of(std::vector<float>(200'000, 1e-20f))}, {"w", tensor_of<double>({1e-160})}};
+    const NamedValues outputs = executor.run(inputs);
+    EXPECT_EQ(values_of<float>(outputs, "y"), std::vector<float>(200'000, 0.0f));
+    EXPECT_EQ(values_of<double>(outputs, "z"), (std::vector<double>{1e-160 * 1e-160}));
+  }
+}
+
+TEST(FloatState, IsTheCallersAgainAfterARun) {
+  const Executor executor(squares(), {.threads = 2});
+  std::vector<float> x(200'000);
+  std::iota(x.begin(), x.end(), 0.7f);
+  const NamedValues inputs{{"x", tensor_of(x)}, {"w", tensor_of<double>({3.1})}};
+  std::fesetround(FE_UPWARD);
+  std::feclearexcept(FE_ALL_EXCEPT);
+  const compute::FloatControl before = compute::float_control();
+  const NamedValues upward = executor.run(inputs);
+  const compute::FloatControl after = compute::float_control();
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(before, after);
+  const NamedValues nearest = executor.run(inputs);
+  for (const char* name : {"y", "z"}) EXPECT_TRUE(identical(upward.at(name).tensor(), nearest.at(name).tensor()));
+}
+
+TEST(Interrupt, EndsAStepThatHasBegun) {
+  for (const int threads : {1, 2}) {
+    Network net;
+    const auto x = net.input("x", {3000, 1500});
+    net.output("y", net.node("MatMul", {x, net.weight({1500, 3000})}));  // 13.5e9 multiply-adds in one step
+    const Executor executor(net.graph, {.threads = threads});
+    const NamedValues inputs{{"x", net.tensor({3000, 1500})}};
+    executor.prepare(inputs);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+    EXPECT_TRUE(fails_with(ErrorCode::kCancelled, "deadline", [&] { executor.run(inputs, {.deadline = deadline}); }));
+  }
+}
+
+TEST(Plans, ShareTheMemoryThatTheyWorkIn) {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("n")});
+  net.output("y", net.node("Exp", {net.node("Softmax", {net.node("Exp", {x})})}));
+  const Executor executor(net.graph, {.threads = 1, .plan_cache = 2});
+  const auto run = [&](int64_t n) {
+    executor.run({{"x", Tensor(DataType::kFloat32, {n})}});
+    return executor.statistics().working_bytes;
+  };
+  const int64_t small = run(1000);
+  const int64_t large = run(100'000);
+  EXPECT_GT(small, 0);
+  EXPECT_GE(large, 100 * small / 2);
+  EXPECT_EQ(run(1000), large);  // where the larger one worked
+  EXPECT_LT(run(2000), large);  // whose plan has left
+  EXPECT_EQ(executor.statistics().plans, 2);
+}
+
+TEST(Plans, TakeNoMoreThanTheirLimit) {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("n")});
+  net.output("y", net.node("Neg", {net.node("Exp", {x})}));
+  SessionOptions options{.threads = 1};
+  const auto bytes_after = [&](int64_t plans) {
+    const Executor executor(net.graph, options);
+    for (int64_t n = 1; n <= plans; ++n) executor.run({{"x", Tensor(DataType::kFloat32, {n})}});
+    return executor.statistics();
+  };
+  const int64_t one = bytes_after(1).plan_bytes;
+  EXPECT_GT(one, 0);
+  EXPECT_EQ(bytes_after(5).plans, 5);
+  options.limits.plan_bytes = 3 * one;
+  EXPECT_EQ(bytes_after(5).plans, 3);
+  EXPECT_LE(bytes_after(5).plan_bytes, 3 * one);
+  options.limits.plan_bytes = 0;
+  EXPECT_EQ(bytes_after(5).plans, 1);
+  EXPECT_EQ(bytes_after(5).plans_compiled, 5);
+}
+
+TEST(RunInto, ComputesTheOutputsThatItHasMemoryForAndNoOthers) {
+  const Executor executor(squares(), {.threads = 1});
+  const NamedValues inputs{{"x", tensor_of<float>({2, 3})}, {"w", tensor_of<double>({4})}};
+  std::vector<float> y(2);
+  const std::vector<OutputMemory> outputs{{"y", y}};
+  executor.run(inputs, outputs, {});
+  EXPECT_EQ(y, (std::vector<float>{4, 9}));
+  const auto refused = [&](std::span<const OutputMemory> memory, const RunOptions& options, std::string_view words) {
+    return fails_with(ErrorCode::kInvalidArgument, words, [&] { executor.run(inputs, memory, options); });
+  };
+  EXPECT_TRUE(refused({}, {}, "no others"));
+  EXPECT_TRUE(refused(outputs, {.outputs = {"z"}}, "no others"));
+  EXPECT_TRUE(refused(outputs, {.memory = outputs}, "no others"));
+  std::vector<float> z(1);
+  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"z", z}}, {}, "memory is for 1 elements of float32"));
+  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"x", z}}, {}, "no output \"x\""));
+  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"y", y}, {"y", y}}, {}, "overlaps"));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_TRUE(
+      fails_with(ErrorCode::kCancelled, "token", [&] { executor.run(inputs, outputs, {.stop = stop.get_token()}); }));
+}
+
+}  // namespace
+}  // namespace pli::exec
