@@ -23,24 +23,30 @@ constexpr int64_t kMostTaps = 512;
 
 /// Into what a convolution is divided: the result does not depend on it.
 struct Division {
-  int64_t blocks = 1;  // of an image's lines
-  int64_t parts = 1;   // of the channels
+  int64_t blocks = 1;   // of an image's lines
+  int64_t columns = 1;  // of a line
+  int64_t parts = 1;    // of the channels
 };
 
 Division division_of(const ConvolutionGeometry& g, int threads) {
-  constexpr int64_t kLeastWork = 1 << 15;        // multiply-adds that are worth a task
-  constexpr int64_t kFilterInCache = 128 << 10;  // bytes of the lines of the source that a line of the result meets
-  constexpr int64_t kTasksForEach = 4;
+  constexpr int64_t kLeastWork = 1 << 15;      // multiply-adds that are worth a task
+  constexpr int64_t kSecondCache = 128 << 10;  // bytes of the lines of the source that a line of the result meets
+  constexpr int64_t kLeastColumns = 12, kTasksForEach = 4;
   const auto& [depth, height, width] = g.axes;
-  const int64_t pixels = std::min(height.kernel, height.source) * width.source;
+  const int64_t line_bytes = std::min(height.kernel, height.source) * kFloatBytes;  // of a column and a channel
+  const auto met = [&](int64_t columns) { return columns * width.stride + width.kernel * width.dilation; };
+  const int64_t least = std::min(met(kLeastColumns), width.source);
   const int64_t channels =
-      std::max(kFilterInCache / (pixels * kFloatBytes) / kPanelColumns, int64_t{1}) * kPanelColumns;
-  const int64_t lines = depth.result * height.result, parts = parts_of(g.channels, channels);
-  if (threads == 1) return {1, parts};
+      std::clamp<int64_t>(kSecondCache / (least * line_bytes) / kPanelColumns, 1, INT64_MAX) * kPanelColumns;
+  Division division{1, 1, parts_of(g.channels, channels)};
+  const int64_t columns = kSecondCache / (std::min(channels, g.channels) * line_bytes);
+  division.columns = parts_of(width.result, std::max((columns - met(0)) / width.stride, kLeastColumns));
+  if (threads == 1) return division;
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.channels * g.taps);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
-  return {std::min(parts_of(wanted, g.images * parts), lines), parts};
+  division.blocks = std::min(parts_of(wanted, g.images * division.parts), depth.result * height.result);
+  return division;
 }
 
 class DepthwiseConvolution final : public Kernel {
@@ -97,18 +103,28 @@ class DepthwiseConvolution final : public Kernel {
   };
 
   void convolve(const Block& block) const {
+    for (int64_t i = 0; i < division_.columns; ++i)
+      convolve(block, range_of_part(geometry_.axes[2].result, i, division_.columns));
+  }
+
+  /// Columns of the block's lines.
+  void convolve(const Block& block, Range columns) const {
     const auto& [depth, height, width] = geometry_.axes;
-    const Range inside = width.inside(), lines_inside = height.inside();
+    const Range lines_inside = height.inside();
+    Range inside = width.inside();
+    inside = {std::max(inside.begin, columns.begin), std::min(inside.end, columns.end)};
+    if (inside.size() <= 0) inside = {columns.end, columns.end};
     for (int64_t line = block.lines.begin; line < block.lines.end;) {
       const int64_t y = line % height.result;
       const bool is_inside = y >= lines_inside.begin && y < lines_inside.end;
       const int64_t run = is_inside ? std::min(lines_inside.end - y, block.lines.end - line) : 1;
       for (int64_t i = 0; i < run && inside.size() > 0; ++i)
         multiply_run(block, line + i, inside.begin, inside.size(), width.stride, 1);
-      for (int64_t x = 0; x < width.result; ++x) {
-        if (x == inside.begin && inside.size() > 0) x = inside.end;
-        if (x < width.result) multiply_run(block, line, x, run, height.stride * width.source, width.result);
-      }
+      const auto multiply_column = [&](int64_t x) {
+        multiply_run(block, line, x, run, height.stride * width.source, width.result);
+      };
+      for (int64_t x = columns.begin; x < inside.begin; ++x) multiply_column(x);
+      for (int64_t x = inside.end; x < columns.end; ++x) multiply_column(x);
       line += run;
     }
   }
