@@ -154,8 +154,9 @@ class DepthwiseConvolution final : public Kernel {
     const int64_t place = (line * width.result + x) * g.channels;
     Finish finish = block.finish;
     if (finish.summand) finish.summand += place;
-    multiply(ChannelProduct{taps, tap_count, step * g.channels, count, block.channels, block.result + place,
-                            stride * g.channels, finish});
+    const bool is_line = step == width.stride && width.dilation == 1 && count > 1;
+    multiply(ChannelProduct{taps, tap_count, step * g.channels, columns.size(), is_line ? width.stride : 0, count,
+                            block.channels, block.result + place, stride * g.channels, finish});
   }
 
   ConvolutionGeometry geometry_;

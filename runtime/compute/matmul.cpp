@@ -1,5 +1,6 @@
 #include "runtime/compute/matmul.h"
 
+#include "runtime/compute/batched_product.h"
 #include "runtime/compute/direct_convolution.h"
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
@@ -148,6 +149,7 @@ std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
   if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     if (auto own = make_own(problem)) return own;
+    if (auto own = make_batched_product(problem)) return own;
     const auto given = to_onednn(problem.b);
     const Description whole = describe(
         problem,

@@ -80,25 +80,78 @@ template <class V, int kRows, int kVectors>
   }
 }
 
-/// As many channels from `channel` on as fill the vectors. Returns the first that is left.
-template <class V, int kVectors, int kRows>
-[[gnu::always_inline]] inline int64_t multiply_whole(const ChannelProduct& p, int64_t row, int64_t channel) {
+/// The same where the taps of a line meet adjacent pixels: each is loaded once for all the taps that it is multiplied
+/// with.
+template <int kTaps, int kStride, class V, int kRows, int kVectors>
+[[gnu::always_inline]] inline void add_lines(const ChannelProduct& p, int64_t row, int64_t channel,
+                                             Sums<V, kRows, kVectors>& sums) {
+  const int64_t pixel = p.step / kStride;
+  PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
+  for (const ChannelProduct::Tap* tap = p.taps; tap != p.taps + p.tap_count; tap += kTaps) {
+    V weight[kTaps][kVectors];
+    PLI_UNROLL for (int t = 0; t < kTaps; ++t) PLI_UNROLL for (int n = 0; n < kVectors; ++n)
+        load(weight[t][n], tap[t].weights + channel + n * kWidth<V>);
+    const float* from = tap->source + row * p.step + channel;
+    PLI_UNROLL for (int i = 0; i < (kRows - 1) * kStride + kTaps; ++i, from += pixel) {
+      PLI_UNROLL for (int n = 0; n < kVectors; ++n) {
+        V value;
+        load(value, from + n * kWidth<V>);
+        PLI_UNROLL for (int r = 0; r < kRows; ++r) {
+          const int t = i - r * kStride;
+          if (t >= 0 && t < kTaps) sums.at[r][n] += value * weight[t][n];
+        }
+      }
+    }
+  }
+}
+
+/// As many channels from `channel` on as fill the vectors; `add` makes their sums. Returns the first that is left.
+template <class V, int kVectors, int kRows, class Add>
+[[gnu::always_inline]] inline int64_t multiply_whole(const ChannelProduct& p, int64_t row, int64_t channel,
+                                                     const Add& add) {
   constexpr int64_t kChannels = kVectors * kWidth<V>;
   for (; channel + kChannels <= p.channels; channel += kChannels) {
     Sums<V, kRows, kVectors> sums;
-    add_channels(p, row, channel, sums);
+    add(row, channel, sums);
     finish(p.finish, p.result, p.stride, row, channel, kChannels, sums);
   }
   return channel;
 }
 
-template <class V>
-[[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
-  for_tiles<limited(6)>(
+template <class V, int kVectors, int kMostRows, class Add>
+[[gnu::always_inline]] inline void multiply_tiles(const ChannelProduct& p, const Add& add) {
+  const auto add_few = [&](int64_t row, int64_t channel, auto& sums) __attribute__((always_inline)) {
+    add_channels(p, row, channel, sums);
+  };
+  for_tiles<limited(kMostRows)>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
-        const int64_t rest = multiply_whole<V, 2, kRows>(p, row, 0);
-        multiply_whole<float, 1, kRows>(p, row, multiply_whole<FourFloats, 1, kRows>(p, row, rest));
+        int64_t channel = multiply_whole<V, kVectors, kRows>(p, row, 0, add);
+        if constexpr (kVectors > 1) channel = multiply_whole<V, 1, kRows>(p, row, channel, add);
+        channel = multiply_whole<FourFloats, 1, kRows>(p, row, channel, add_few);
+        multiply_whole<float, 1, kRows>(p, row, channel, add_few);
       });
+}
+
+/// Lines of kTaps where they are such. Whether they were.
+template <class V, int kVectors, int kTaps, int kStride>
+[[gnu::always_inline]] inline bool multiply_lines(const ChannelProduct& p) {
+  constexpr int kMostRows = 8;
+  if (p.line_taps != kTaps || p.line_stride != kStride) return false;
+  multiply_tiles<V, kVectors, kMostRows>(
+      p, [&](int64_t row, int64_t channel, auto& sums)
+             __attribute__((always_inline)) { add_lines<kTaps, kStride>(p, row, channel, sums); });
+  return true;
+}
+
+/// kVectors: so many of a line's filter leave registers for the sums.
+template <class V, int kVectors>
+[[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
+  if (multiply_lines<V, kVectors, 3, 1>(p) || multiply_lines<V, kVectors, 3, 2>(p) ||
+      multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 7, 1>(p))
+    return;
+  multiply_tiles<V, 2, 6>(
+      p, [&](int64_t row, int64_t channel, auto& sums)
+             __attribute__((always_inline)) { add_channels(p, row, channel, sums); });
 }
 
 }  // namespace
@@ -117,11 +170,11 @@ void multiply(const PanelProduct& product) {
 void multiply(const ChannelProduct& product) {
   switch (simd_level()) {
     case SimdLevel::kAvx512:
-      return simd<multiply_channels<SixteenFloats>>.at<SimdLevel::kAvx512>()(product);
+      return simd<multiply_channels<SixteenFloats, 2>>.at<SimdLevel::kAvx512>()(product);
     case SimdLevel::kAvx2:
-      return simd<multiply_channels<EightFloats>>.at<SimdLevel::kAvx2>()(product);
+      return simd<multiply_channels<EightFloats, 1>>.at<SimdLevel::kAvx2>()(product);
     case SimdLevel::kBaseline:
-      return simd<multiply_channels<FourFloats>>.at<SimdLevel::kBaseline>()(product);
+      return simd<multiply_channels<FourFloats, 1>>.at<SimdLevel::kBaseline>()(product);
   }
 }
 

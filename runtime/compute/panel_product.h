@@ -39,7 +39,9 @@ struct ChannelProduct {
   const Tap* taps = nullptr;
   int64_t tap_count = 0;
   int64_t step = 0;
-  int64_t count = 0;  // pixels
+  int64_t line_taps = 1;    // taps come in lines of so many
+  int64_t line_stride = 0;  // whole: within a line a tap meets step / line_stride behind the one before; 0: elsewhere
+  int64_t count = 0;        // pixels
   int64_t channels = 0;
 
   float* result = nullptr;

@@ -403,7 +403,7 @@ class Compiler {
 
 }  // namespace
 
-Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options) {
+Plan compile(ir::Graph& graph, const Binding& binding, const CompileOptions& options) {
   const compute::ThreadScope threads(options.threads.get());
   const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
   return Compiler(graph, options).compile(nodes);

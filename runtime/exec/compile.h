@@ -16,8 +16,8 @@ struct CompileOptions {
   std::shared_ptr<compute::WeightCache> weights;
 };
 
-/// Makes the plan of `graph` for concrete inputs: fuses, chooses layouts and implementations, packs weights, plans the
-/// memory. kUnsupported, kInvalidModel, kResourceLimit as found on the way.
-Plan compile(ir::Graph graph, const Binding& binding, const CompileOptions& options);
+/// Makes the plan of `graph` for concrete inputs: makes it concrete, fuses, chooses layouts and implementations, packs
+/// weights, plans the memory. kUnsupported, kInvalidModel, kResourceLimit as found on the way.
+Plan compile(ir::Graph& graph, const Binding& binding, const CompileOptions& options);
 
 }  // namespace pli::exec

@@ -293,7 +293,7 @@ std::shared_ptr<CachedPlan> Executor::compile_new(const Request& request, std::s
     const std::scoped_lock compiling(compile_mutex_);
     if (auto found = plans_.find(key)) return found;
     made->key.assign(key.begin(), key.end());
-    made->plan = std::make_shared<const Plan>(compile_for(request, contradictions));
+    made->plan = compile_for(request, contradictions);
     made->bytes = own_bytes(*made->plan);
     plans_.add(made);
   }
@@ -318,10 +318,12 @@ std::string Executor::shapes_text(std::span<const Tensor* const> inputs) const {
 
 /// Symbols that the sizes contradict stop nothing by themselves; where an operator can't take them, they are the
 /// reason.
-Plan Executor::compile_for(const Request& request, std::span<const Contradiction> contradictions) const {
+std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
+                                                  std::span<const Contradiction> contradictions) const {
   CompileOptions options = compile_options_;
   options.fusion = request.fusion;
-  ir::Graph graph = graph_;
+  if (!copy_) copy_ = graph_;
+  ir::Graph graph = *std::exchange(copy_, std::nullopt);
   if (!request.outputs.empty() && !trains_by_reading_) {
     // The others become constants without elements, so that nothing has to compute them.
     const ir::ValueId nothing = graph.add_constant(Tensor(), "nothing");
@@ -329,8 +331,10 @@ Plan Executor::compile_for(const Request& request, std::span<const Contradiction
       if (!std::ranges::binary_search(request.outputs, i)) graph.bind_output(i, nothing);
     graph.erase_dead();
   }
+  std::shared_ptr<const Plan> plan;
   try {
-    return compile(std::move(graph), Binding{{request.inputs.begin(), request.inputs.end()}, &value_inputs_}, options);
+    const Binding binding{{request.inputs.begin(), request.inputs.end()}, &value_inputs_};
+    plan = std::make_shared<const Plan>(compile(graph, binding, options));
   } catch (const Error& e) {
     if (contradictions.empty() || e.code() != ErrorCode::kInvalidModel) throw;
     const auto& [symbol, text] = contradictions.front();
@@ -338,6 +342,11 @@ Plan Executor::compile_for(const Request& request, std::span<const Contradiction
                 fmt::format("{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text, symbol),
                 e.file(), e.node());
   }
+  if (plans_.statistics().plans_compiled > 0) {  // there are more to come: assigning is several times cheaper
+    graph = graph_;
+    copy_ = std::move(graph);
+  }
+  return plan;
 }
 
 std::shared_ptr<const Plan> Executor::plan(const NamedValues& inputs) const {

@@ -77,7 +77,7 @@ class Executor {
   std::shared_ptr<CachedPlan> plan_for(const Request& request, CallMemory& memory) const;
   std::shared_ptr<CachedPlan> compile_new(const Request& request, std::span<const int64_t> key) const;
   std::string shapes_text(std::span<const Tensor* const> inputs) const;
-  Plan compile_for(const Request& request, std::span<const Contradiction> contradictions) const;
+  std::shared_ptr<const Plan> compile_for(const Request& request, std::span<const Contradiction> contradictions) const;
   Array<void*> places_of(std::span<const OutputMemory> written, const Plan& plan, CallMemory& memory) const;
   template <class Use>
   void with_execution(CachedPlan& plan, const Use& use) const;
@@ -94,6 +94,7 @@ class Executor {
   std::set<size_t> special_defaults_;  // inputs whose defaults hold NaN or infinity
   bool trains_by_reading_ = false;     // that an output is read makes a BatchNormalization train: none may be left out
   mutable std::mutex compile_mutex_;   // one compilation at a time; runs of other plans go on
+  mutable std::optional<ir::Graph> copy_;  // of graph_, for the next one: guarded by that
   mutable PlanCache plans_;
   mutable WorkingMemory memory_;
 };

@@ -20,6 +20,7 @@ void touch(std::byte* memory, int64_t bytes) {
 }  // namespace
 
 WorkingBlock WorkingMemory::take(int64_t bytes) {
+  int64_t wanted = bytes;
   {
     const std::scoped_lock lock(mutex_);
     const auto smallest = [](const WorkingBlock& a, const WorkingBlock& b) { return a.bytes < b.bytes; };
@@ -29,11 +30,13 @@ WorkingBlock WorkingMemory::take(int64_t bytes) {
       WorkingBlock block = std::move(*taken);
       idle_.erase(taken);
       if (block.bytes >= bytes) return block;
-      // Freed here: one that is too small makes room for the next.
+      // Freed here, one that is too small makes room for the next: with more than is needed, so that a series of shapes
+      // each of which is a little larger than the one before does not take a new one every time.
+      wanted = std::max(bytes, block.bytes + block.bytes / 4);
     }
   }
-  WorkingBlock block{allocate(static_cast<size_t>(bytes)), bytes};
-  touch(block.memory.get(), bytes);
+  WorkingBlock block{allocate(static_cast<size_t>(wanted)), wanted};
+  touch(block.memory.get(), wanted);
   return block;
 }
 
