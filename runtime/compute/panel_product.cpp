@@ -157,25 +157,13 @@ template <class V, int kVectors>
 }  // namespace
 
 void multiply(const PanelProduct& product) {
-  switch (simd_level()) {
-    case SimdLevel::kAvx512:
-      return simd<multiply_panels<SixteenFloats, 8, 12>>.at<SimdLevel::kAvx512>()(product);
-    case SimdLevel::kAvx2:
-      return simd<multiply_panels<EightFloats, 6, 8>>.at<SimdLevel::kAvx2>()(product);
-    case SimdLevel::kBaseline:
-      return simd<multiply_panels<FourFloats, 6, 8>>.at<SimdLevel::kBaseline>()(product);
-  }
+  simd_of<multiply_panels<FourFloats, 6, 8>, multiply_panels<EightFloats, 6, 8>, multiply_panels<SixteenFloats, 8, 12>>(
+      product);
 }
 
 void multiply(const ChannelProduct& product) {
-  switch (simd_level()) {
-    case SimdLevel::kAvx512:
-      return simd<multiply_channels<SixteenFloats, 2>>.at<SimdLevel::kAvx512>()(product);
-    case SimdLevel::kAvx2:
-      return simd<multiply_channels<EightFloats, 1>>.at<SimdLevel::kAvx2>()(product);
-    case SimdLevel::kBaseline:
-      return simd<multiply_channels<FourFloats, 1>>.at<SimdLevel::kBaseline>()(product);
-  }
+  simd_of<multiply_channels<FourFloats, 1>, multiply_channels<EightFloats, 1>, multiply_channels<SixteenFloats, 2>>(
+      product);
 }
 
 }  // namespace pli::compute

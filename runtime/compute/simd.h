@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 namespace pli::compute {
 
 /// The instruction sets that hot loops are compiled for, each with everything of those before it.
@@ -68,5 +70,19 @@ struct Simd<kBody, Result (*)(Args...)> {
 /// simd<body>.at<level>() is a pointer to one of them, where bodies are written for the registers of a level.
 template <auto kBody>
 inline constexpr detail::Simd<kBody, decltype(kBody)> simd{};
+
+/// The same where the body differs with the level: the one that stands for the level in use.
+template <auto kBaseline, auto kAvx2, auto kAvx512, class... Args>
+auto simd_of(Args&&... args) {
+  switch (simd_level()) {
+    case SimdLevel::kAvx512:
+      return simd<kAvx512>.template at<SimdLevel::kAvx512>()(std::forward<Args>(args)...);
+    case SimdLevel::kAvx2:
+      return simd<kAvx2>.template at<SimdLevel::kAvx2>()(std::forward<Args>(args)...);
+    case SimdLevel::kBaseline:
+      break;
+  }
+  return simd<kBaseline>.template at<SimdLevel::kBaseline>()(std::forward<Args>(args)...);
+}
 
 }  // namespace pli::compute

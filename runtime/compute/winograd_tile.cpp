@@ -133,25 +133,11 @@ void winograd_filters(const double* taps, float* values, int64_t point_stride) {
 }
 
 void winograd_source(const WinogradPatch& patch) {
-  switch (simd_level()) {
-    case SimdLevel::kAvx512:
-      return simd<source_all<SixteenFloats>>.at<SimdLevel::kAvx512>()(patch);
-    case SimdLevel::kAvx2:
-      return simd<source_all<EightFloats>>.at<SimdLevel::kAvx2>()(patch);
-    case SimdLevel::kBaseline:
-      return simd<source_all<FourFloats>>.at<SimdLevel::kBaseline>()(patch);
-  }
+  simd_of<source_all<FourFloats>, source_all<EightFloats>, source_all<SixteenFloats>>(patch);
 }
 
 void winograd_result(const WinogradResult& tile) {
-  switch (simd_level()) {
-    case SimdLevel::kAvx512:
-      return simd<result_all<SixteenFloats>>.at<SimdLevel::kAvx512>()(tile);
-    case SimdLevel::kAvx2:
-      return simd<result_all<EightFloats>>.at<SimdLevel::kAvx2>()(tile);
-    case SimdLevel::kBaseline:
-      return simd<result_all<FourFloats>>.at<SimdLevel::kBaseline>()(tile);
-  }
+  simd_of<result_all<FourFloats>, result_all<EightFloats>, result_all<SixteenFloats>>(tile);
 }
 
 }  // namespace pli::compute

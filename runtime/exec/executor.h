@@ -1,33 +1,16 @@
 #pragma once
 
+#include "runtime/exec/call.h"
 #include "runtime/exec/compile.h"
 #include "runtime/exec/plan_cache.h"
 
 #include <pli/session.h>
 #include <pli/value.h>
 
-#include <array>
 #include <map>
-#include <memory_resource>
 #include <mutex>
 
 namespace pli::exec {
-
-/// A symbol that the given sizes contradict.
-struct Contradiction {
-  std::string symbol;
-  std::string text;  // "N" is 2 in input "x" and 3 in input "y"
-};
-
-/// The small arrays of one call, so that it allocates nothing.
-class CallMemory {
- public:
-  std::pmr::memory_resource* resource() { return &resource_; }
-
- private:
-  std::array<std::byte, 4096> bytes_;
-  std::pmr::monotonic_buffer_resource resource_{bytes_.data(), bytes_.size()};
-};
 
 /// A graph made ready to run for any input shapes: compiles a plan for each new set of shapes, keeps the most recently
 /// used ones, and lends each call an execution and memory of its own. Thread-safe.

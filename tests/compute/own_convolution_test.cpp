@@ -252,6 +252,11 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 18, 3, 2}, 18, {5, 5}, 1, 4, 18), plain, 11), "depthwise");  // filters lie outside
   EXPECT_EQ(check(Case::simple({1, 20, 31}, 28, {5}, 1, 2), plain, 12), "direct");
   EXPECT_EQ(check(Case::simple({1, 22, 31}, 22, {7}, 1, 3, 22), plain, 13), "depthwise");
+  EXPECT_EQ(check(Case::simple({1, 56, 9, 41}, 56, {5, 5}, 1, 2, 56), plain, 24), "depthwise");
+  EXPECT_EQ(check(Case::simple({1, 39, 14, 19}, 39, {7, 7}, 1, 3, 39), plain, 25), "depthwise");
+  EXPECT_EQ(check(Case::simple({2, 35, 13, 30}, 35, {3, 3}, 2, 1, 35), plain, 26), "depthwise");
+  EXPECT_EQ(check(Case::simple({1, 520, 6, 70}, 520, {5, 5}, 1, 2, 520), plain, 27), "depthwise");  // columns divided
+  EXPECT_EQ(check(Case::simple({1, 1300, 7, 60}, 1300, {3, 3}, 2, 1, 1300), plain, 28), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), plain, 14), "direct");
   EXPECT_EQ(check(Case::simple({1, 24, 5, 6, 7}, 24, {3, 3, 3}, 1, 1, 24), plain, 15), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), plain, 16), "winograd");
@@ -382,6 +387,68 @@ TEST_P(OwnConvolutions, MultiplyMatricesWithKnownWeights) {
         ASSERT_NEAR(static_cast<double>(result[place]), sum, 1e-4) << p.rows << " " << i << " " << j;
       }
   }
+}
+
+TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
+  struct Product {
+    Shape batch_of_a, batch_of_b;
+    int64_t rows, depth, columns;
+    int threads = 1;
+  };
+  Operands random(12);
+  for (const Product& p :
+       {Product{{}, {}, 70, 65, 83}, Product{{3, 4}, {3, 4}, 33, 15, 40, 2}, Product{{5}, {1}, 32, 9, 8},
+        Product{{1, 2}, {3, 2}, 241, 3, 50, 3}, Product{{2, 1}, {1, 3}, 50, 64, 129, 2}})
+    for (const bool a_is_transposed : {false, true})
+      for (const bool b_is_transposed : {false, true})
+        for (const bool has_bias : {false, true}) {
+          const auto shape_of = [](Shape batch, int64_t rows, int64_t columns) {
+            batch.insert(batch.end(), {rows, columns});
+            return batch;
+          };
+          const auto desc_of = [](const Shape& shape, bool is_transposed) {
+            TensorDesc desc = plain(DataType::kFloat32, shape);
+            if (!is_transposed) return desc;
+            *(desc.strides.end() - 2) = 1;
+            desc.strides.back() = *(shape.end() - 2);
+            return desc;
+          };
+          Shape batch = p.batch_of_a;
+          for (size_t i = 0; i < batch.size(); ++i) batch[i] = std::max(batch[i], p.batch_of_b[i]);
+          MatMulProblem problem;
+          problem.a = desc_of(shape_of(p.batch_of_a, p.rows, p.depth), a_is_transposed);
+          problem.b = desc_of(shape_of(p.batch_of_b, p.depth, p.columns), b_is_transposed);
+          problem.result = plain(DataType::kFloat32, shape_of(batch, p.rows, p.columns));
+          problem.has_bias = has_bias;
+          problem.scale = has_bias ? 1.0f : 0.75f;
+          problem.post_ops = {{Kind::kAdd, 0, 0, 3, problem.result}, {Kind::kTanh}};
+          const std::vector<Numbers> operands{random.random(problem.a.size()), random.random(problem.b.size()),
+                                              random.random(p.columns), random.random(problem.result.size())};
+          ThreadPool pool(p.threads);
+          const ThreadScope scope(&pool);
+          const auto kernel = make_matmul(problem);
+          EXPECT_EQ(kernel->implementation(), "product");
+          const Numbers result = run(*kernel, operands, Numbers(operands[3].size()));
+          for_each_place(problem.result.dims, [&](const Shape& at, int64_t place) {
+            const size_t rank = at.size();
+            double sum = has_bias ? static_cast<double>(operands[2][static_cast<size_t>(at.back())]) : 0;
+            Shape in_a = at, in_b = at;
+            for (size_t i = 0; i + 2 < rank; ++i) {
+              in_a[i] %= problem.a.dims[i];
+              in_b[i] %= problem.b.dims[i];
+            }
+            for (int64_t k = 0; k < p.depth; ++k) {
+              in_a[rank - 1] = in_b[rank - 2] = k;
+              sum += static_cast<double>(operands[0][static_cast<size_t>(offset_of(problem.a, in_a))]) *
+                     static_cast<double>(operands[1][static_cast<size_t>(offset_of(problem.b, in_b))]);
+            }
+            const auto i = static_cast<size_t>(place);
+            const double expected =
+                std::tanh(sum * static_cast<double>(problem.scale) + static_cast<double>(operands[3][i]));
+            ASSERT_NEAR(static_cast<double>(result[i]), expected, 2e-5) << to_string(at);
+          });
+          if (HasFailure()) return;
+        }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OwnConvolutions,
