@@ -154,7 +154,6 @@ std::unique_ptr<Kernel> make_batched_product(const MatMulProblem& problem) {
   constexpr int64_t kFewRows = 32, kFewColumns = 8;
   const Matrices a(problem.a), b(problem.b);
   if (problem.b_constant || a.rows < kFewRows || b.columns < kFewColumns || !is_plain(problem.result)) return nullptr;
-  if (problem.scale != 1 && problem.has_bias) return nullptr;
   const auto padded = checked_mul(problem.b.size(), 2);  // of few columns there may be half a panel
   const auto all = padded ? checked_add(*padded, problem.a.size()) : std::nullopt;
   if (!all || *all > kMostPacked / kFloatBytes) return nullptr;

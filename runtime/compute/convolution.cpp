@@ -26,7 +26,7 @@ struct Description {
   std::shared_ptr<const dnnl::primitive_desc_base> descriptor;
   memory::desc weight;
 
-  std::string implementation() const { return implementation_of(descriptor->get()); }
+  std::string implementation() const { return descriptor->impl_info_str(); }
 };
 
 memory::desc bias_of(const ConvolutionForm& form) {
@@ -45,11 +45,11 @@ Description describe(const ConvolutionForm& form, const memory::desc& weight) {
   const auto source = to_onednn(form.source);
   const auto result = to_onednn(form.result);
   const dnnl::primitive_attr attributes = make_attributes(post_ops_of(form));
-  const auto make = [&]<class Algorithm>(Algorithm, dnnl::algorithm algorithm) {
-    const typename Algorithm::desc operation(prop_kind::forward_inference, algorithm, source, weight,
-                                             form.has_bias ? bias_of(form) : memory::desc(), result, form.strides,
-                                             form.dilations, form.pads_begin, form.pads_end);
-    auto descriptor = std::make_shared<typename Algorithm::primitive_desc>(operation, attributes, cpu_engine());
+  const auto make = [&]<class Primitive>(Primitive, dnnl::algorithm algorithm) {
+    auto descriptor = std::make_shared<typename Primitive::primitive_desc>(
+        compute::describe<Primitive>(attributes, prop_kind::forward_inference, algorithm, source, weight,
+                                     form.has_bias ? bias_of(form) : memory::desc(), result, form.strides,
+                                     form.dilations, form.pads_begin, form.pads_end));
     const auto packed_weight = descriptor->weights_desc();
     return Description{descriptor, packed_weight};
   };
@@ -65,8 +65,8 @@ class RepackingKernel final : public Kernel {
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::reorder::primitive_desc descriptor(cpu_engine(), given, cpu_engine(), wanted, attributes);
-    reorder_ = make_primitive_kernel(descriptor.get(), {{DNNL_ARG_FROM, given, Argument::Source::kInput, 1, {}},
-                                                        {DNNL_ARG_TO, wanted, Argument::Source::kOutput, 0, {}}});
+    reorder_ = make_primitive_kernel(descriptor, {{DNNL_ARG_FROM, given, Argument::Source::kInput, 1, {}},
+                                                  {DNNL_ARG_TO, wanted, Argument::Source::kOutput, 0, {}}});
   }
 
   size_t scratch_bytes() const override {
@@ -151,7 +151,7 @@ std::unique_ptr<Kernel> make_kernel_of(const ConvolutionForm& form, const Descri
   add_weights(DNNL_ARG_WEIGHTS, made.weight, 1, constants.weight);
   if (form.has_bias) add_weights(DNNL_ARG_BIAS, bias_of(form), 2, constants.bias);
   add_post_op_arguments(post_ops_of(form), arguments);
-  return make_primitive_kernel(made.descriptor->get(), std::move(arguments));
+  return make_primitive_kernel(*made.descriptor, std::move(arguments));
 }
 
 /// Makes the slices of the convolution that `whole` is.

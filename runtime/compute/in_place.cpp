@@ -23,8 +23,8 @@ struct Part {
 
 /// Parts that follow each other in memory in both layouts; none where there are none.
 std::vector<Part> common_parts(const memory::desc& from, const memory::desc& to) {
-  if (from.data_type() != memory::data_type::f32 || to.data_type() != memory::data_type::f32) return {};
-  const int64_t rows = from.dims()[0], bytes = static_cast<int64_t>(from.get_size());
+  if (type_of(from) != memory::data_type::f32 || type_of(to) != memory::data_type::f32) return {};
+  const int64_t rows = dims_of(from)[0], bytes = static_cast<int64_t>(from.get_size());
   if (rows % kBlock != 0 || bytes == 0 || to.get_size() != from.get_size()) return {};
   const int64_t row_bytes = bytes / rows, blocks = rows / kBlock;
   if (row_bytes * rows != bytes || row_bytes * kBlock > kMostPartBytes) return {};

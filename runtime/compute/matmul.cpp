@@ -2,8 +2,10 @@
 
 #include "runtime/compute/batched_product.h"
 #include "runtime/compute/direct_convolution.h"
+#include "runtime/compute/elementwise.h"
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
+#include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
 #include "runtime/core/checked.h"
 
@@ -18,14 +20,12 @@ using Description = dnnl::matmul::primitive_desc;
 /// What oneDNN would do, before it generates any code for it. `b`: its layout, or any.
 Description describe(const MatMulProblem& problem, const memory::desc& b) {
   const auto a = to_onednn(problem.a), result = to_onednn(problem.result);
-  auto attributes = make_attributes(problem.post_ops);
-  if (problem.scale != 1) set_scale(attributes, problem.scale);
+  const dnnl::primitive_attr attributes = make_attributes(problem.post_ops);
+  if (!problem.has_bias) return compute::describe<dnnl::matmul>(attributes, a, b, result);
   memory::dims bias_dims(problem.result.dims.size(), 1);
   bias_dims.back() = problem.result.dims.back();
   const memory::desc bias(bias_dims, memory::data_type::f32, memory::dims(plain_strides(bias_dims)));
-  const dnnl::matmul::desc operation =
-      problem.has_bias ? dnnl::matmul::desc(a, b, bias, result) : dnnl::matmul::desc(a, b, result);
-  return {operation, attributes, cpu_engine()};
+  return compute::describe<dnnl::matmul>(attributes, a, b, bias, result);
 }
 
 /// `b`: null where it is read at each call.
@@ -37,7 +37,7 @@ std::unique_ptr<Kernel> make_kernel_of(const MatMulProblem& problem, const Descr
   if (problem.has_bias)
     arguments.push_back({DNNL_ARG_BIAS, made.bias_desc(), Source::kInput, problem.bias_operand, {}});
   add_post_op_arguments(problem.post_ops, arguments);
-  return make_primitive_kernel(made.get(), std::move(arguments));
+  return make_primitive_kernel(made, std::move(arguments));
 }
 
 // --- slices ----------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ std::optional<Slice> make_slice(MatMulProblem problem, size_t axis, Range range,
   for (PostOp& op : problem.post_ops)
     if (op.kind == PostOp::Kind::kAdd) slice.move_input(op.operand, narrow(op.description, axis, range));
   const Description made = describe(problem, part.desc);
-  if (implementation_of(made.get()) != implementation_of(whole.get())) return std::nullopt;
+  if (std::string_view(made.impl_info_str()) != whole.impl_info_str()) return std::nullopt;
   slice.kernel = make_kernel_of(problem, made, part_of(b, part.desc, part.bytes));
   return slice;
 }
@@ -122,7 +122,7 @@ std::unique_ptr<Kernel> make_in_slices(const MatMulProblem& problem, const Descr
 /// A matrix times known weights is a convolution of a row of pixels. Null where it is none, or we have no kernel for
 /// it.
 std::unique_ptr<Kernel> make_own(const MatMulProblem& problem) {
-  if (!problem.b_constant || problem.scale != 1 || problem.b.rank() != 2) return nullptr;
+  if (!problem.b_constant || problem.b.rank() != 2) return nullptr;
   if (!is_plain(problem.a) || !is_plain(problem.result)) return nullptr;
   const int64_t rows = problem.a.dims[0], depth = problem.a.dims[1], columns = problem.b.dims[1];
   const auto pixels = [&](int64_t channels) { return channels_last(DataType::kFloat32, {1, channels, 1, rows}); };
@@ -143,13 +143,59 @@ std::unique_ptr<Kernel> make_own(const MatMulProblem& problem) {
   return make_direct_convolution(known);
 }
 
+/// The product of a scaled first factor.
+class ScaledProduct final : public Kernel {
+ public:
+  ScaledProduct(std::unique_ptr<Kernel> product, const TensorDesc& a, float scale)
+      : product_(std::move(product)), size_(span_bytes(a) / static_cast<int64_t>(sizeof(float))), scale_(scale) {}
+
+  size_t scratch_bytes() const override { return own_bytes() + product_->scratch_bytes(); }
+  std::string implementation() const override { return product_->implementation(); }
+
+  std::unique_ptr<KernelState> make_state() const override {
+    auto state = std::make_unique<State>();
+    state->product = product_->make_state();
+    return state;
+  }
+
+  void run(const RunArgs& args) const override {
+    auto& state = *static_cast<State*>(args.state);
+    const auto* const a = args.input<float>(0);
+    auto* const scaled = static_cast<float*>(args.scratch);
+    parallel_for(size_, kLightGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) scaled[i] = scale_ * a[i];
+    });
+    state.inputs.assign(args.inputs.begin(), args.inputs.end());
+    state.inputs[0] = scaled;
+    product_->run(
+        {state.inputs, args.outputs, static_cast<std::byte*>(args.scratch) + own_bytes(), state.product.get()});
+  }
+
+ private:
+  struct State final : KernelState {
+    std::unique_ptr<KernelState> product;
+    std::vector<const void*> inputs;
+  };
+
+  size_t own_bytes() const { return whole_lines(static_cast<size_t>(size_) * sizeof(float)); }
+
+  std::unique_ptr<Kernel> product_;
+  int64_t size_;  // of a, with what may lie between its rows
+  float scale_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
   if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
+  if (auto own = make_batched_product(problem)) return own;
+  if (problem.scale != 1) {
+    MatMulProblem rest = problem;
+    rest.scale = 1;
+    return std::make_unique<ScaledProduct>(make_matmul(rest), problem.a, problem.scale);
+  }
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     if (auto own = make_own(problem)) return own;
-    if (auto own = make_batched_product(problem)) return own;
     const auto given = to_onednn(problem.b);
     const Description whole = describe(
         problem,

@@ -2,6 +2,7 @@
 
 #include "runtime/compute/halves.h"
 #include "runtime/compute/panel_packing.h"
+#include "runtime/compute/panel_product.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
 #include "runtime/core/memory.h"
@@ -25,36 +26,43 @@ bool has_operand(const PostOp& op) { return op.kind == PostOp::Kind::kAdd; }
 
 void append(dnnl::post_ops& ops, const PostOp& op) {
   using Kind = PostOp::Kind;
+  const auto append_function = [&](algorithm function, float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(function, alpha, beta);
+#else
+    ops.append_eltwise(1, function, alpha, beta);
+#endif
+  };
   switch (op.kind) {
     case Kind::kRelu:
-      ops.append_eltwise(1, algorithm::eltwise_relu, op.alpha, 0);
+      append_function(algorithm::eltwise_relu, op.alpha, 0);
       return;
     case Kind::kClip:
-      ops.append_eltwise(1, algorithm::eltwise_clip, op.alpha, op.beta);
+      append_function(algorithm::eltwise_clip, op.alpha, op.beta);
       return;
     case Kind::kSigmoid:
-      ops.append_eltwise(1, algorithm::eltwise_logistic, 0, 0);
+      append_function(algorithm::eltwise_logistic, 0, 0);
       return;
     case Kind::kTanh:
-      ops.append_eltwise(1, algorithm::eltwise_tanh, 0, 0);
+      append_function(algorithm::eltwise_tanh, 0, 0);
       return;
     case Kind::kElu:
-      ops.append_eltwise(1, algorithm::eltwise_elu, op.alpha, 0);
+      append_function(algorithm::eltwise_elu, op.alpha, 0);
       return;
     case Kind::kHardSwish:
-      ops.append_eltwise(1, algorithm::eltwise_hardswish, 0, 0);
+      append_function(algorithm::eltwise_hardswish, 0, 0);
       return;
     case Kind::kSwish:
-      ops.append_eltwise(1, algorithm::eltwise_swish, op.alpha, 0);
+      append_function(algorithm::eltwise_swish, op.alpha, 0);
       return;
     case Kind::kGeluErf:
-      ops.append_eltwise(1, algorithm::eltwise_gelu_erf, 0, 0);
+      append_function(algorithm::eltwise_gelu_erf, 0, 0);
       return;
     case Kind::kGeluTanh:
-      ops.append_eltwise(1, algorithm::eltwise_gelu_tanh, 0, 0);
+      append_function(algorithm::eltwise_gelu_tanh, 0, 0);
       return;
     case Kind::kLinear:
-      ops.append_eltwise(1, algorithm::eltwise_linear, op.alpha, op.beta);
+      append_function(algorithm::eltwise_linear, op.alpha, op.beta);
       return;
     case Kind::kAddInPlace:
       ops.append_sum(1);
@@ -78,23 +86,47 @@ std::optional<memory> rows_of(const memory& all, Range rows) {
   return memory(part->desc, cpu_engine(), static_cast<std::byte*>(all.get_data_handle()) + part->bytes);
 }
 
-TensorDesc strided_of(const memory::desc& desc) {
+/// Between elements, or blocks of elements where there are such.
+std::vector<int64_t> strides_of(const memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_strides();
+#else
   const int64_t* const strides = desc.data.format_desc.blocking.strides;
-  return {DataType::kFloat32, desc.dims(), std::vector<int64_t>(strides, strides + desc.data.ndims)};
+  return {strides, strides + desc.data.ndims};
+#endif
+}
+
+bool has_blocks(const memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_inner_nblks() > 0;
+#else
+  return desc.data.format_desc.blocking.inner_nblks > 0;
+#endif
+}
+
+/// The layout of panels, [groups,] filters first, that this is.
+struct Panels {
+  memory::format_tag tag;
+  bool has_groups;
+};
+std::optional<Panels> panels_of(const memory::desc& desc) {
+  using Tag = memory::format_tag;
+  const memory::dims dims = dims_of(desc);
+  for (const auto& [rank, panels] : {std::pair<size_t, Panels>{4, {Tag::Ohwi16o, false}},
+                                     {5, {Tag::Odhwi16o, false}},
+                                     {5, {Tag::gOhwi16o, true}},
+                                     {6, {Tag::gOdhwi16o, true}}})
+    if (dims.size() == rank && desc == memory::desc(dims, type_of(desc), panels.tag)) return panels;
+  return std::nullopt;
 }
 
 /// From an array into panels: oneDNN takes ten times as long for it.
 bool reorder_to_panels(const memory& from, const memory& to) {
-  const memory::desc source = from.get_desc(), target = to.get_desc();
-  const auto is = [&](memory::format_tag tag) {
-    return target == memory::desc(target.dims(), target.data_type(), tag);
-  };
-  const size_t rank = target.dims().size();
-  using Tag = memory::format_tag;
-  const bool without = (rank == 4 && is(Tag::Ohwi16o)) || (rank == 5 && is(Tag::Odhwi16o));
-  const bool with_groups = (rank == 5 && is(Tag::gOhwi16o)) || (rank == 6 && is(Tag::gOdhwi16o));
-  if (!(without || with_groups) || source.data.format_desc.blocking.inner_nblks > 0) return false;
-  pack_panels(static_cast<const float*>(from.get_data_handle()), strided_of(source), with_groups,
+  const memory::desc source = from.get_desc();
+  const auto panels = panels_of(to.get_desc());
+  if (!panels || has_blocks(source)) return false;
+  pack_panels(static_cast<const float*>(from.get_data_handle()),
+              {DataType::kFloat32, dims_of(source), strides_of(source)}, panels->has_groups,
               static_cast<float*>(to.get_data_handle()));
   return true;
 }
@@ -106,7 +138,7 @@ void reorder(const memory& from, const memory& to) {
   if (reorder_to_panels(from, to)) return;
   constexpr size_t kLeastBytes = 64 << 10;
   constexpr int64_t kBlock = 16;  // of which layouts have whole ones, whatever theirs are
-  const int64_t rows = from.get_desc().dims()[0];
+  const int64_t rows = dims_of(from.get_desc())[0];
   std::vector<std::pair<memory, memory>> parts;
   const int64_t wanted = to.get_desc().get_size() < kLeastBytes ? 1 : std::min<int64_t>(threads_here(), rows / kBlock);
   for (int64_t i = 0; wanted > 1 && i < wanted; ++i) {
@@ -156,13 +188,13 @@ Tensor unpacked(const memory& packed, const memory::desc& plain, std::span<const
 
 class PrimitiveKernel final : public Kernel {
  public:
-  PrimitiveKernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments)
-      : primitive_(descriptor), arguments_(std::move(arguments)) {
-    implementation_ = implementation_of(descriptor);
-    scratchpad_ = *dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
-  }
+  PrimitiveKernel(const dnnl::primitive_desc_base& descriptor, std::vector<Argument> arguments)
+      : primitive_(descriptor.get()),
+        arguments_(std::move(arguments)),
+        implementation_(descriptor.impl_info_str()),
+        scratchpad_(descriptor.scratchpad_desc()) {}
 
-  size_t scratch_bytes() const override { return dnnl_memory_desc_get_size(&scratchpad_); }
+  size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   std::string implementation() const override { return implementation_; }
 
   std::unique_ptr<KernelState> make_state() const override {
@@ -175,7 +207,7 @@ class PrimitiveKernel final : public Kernel {
         state->arguments.push_back({argument.id, state->memories.back().get()});
       }
       if (scratch_bytes() > 0) {
-        state->memories.push_back(memory(memory::desc(scratchpad_), cpu_engine(), nullptr));
+        state->memories.push_back(memory(scratchpad_, cpu_engine(), nullptr));
         state->arguments.push_back({DNNL_ARG_SCRATCHPAD, state->memories.back().get()});
       }
     });
@@ -210,7 +242,7 @@ class PrimitiveKernel final : public Kernel {
   dnnl::primitive primitive_;
   std::vector<Argument> arguments_;
   std::string implementation_;
-  dnnl_memory_desc_t scratchpad_;
+  memory::desc scratchpad_;
 };
 
 }  // namespace
@@ -263,14 +295,6 @@ dnnl::primitive_attr make_attributes(const PostOps& post_ops) {
   return attributes;
 }
 
-std::string implementation_of(const_dnnl_primitive_desc_t descriptor) {
-  const char* name = nullptr;
-  dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &name);
-  return name ? name : "unknown";
-}
-
-void set_scale(dnnl::primitive_attr& attributes, float scale) { attributes.set_output_scales(0, {scale}); }
-
 void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments) {
   for (size_t i = 0; i < post_ops.size(); ++i)
     if (has_operand(post_ops[i]))
@@ -293,7 +317,20 @@ SharedWeights part_of(const SharedWeights& all, const memory::desc& part, int64_
 }
 
 std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64_t first, int64_t count) {
-  memory::dims dims = all.dims(), at(dims.size(), 0);
+  memory::dims dims = dims_of(all);
+#if DNNL_VERSION_MAJOR >= 3
+  // A part can't be described apart from where it lies: made anew from what is known of the whole.
+  const auto panels = panels_of(all);
+  if (!panels && has_blocks(all)) return std::nullopt;
+  const size_t filters = panels && panels->has_groups ? 1 : 0;
+  const int64_t block = panels && axis == filters ? kPanelColumns : 1;
+  if (first % block != 0 || (count % block != 0 && first + count != dims[axis])) return std::nullopt;
+  dims[axis] = count;
+  const std::vector<int64_t> strides = strides_of(all);
+  return WeightPart{panels ? memory::desc(dims, type_of(all), panels->tag) : memory::desc(dims, type_of(all), strides),
+                    first / block * strides[axis] * kFloatBytes};
+#else
+  memory::dims at(dims.size(), 0);
   dims[axis] = count;
   at[axis] = first;
   WeightPart part{all.submemory_desc(dims, at, true)};
@@ -301,9 +338,11 @@ std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64
   part.bytes = part.desc.data.offset0 * kFloatBytes;
   part.desc.data.offset0 = 0;
   return part;
+#endif
 }
 
-std::unique_ptr<Kernel> make_primitive_kernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments) {
+std::unique_ptr<Kernel> make_primitive_kernel(const dnnl::primitive_desc_base& descriptor,
+                                              std::vector<Argument> arguments) {
   return std::make_unique<PrimitiveKernel>(descriptor, std::move(arguments));
 }
 

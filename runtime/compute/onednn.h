@@ -52,11 +52,32 @@ dnnl::memory::desc to_onednn(const TensorDesc& desc);
 /// add_post_op_arguments.
 dnnl::primitive_attr make_attributes(const PostOps& post_ops);
 
-/// Results times `scale`, before the post-ops.
-void set_scale(dnnl::primitive_attr& attributes, float scale);
+/// What oneDNN would do, before it generates any code for it. `arguments`: of Primitive's description, the empty ones
+/// included.
+template <class Primitive, class... Arguments>
+typename Primitive::primitive_desc describe(const dnnl::primitive_attr& attributes, const Arguments&... arguments) {
+#if DNNL_VERSION_MAJOR >= 3
+  return {cpu_engine(), arguments..., attributes};
+#else
+  return {typename Primitive::desc(arguments...), attributes, cpu_engine()};
+#endif
+}
 
-/// oneDNN's name of the implementation that a descriptor stands for, such as "jit:avx2".
-std::string implementation_of(const_dnnl_primitive_desc_t descriptor);
+inline dnnl::memory::dims dims_of(const dnnl::memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_dims();
+#else
+  return desc.dims();
+#endif
+}
+
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_data_type();
+#else
+  return desc.data_type();
+#endif
+}
 
 /// A weight in the layout that kernels want, with all that it needs kept alive.
 using SharedWeights = std::shared_ptr<const dnnl::memory>;
@@ -99,7 +120,8 @@ struct WeightPart {
 std::optional<WeightPart> part_along(const dnnl::memory::desc& all, size_t axis, int64_t first, int64_t count);
 
 /// A primitive with its arguments. Thread-safe: what a call changes lies in its KernelState.
-std::unique_ptr<Kernel> make_primitive_kernel(const_dnnl_primitive_desc_t descriptor, std::vector<Argument> arguments);
+std::unique_ptr<Kernel> make_primitive_kernel(const dnnl::primitive_desc_base& descriptor,
+                                              std::vector<Argument> arguments);
 
 /// Weights in the layouts that kernels want, shared by every kernel of a session. Thread-safe.
 class WeightCache {

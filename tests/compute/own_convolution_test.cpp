@@ -420,7 +420,7 @@ TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
           problem.b = desc_of(shape_of(p.batch_of_b, p.depth, p.columns), b_is_transposed);
           problem.result = plain(DataType::kFloat32, shape_of(batch, p.rows, p.columns));
           problem.has_bias = has_bias;
-          problem.scale = has_bias ? 1.0f : 0.75f;
+          problem.scale = 0.75f;
           problem.post_ops = {{Kind::kAdd, 0, 0, 3, problem.result}, {Kind::kTanh}};
           const std::vector<Numbers> operands{random.random(problem.a.size()), random.random(problem.b.size()),
                                               random.random(p.columns), random.random(problem.result.size())};
@@ -431,7 +431,7 @@ TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
           const Numbers result = run(*kernel, operands, Numbers(operands[3].size()));
           for_each_place(problem.result.dims, [&](const Shape& at, int64_t place) {
             const size_t rank = at.size();
-            double sum = has_bias ? static_cast<double>(operands[2][static_cast<size_t>(at.back())]) : 0;
+            double sum = 0;
             Shape in_a = at, in_b = at;
             for (size_t i = 0; i + 2 < rank; ++i) {
               in_a[i] %= problem.a.dims[i];
@@ -443,8 +443,8 @@ TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
                      static_cast<double>(operands[1][static_cast<size_t>(offset_of(problem.b, in_b))]);
             }
             const auto i = static_cast<size_t>(place);
-            const double expected =
-                std::tanh(sum * static_cast<double>(problem.scale) + static_cast<double>(operands[3][i]));
+            const double bias = has_bias ? static_cast<double>(operands[2][static_cast<size_t>(at.back())]) : 0;
+            const double expected = std::tanh(0.75 * sum + bias + static_cast<double>(operands[3][i]));
             ASSERT_NEAR(static_cast<double>(result[i]), expected, 2e-5) << to_string(at);
           });
           if (HasFailure()) return;
