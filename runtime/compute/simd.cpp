@@ -1,6 +1,8 @@
 #include "runtime/compute/simd.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -25,9 +27,20 @@ SimdLevel highest_level() {
 #endif
 }
 
+/// What oneDNN is told to use at most goes for our own code, too.
+SimdLevel asked_level() {
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"})
+    if (const char* const value = std::getenv(name)) {
+      const std::string_view most = value;
+      if (most == "SSE41" || most == "AVX") return SimdLevel::kBaseline;
+      if (most.starts_with("AVX2")) return SimdLevel::kAvx2;
+    }
+  return SimdLevel::kAvx512;
+}
+
 }  // namespace
 
-SimdLevel detail::simd_level_in_use = highest_level();
+SimdLevel detail::simd_level_in_use = std::min(highest_level(), asked_level());
 
 SimdLevel simd_level() { return detail::simd_level_in_use; }
 

@@ -11,7 +11,8 @@ enum class SimdLevel {
   kAvx512,    // AVX-512 F, BW, CD, DQ, VL
 };
 
-/// The level in use: the highest that the processor has, unless a lower one was asked for.
+/// The level in use: the highest that the processor has, unless a lower one was asked for, by limit_simd or by
+/// ONEDNN_MAX_CPU_ISA, oneDNN's variable.
 SimdLevel simd_level();
 
 /// Uses no higher level than this from now on; what the processor lacks is never used. Not while kernels run.

@@ -49,6 +49,25 @@ TEST_F(Cases, PassesWithFewerThreadsThanAskedFor) {
         << setting;
 }
 
+/// As on a processor without AVX2, or without AVX-512: both oneDNN and our own loops.
+TEST_F(Cases, PassesOnProcessorsOfLess) {
+  std::vector<std::string> command{"onnx-test", kDigitsCase};
+  for (const char* name : {"basic_conv_with_padding", "conv_with_strides_padding", "convtranspose_pads",
+                           "gemm_all_attributes", "matmul_4d", "averagepool_2d_pads", "maxpool_2d_dilations",
+                           "batchnorm_epsilon", "layer_normalization_4d_axis2", "softmax_axis_1", "gelu_tanh_2",
+                           "reduce_sum_keepdims_random", "resize_upsample_scales_cubic", "hardswish", "lrn"}) {
+    command.push_back(kNodeCases + "test_" + name);
+    if (!fs::exists(command.back())) command.pop_back();  // the version of the package lacks it
+  }
+  EXPECT_GT(command.size(), 12u);
+  for (const auto& [most, isa] : {std::pair{"SSE41", "sse4.1"}, {"AVX2", "avx2"}}) {
+    const std::string variable = std::string("ONEDNN_MAX_CPU_ISA=") + most;
+    const Finished finished = run(command, {variable});
+    EXPECT_TRUE(contains(finished.out, " passed, 0 failed, 0 unsupported")) << finished.out;
+    EXPECT_TRUE(contains(run({"onnx-test", "--version"}, {variable}).out, isa));
+  }
+}
+
 /// ONNX's files hold the bits of a bfloat16 as uint16, cut off where Pli rounds.
 TEST_F(Cases, ReadsTheBitsOfBfloat16) {
   for (const char* name : {"test_cast_BFLOAT16_to_FLOAT", "test_cast_FLOAT_to_BFLOAT16"})
