@@ -200,7 +200,7 @@ std::unique_ptr<Kernel> make_own(const ConvolutionProblem& problem, const Convol
   const KnownConvolution known{form, problem.weight, problem.bias, 2, problem.cache};
   if (auto kernel = make_depthwise_convolution(known)) return kernel;
   if (!problem.exact)
-    if (auto kernel = make_winograd_convolution(known)) return kernel;
+    if (auto kernel = make_winograd_convolution(known, problem.most_scratch_bytes)) return kernel;
   return make_direct_convolution(known);
 }
 

@@ -22,6 +22,7 @@ struct ConvolutionProblem {
   PostOps post_ops;                                // what they add is described as the result
   WeightCache* cache = nullptr;                    // where packed weights are shared; may be null
   bool exact = false;                              // NaN and infinity reach only what reads them
+  int64_t most_scratch_bytes = INT64_MAX;          // where there is a kernel that takes less
 };
 
 /// By a kernel of ours where there is one, else by oneDNN: kUnsupported where it has none. The constant weight and bias

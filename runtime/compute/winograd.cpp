@@ -233,7 +233,7 @@ class WinogradConvolution final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convolution) {
+std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convolution, int64_t most_scratch_bytes) {
   constexpr int64_t kLeastChannels = 16, kLeastSide = 10;
   const ConvolutionForm& form = convolution.form;
   if (form.groups() != 1 || form.strides.size() != 2 || form.result.size() == 0) return nullptr;
@@ -243,7 +243,9 @@ std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convol
   if (form.source.dims[1] < kLeastChannels || form.result.dims[1] < kLeastChannels) return nullptr;
   auto epilogue = Epilogue::of(form.post_ops);
   if (!epilogue) return nullptr;
-  return std::make_unique<WinogradConvolution>(convolution, std::move(*epilogue));
+  auto kernel = std::make_unique<WinogradConvolution>(convolution, std::move(*epilogue));
+  if (static_cast<int64_t>(kernel->scratch_bytes()) > most_scratch_bytes) return nullptr;
+  return kernel;
 }
 
 }  // namespace pli::compute

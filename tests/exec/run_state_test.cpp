@@ -115,6 +115,23 @@ TEST(Plans, TakeNoMoreThanTheirLimit) {
   EXPECT_EQ(bytes_after(5).plans_compiled, 5);
 }
 
+TEST(Plans, TakeADirectConvolutionWhereAnotherWouldPassTheirLimit) {
+  Network net;
+  net.output("y", net.conv(net.input("x", {1, 32, 20, 20}), 32, 32, 3));
+  const NamedValues inputs{{"x", net.tensor({1, 32, 20, 20})}};
+  SessionOptions options{.threads = 1};
+  const Executor fast(net.graph, options);
+  const auto plan = fast.plan(inputs);
+  EXPECT_NE(describe(*plan, 0).find("[winograd]"), std::string::npos) << describe(*plan, 0);
+  ASSERT_GT(plan->scratch_bytes, plan->arena_bytes);
+  options.limits.arena_bytes = plan->scratch_bytes - 1;
+  const Executor limited(net.graph, options);
+  const std::string text = describe(*limited.plan(inputs), 0);
+  EXPECT_NE(text.find("[direct]"), std::string::npos) << text;
+  const auto a = values_of<float>(fast.run(inputs), "y"), b = values_of<float>(limited.run(inputs), "y");
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4f);
+}
+
 TEST(RunInto, ComputesTheOutputsThatItHasMemoryForAndNoOthers) {
   const Executor executor(squares(), {.threads = 1});
   const NamedValues inputs{{"x", tensor_of<float>({2, 3})}, {"w", tensor_of<double>({4})}};

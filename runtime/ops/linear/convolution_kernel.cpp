@@ -26,6 +26,7 @@ std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context) {
   problem.post_ops = to_post_ops(context);
   problem.cache = context.weights;
   problem.exact = context.exact;
+  problem.most_scratch_bytes = context.limits.arena_bytes;
   return compute::make_convolution(problem);
 }
 
