@@ -136,8 +136,9 @@ class Mnn:
 
     @staticmethod
     def convert(model, inputs, outputs, folder):
-        mnnconvert = pathlib.Path(sys.executable).parent / "mnnconvert"
-        command = [mnnconvert, "-f", "ONNX", "--modelFile", model, "--MNNModel", "model.mnn", "--bizCode", "pli"]
+        # The program of this name would install another package, and ask a server for credentials.
+        mnnconvert = [sys.executable, "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)"]
+        command = [*mnnconvert, "-f", "ONNX", "--modelFile", model, "--MNNModel", "model.mnn", "--bizCode", "pli"]
         printed = run_program(command, cwd=folder)
         if not (folder / "model.mnn").exists():
             raise Failure(f"mnnconvert: {printed.strip().splitlines()[-1][:300]}")
