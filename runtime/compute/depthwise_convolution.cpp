@@ -32,7 +32,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   constexpr int64_t kLeastWork = 1 << 15;      // multiply-adds that are worth a task
   constexpr int64_t kSecondCache = 128 << 10;  // bytes of the lines of the source that a line of the result meets
   constexpr int64_t kLeastColumns = 12, kTasksForEach = 4;
-  const auto& [depth, height, width] = g.axes;
+  const ConvolutionAxis &height = g.axes[1], &width = g.axes[2];
   const int64_t line_bytes = std::min(height.kernel, height.source) * kFloatBytes;  // of a column and a channel
   const auto met = [&](int64_t columns) { return columns * width.stride + width.kernel * width.dilation; };
   const int64_t least = std::min(met(kLeastColumns), width.source);
@@ -45,7 +45,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.channels * g.taps);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
-  division.blocks = std::min(parts_of(wanted, g.images * division.parts), depth.result * height.result);
+  division.blocks = std::min(parts_of(wanted, g.images * division.parts), g.axes[0].result * height.result);
   return division;
 }
 
@@ -109,7 +109,7 @@ class DepthwiseConvolution final : public Kernel {
 
   /// Columns of the block's lines.
   void convolve(const Block& block, Range columns) const {
-    const auto& [depth, height, width] = geometry_.axes;
+    const ConvolutionAxis &height = geometry_.axes[1], &width = geometry_.axes[2];
     const Range lines_inside = height.inside();
     Range inside = width.inside();
     inside = {std::max(inside.begin, columns.begin), std::min(inside.end, columns.end)};

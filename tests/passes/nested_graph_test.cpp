@@ -7,10 +7,10 @@ namespace {
 
 using ir::ValueId;
 
-const ir::Graph& body_of(const ir::Graph& graph, const std::string& op_type, const std::string& attribute) {
+const ir::Graph& body_of(const ir::Graph& graph, const char* op_type, const char* attribute) {
   for (const ir::NodeId id : graph.nodes())
     if (graph.node(id).is(op_type)) return *std::get<ir::Subgraph>(graph.node(id).attribute(attribute)->value).graph;
-  throw std::runtime_error("there is no " + op_type);
+  throw std::runtime_error(std::string("there is no ") + op_type);
 }
 
 /// Both bodies give the same for the same captures and inputs.
