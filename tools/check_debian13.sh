@@ -23,7 +23,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [[ ! -e $root/made ]]; then
   command -v debootstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends debootstrap
-  rm -rf -- "$root"
+  if [[ -e $root && -n $(ls -A -- "$root") ]]; then
+    echo "check_debian13.sh: $root is no Debian 13 that this script has finished; name another folder, or remove it" >&2
+    exit 1
+  fi
   mkdir -p -- "$root"
   debootstrap --variant=minbase trixie "$root" http://deb.debian.org/debian
   touch -- "$root/made"

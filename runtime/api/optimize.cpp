@@ -1,6 +1,7 @@
 #include <pli/optimize.h>
 
 #include "passes/pipeline.h"
+#include "runtime/compute/float_control.h"
 #include "runtime/ir/graph.h"
 
 namespace pli {
@@ -25,6 +26,7 @@ void report_functions(const ir::Model& model, Report& report) {
 }
 
 OptimizedModel optimized(ir::Model model, const OptimizeOptions& options, passes::Purpose purpose) {
+  const compute::FloatScope floats;  // whatever the caller's rounding is
   Report report = passes::run(model, options, purpose);
   report_functions(model, report);
   return {Model(std::make_shared<const ir::Model>(std::move(model))), std::move(report)};

@@ -7,7 +7,6 @@
 #include "runtime/compute/panel_product.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
-#include "runtime/core/checked.h"
 
 #include <algorithm>
 
@@ -53,7 +52,6 @@ class BatchedProduct final : public Kernel {
  public:
   BatchedProduct(const MatMulProblem& problem, Epilogue epilogue)
       : a_(problem.a), b_(problem.b), batches_(batches_of(problem)), epilogue_(std::move(epilogue)) {
-    scale_ = problem.scale;
     if (problem.has_bias) bias_operand_ = problem.bias_operand;
     panels_ = (b_.columns + kPanelColumns - 1) / kPanelColumns;
     divide(threads_here());
@@ -95,15 +93,10 @@ class BatchedProduct final : public Kernel {
     if (missing() > 1) parts_ = std::min(missing(), (panels_ + 1) / 2);
   }
 
-  /// The scale goes along.
   void pack_b(const float* from, float* to) const {
     const TensorDesc filters{
         DataType::kFloat32, {b_.count, b_.columns, b_.rows}, {b_.size, b_.column_stride, b_.row_stride}};
     pack_panels(from, filters, true, to);
-    if (scale_ == 1) return;
-    parallel_for(b_.count * panels_ * panel_size(), kLightGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] *= scale_;
-    });
   }
 
   const float* packed_a(const float* from, float* to) const {
@@ -142,7 +135,6 @@ class BatchedProduct final : public Kernel {
   Matrices a_, b_;
   std::vector<Loop> batches_;
   Epilogue epilogue_;
-  float scale_ = 1;
   std::optional<size_t> bias_operand_;
   int64_t panels_ = 0;              // of a matrix of b
   int64_t blocks_ = 1, parts_ = 1;  // of the rows and of the columns of a matrix of the result
@@ -150,18 +142,19 @@ class BatchedProduct final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_batched_product(const MatMulProblem& problem) {
+std::unique_ptr<Kernel> make_batched_product(const MatMulProblem& problem, bool whatever_it_costs) {
   constexpr int64_t kFewRows = 32, kFewColumns = 8;
   const Matrices a(problem.a), b(problem.b);
-  if (problem.b_constant || a.rows < kFewRows || b.columns < kFewColumns || !is_plain(problem.result)) return nullptr;
-  const auto padded = checked_mul(problem.b.size(), 2);  // of few columns there may be half a panel
-  const auto all = padded ? checked_add(*padded, problem.a.size()) : std::nullopt;
-  if (!all || *all > kMostPacked / kFloatBytes) return nullptr;
+  if (problem.b_constant || problem.result.size() == 0 || !is_plain(problem.result)) return nullptr;
+  if (!whatever_it_costs && (a.rows < kFewRows || b.columns < kFewColumns)) return nullptr;
   for (const PostOp& op : problem.post_ops)
     if (op.kind == PostOp::Kind::kAdd && !(op.description.dims == problem.result.dims && is_plain(op.description)))
       return nullptr;
   auto epilogue = Epilogue::of(problem.post_ops);
-  return epilogue ? std::make_unique<BatchedProduct>(problem, std::move(*epilogue)) : nullptr;
+  if (!epilogue) return nullptr;
+  auto kernel = std::make_unique<BatchedProduct>(problem, std::move(*epilogue));
+  if (static_cast<int64_t>(kernel->scratch_bytes()) > std::min(kMostPacked, problem.most_scratch_bytes)) return nullptr;
+  return kernel;
 }
 
 }  // namespace pli::compute

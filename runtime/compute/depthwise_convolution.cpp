@@ -36,8 +36,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const int64_t line_bytes = std::min(height.kernel, height.source) * kFloatBytes;  // of a column and a channel
   const auto met = [&](int64_t columns) { return columns * width.stride + width.kernel * width.dilation; };
   const int64_t least = std::min(met(kLeastColumns), width.source);
-  const int64_t channels =
-      std::clamp<int64_t>(kSecondCache / (least * line_bytes) / kPanelColumns, 1, INT64_MAX) * kPanelColumns;
+  const int64_t channels = std::max<int64_t>(kSecondCache / (least * line_bytes) / kPanelColumns, 1) * kPanelColumns;
   Division division{1, 1, parts_of(g.channels, channels)};
   const int64_t columns = kSecondCache / (std::min(channels, g.channels) * line_bytes);
   division.columns = parts_of(width.result, std::max((columns - met(0)) / width.stride, kLeastColumns));

@@ -101,8 +101,9 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   constexpr int64_t kLeastWork = 1 << 17;     // multiply-adds that are worth a task
   constexpr int64_t kSecondCache = 96 << 10;  // bytes of the source that a block should have
   constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
-  const int64_t step = g.axes[0].stride * g.axes[1].stride * g.axes[2].stride;
-  const int64_t cached = kSecondCache / (g.depth * std::clamp<int64_t>(g.taps, 1, step) * kFloatBytes);
+  int64_t read = g.depth;  // of the source for each pixel of the result
+  for (const ConvolutionAxis& axis : g.axes) read *= std::clamp<int64_t>(axis.kernel, 1, axis.stride);
+  const int64_t cached = kSecondCache / (read * kFloatBytes);
   const int64_t rows = std::min(kMostPointers / std::max<int64_t>(g.taps, 1), std::clamp(cached, kFewRows, kMostRows));
   Division division{parts_of(g.pixels, rows)};
   if (threads == 1) return division;

@@ -10,7 +10,7 @@ FloatControl float_control();
 void set_float_control(FloatControl control);
 
 /// While it lives this thread, and who helps it, rounds to the nearest and traps nothing; then all is as it was before,
-/// the flags of what has happened included.
+/// on x86 the flags of what has happened included.
 class FloatScope {
  public:
   FloatScope();

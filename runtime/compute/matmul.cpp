@@ -2,10 +2,8 @@
 
 #include "runtime/compute/batched_product.h"
 #include "runtime/compute/direct_convolution.h"
-#include "runtime/compute/elementwise.h"
 #include "runtime/compute/matmul_f64.h"
 #include "runtime/compute/onednn.h"
-#include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
 #include "runtime/core/checked.h"
 
@@ -143,59 +141,23 @@ std::unique_ptr<Kernel> make_own(const MatMulProblem& problem) {
   return make_direct_convolution(known);
 }
 
-/// The product of a scaled first factor.
-class ScaledProduct final : public Kernel {
- public:
-  ScaledProduct(std::unique_ptr<Kernel> product, const TensorDesc& a, float scale)
-      : product_(std::move(product)), size_(span_bytes(a) / static_cast<int64_t>(sizeof(float))), scale_(scale) {}
-
-  size_t scratch_bytes() const override { return own_bytes() + product_->scratch_bytes(); }
-  std::string implementation() const override { return product_->implementation(); }
-
-  std::unique_ptr<KernelState> make_state() const override {
-    auto state = std::make_unique<State>();
-    state->product = product_->make_state();
-    return state;
-  }
-
-  void run(const RunArgs& args) const override {
-    auto& state = *static_cast<State*>(args.state);
-    const auto* const a = args.input<float>(0);
-    auto* const scaled = static_cast<float*>(args.scratch);
-    parallel_for(size_, kLightGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) scaled[i] = scale_ * a[i];
-    });
-    state.inputs.assign(args.inputs.begin(), args.inputs.end());
-    state.inputs[0] = scaled;
-    product_->run(
-        {state.inputs, args.outputs, static_cast<std::byte*>(args.scratch) + own_bytes(), state.product.get()});
-  }
-
- private:
-  struct State final : KernelState {
-    std::unique_ptr<KernelState> product;
-    std::vector<const void*> inputs;
-  };
-
-  size_t own_bytes() const { return whole_lines(static_cast<size_t>(size_) * sizeof(float)); }
-
-  std::unique_ptr<Kernel> product_;
-  int64_t size_;  // of a, with what may lie between its rows
-  float scale_;
-};
+/// oneDNN computes two functions of one kind in one step with the numbers of the first (2.6.3).
+bool repeats_a_function(const PostOps& ops) {
+  return std::ranges::any_of(ops, [&](const PostOp& op) {
+    return op.kind != PostOp::Kind::kAdd && std::ranges::count(ops, op.kind, &PostOp::kind) > 1;
+  });
+}
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_matmul(const MatMulProblem& problem) {
-  if (problem.a.dtype == DataType::kFloat64) return make_matmul_f64(problem);
-  if (auto own = make_batched_product(problem)) return own;
-  if (problem.scale != 1) {
-    MatMulProblem rest = problem;
-    rest.scale = 1;
-    return std::make_unique<ScaledProduct>(make_matmul(rest), problem.a, problem.scale);
-  }
+std::unique_ptr<Kernel> make_matmul(const MatMulProblem& given_problem) {
+  if (given_problem.a.dtype == DataType::kFloat64) return make_matmul_f64(given_problem);
+  MatMulProblem problem = given_problem;
+  if (const float scale = std::exchange(problem.scale, 1.0f); scale != 1)
+    problem.post_ops.insert(problem.post_ops.begin(), {PostOp::Kind::kLinear, scale, 0, 0, {}});
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     if (auto own = make_own(problem)) return own;
+    if (auto own = make_batched_product(problem, repeats_a_function(problem.post_ops))) return own;
     const auto given = to_onednn(problem.b);
     const Description whole = describe(
         problem,

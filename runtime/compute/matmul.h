@@ -6,7 +6,7 @@
 
 namespace pli::compute {
 
-/// result = scale * a b + bias, float32 or float64. All of one rank of at least 2; dimensions before the last two are
+/// result = scale * (a b + bias), float32 or float64. All of one rank of at least 2; dimensions before the last two are
 /// equal or 1 (broadcast). Any strides in the last two dimensions of a and b, so that a transposed operand is a matter
 /// of its description. Inputs of the kernel: 0 a, 1 b, then bias and post-op operands where they are named; output 0:
 /// the result, row-major.
@@ -20,6 +20,7 @@ struct MatMulProblem {
   float scale = 1;
   PostOps post_ops;
   WeightCache* cache = nullptr;
+  int64_t most_scratch_bytes = INT64_MAX;  // where there is a kernel that takes less
 };
 
 /// kUnsupported where oneDNN has no implementation.

@@ -85,7 +85,7 @@ class MatMulF64 final : public Kernel {
     for (int64_t i = 0; i < rows_; ++i)
       for (int64_t j = 0; j < columns_; ++j) {
         double& value = result[i * columns_ + j];
-        value = scale * value + (bias ? bias[j] : 0);
+        value = scale * (value + (bias ? bias[j] : 0));
       }
     for (const PostOp& op : problem_.post_ops) {
       const TensorDesc& desc = op.description;

@@ -285,6 +285,7 @@ std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64
   const auto panels = panels_of(all);
   if (!panels && has_blocks(all)) return std::nullopt;
   const size_t filters = panels && panels->has_groups ? 1 : 0;
+  if (panels && axis > filters) return std::nullopt;
   const int64_t block = panels && axis == filters ? kPanelColumns : 1;
   if (first % block != 0 || (count % block != 0 && first + count != dims[axis])) return std::nullopt;
   dims[axis] = count;

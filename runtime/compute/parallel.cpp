@@ -81,6 +81,10 @@ int threads_here() { return pool_here ? pool_here->threads() : 1; }
 InterruptScope::InterruptScope(const Interrupt* interrupt) : interrupt_(std::exchange(interrupt_here, interrupt)) {}
 InterruptScope::~InterruptScope() { interrupt_here = interrupt_; }
 
+void check_interrupt() {
+  if (interrupt_here) interrupt_here->check();
+}
+
 void run_tasks(int64_t count, ThreadPool::Task task, const void* context) {
   if (!interrupt_here) return run_here(count, task, context);
   struct Watched {
@@ -93,6 +97,7 @@ void run_tasks(int64_t count, ThreadPool::Task task, const void* context) {
       [](const void* all, int64_t i) {
         const auto& [interrupt, of_it, its_context] = *static_cast<const Watched*>(all);
         interrupt->check();
+        const InterruptScope scope(interrupt);  // of a worker, too
         of_it(its_context, i);
       },
       &watched);

@@ -48,6 +48,9 @@ class InterruptScope {
   const Interrupt* interrupt_;  // as before
 };
 
+/// Within a task that takes long: ends it where somebody has asked for that.
+void check_interrupt();
+
 /// Threads that a parallel loop of the calling thread can have. Within a task of such a loop: 1.
 int threads_here();
 

@@ -1,8 +1,9 @@
 #include "runtime/compute/simd.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
-#include <string_view>
+#include <string>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -29,12 +30,15 @@ SimdLevel highest_level() {
 
 /// What oneDNN is told to use at most goes for our own code, too.
 SimdLevel asked_level() {
-  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"})
-    if (const char* const value = std::getenv(name)) {
-      const std::string_view most = value;
-      if (most == "SSE41" || most == "AVX") return SimdLevel::kBaseline;
-      if (most.starts_with("AVX2")) return SimdLevel::kAvx2;
-    }
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+    const char* const value = std::getenv(name);
+    if (!value || !*value) continue;
+    std::string most = value;  // in any case
+    for (char& c : most) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return most == "sse41" || most == "avx" ? SimdLevel::kBaseline
+           : most.starts_with("avx2")       ? SimdLevel::kAvx2
+                                            : SimdLevel::kAvx512;
+  }
   return SimdLevel::kAvx512;
 }
 

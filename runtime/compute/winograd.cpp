@@ -107,6 +107,7 @@ class WinogradConvolution final : public Kernel {
     parallel_tasks(std::min<int64_t>(lanes_, blocks), [&](int64_t lane) {
       float* const own = scratch + lane * block_ * tile_floats();
       for (int64_t i = next++; i < blocks; i = next++) {
+        check_interrupt();
         const Range tiles = range_of_part(tiles_, i, blocks);
         transform_source(call, tiles, tiles, own);
         for (int64_t q = 0; q < kWinogradPoints; ++q) multiply_point(tiles.size(), q, {0, filters_}, own);

@@ -27,13 +27,14 @@ enum class Place { kFile, kNode, kOther };
 /// The error with "context: " in front, and the innermost file and node of it noted.
 Error in_context(Place place, const std::string& context, const Error& error);
 
-/// Runs `body`; an Error that leaves it is thrown again with "context: " in front, and memory that it does not get
-/// becomes kResourceLimit. Used at borders such as a pass.
+/// Runs `body`; an Error that leaves it is thrown again with "context: " in front, but for kCancelled, and memory that
+/// it does not get becomes kResourceLimit. Used at borders such as a pass.
 template <class Body>
 decltype(auto) with_context(Place place, const std::string& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
+    if (e.code() == ErrorCode::kCancelled) throw;  // nothing there is its reason
     throw in_context(place, context, e);
   } catch (const std::bad_alloc&) {
     throw in_context(place, context, Error(ErrorCode::kResourceLimit, "there is not enough memory"));

@@ -155,6 +155,7 @@ Fusion Executor::fusion_for(std::span<const Tensor* const> inputs) const {
 auto Executor::select(std::span<const std::string> names, std::span<const OutputMemory> written,
                       CallMemory& memory) const -> Array<size_t> {
   Array<size_t> chosen(memory.resource());
+  chosen.reserve(names.size());
   for (const std::string& name : names) chosen.push_back(index_of_output(graph_, name));
   std::ranges::sort(chosen);
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
@@ -163,11 +164,15 @@ auto Executor::select(std::span<const std::string> names, std::span<const Output
         !chosen.empty() && !std::ranges::binary_search(chosen, index))
       fail(ErrorCode::kInvalidArgument, "there is memory for output \"{}\", which is not among those to compute",
            each.name);
+  if (chosen.size() == graph_.outputs().size()) chosen.clear();
   return chosen;
 }
 
 auto Executor::key_of(const Request& request, CallMemory& memory) const -> Array<int64_t> {
   Array<int64_t> key(memory.resource());
+  size_t size = 2 + request.outputs.size();
+  for (const Tensor* tensor : request.inputs) size += tensor ? 2 + tensor->shape().size() : 1;
+  key.reserve(size);
   key.push_back(static_cast<int64_t>(request.fusion));
   key.push_back(static_cast<int64_t>(request.outputs.size()));
   key.insert(key.end(), request.outputs.begin(), request.outputs.end());
@@ -294,9 +299,12 @@ void Executor::with_execution(CachedPlan& plan, const Use& use) const {
   }
   const compute::ThreadScope threads(compile_options_.threads.get());
   if (!execution) execution = std::make_unique<Execution>(plan.plan);
-  WorkingBlock block = memory_.take(working_bytes(*plan.plan));
-  use(*execution, block.memory.get());
-  memory_.give_back(std::move(block));
+  struct Loan {
+    WorkingMemory& from;
+    WorkingBlock block;
+    ~Loan() { from.give_back(std::move(block)); }
+  } const loan{memory_, memory_.take(working_bytes(*plan.plan))};
+  use(*execution, loan.block.memory.get());
   const std::scoped_lock lock(plan.mutex);
   plan.idle.push_back(std::move(execution));
 }
@@ -316,6 +324,7 @@ auto Executor::places_of(std::span<const OutputMemory> written, const Plan& plan
 void Executor::run_plan(CachedPlan& plan, const Request& request, std::span<void* const> outputs,
                         const RunOptions& options, CallMemory& memory) const {
   Array<const void*> inputs(memory.resource());
+  inputs.reserve(request.inputs.size());
   for (const Tensor* tensor : request.inputs) inputs.push_back(address_of(tensor));
   const compute::Interrupt interrupt{options.stop, options.deadline};
   RunControl control;
@@ -362,8 +371,10 @@ void Executor::run(const NamedValues& inputs, std::span<const OutputMemory> outp
   Array<const Tensor*> tensors = match(inputs, memory);
   check_overlaps(outputs, tensors);
   Array<size_t> selected(memory.resource());
+  selected.reserve(outputs.size());
   for (const OutputMemory& output : outputs) selected.push_back(index_of_output(graph_, output.name));
   std::ranges::sort(selected);
+  if (selected.size() == graph_.outputs().size()) selected.clear();  // all: the plan of a run that asks for none
   const Fusion fusion = fusion_for(tensors);
   const Request request{std::move(tensors), fusion, std::move(selected)};
   const auto cached = plan_for(request, memory);

@@ -14,8 +14,11 @@ void touch(std::byte* memory, int64_t bytes) {
   constexpr int64_t kPage = 4096, kWorthAThread = int64_t{2} << 20;
   compute::parallel_for(bytes, kWorthAThread, [&](int64_t begin, int64_t end) {
     for (int64_t at = begin; at < end; at += kPage) memory[at] = std::byte{0};
+    memory[end - 1] = std::byte{0};
   });
 }
+
+int64_t with_growth(int64_t bytes) { return bytes + bytes / 4; }
 
 }  // namespace
 
@@ -23,16 +26,16 @@ WorkingBlock WorkingMemory::take(int64_t bytes) {
   int64_t wanted = bytes;
   {
     const std::scoped_lock lock(mutex_);
-    const auto smallest = [](const WorkingBlock& a, const WorkingBlock& b) { return a.bytes < b.bytes; };
-    const auto found = std::ranges::find_if(idle_, [&](const WorkingBlock& block) { return block.bytes >= bytes; });
-    const auto taken = found != idle_.end() ? found : std::ranges::min_element(idle_, smallest);
+    // The smallest that is large enough, or the smallest of all.
+    const auto rank = [&](const WorkingBlock& block) { return std::pair(block.bytes < bytes, block.bytes); };
+    const auto taken = std::ranges::min_element(idle_, {}, rank);
     if (taken != idle_.end()) {
       WorkingBlock block = std::move(*taken);
       idle_.erase(taken);
       if (block.bytes >= bytes) return block;
       // Freed here, one that is too small makes room for the next: with more than is needed, so that a series of shapes
       // each of which is a little larger than the one before does not take a new one every time.
-      wanted = std::max(bytes, block.bytes + block.bytes / 4);
+      wanted = std::max(bytes, with_growth(block.bytes));
     }
   }
   WorkingBlock block{allocate(static_cast<size_t>(wanted)), wanted};
@@ -40,14 +43,17 @@ WorkingBlock WorkingMemory::take(int64_t bytes) {
   return block;
 }
 
-void WorkingMemory::give_back(WorkingBlock block) {
-  const std::scoped_lock lock(mutex_);
-  idle_.push_back(std::move(block));
+void WorkingMemory::give_back(WorkingBlock block) noexcept {
+  try {
+    const std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(block));
+  } catch (...) {  // there is no memory to remember it: it is freed
+  }
 }
 
 void WorkingMemory::free_above(int64_t bytes) {
   const std::scoped_lock lock(mutex_);
-  std::erase_if(idle_, [&](const WorkingBlock& block) { return block.bytes > bytes; });
+  std::erase_if(idle_, [&](const WorkingBlock& block) { return block.bytes > with_growth(bytes); });
 }
 
 int64_t WorkingMemory::idle_bytes() const {

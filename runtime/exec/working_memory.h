@@ -20,9 +20,9 @@ class WorkingMemory {
  public:
   /// A block of at least `bytes` bytes that is the caller's until it is given back.
   WorkingBlock take(int64_t bytes);
-  void give_back(WorkingBlock block);
+  void give_back(WorkingBlock block) noexcept;
 
-  /// Frees the idle blocks that are larger than this.
+  /// Frees the idle blocks that are larger than what take() would make for so many bytes.
   void free_above(int64_t bytes);
 
   int64_t idle_bytes() const;

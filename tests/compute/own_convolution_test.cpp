@@ -246,6 +246,9 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
             "direct");  // two rows of taps meet nothing
   EXPECT_EQ(check(Case::simple({1, 5, 2, 2}, 9, {5, 5}, 3, 4), plain, 22), "direct");
   EXPECT_EQ(check(Case::simple({1, 4, 1, 1}, 9, {1, 1}, 3, 2), plain, 23), "product");
+  const int64_t huge = int64_t{1} << 31;  // strides whose product is beyond 64 bits
+  EXPECT_EQ(check({{1, 9, 1, 1, 1}, 12, {1, 1, 1}, 1, {huge, huge, 4}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, plain, 29),
+            "product");
   EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), plain, 8), "direct");  // 12 filters a group
   EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), plain, 9), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 40, 15, 14}, 40, {5, 5}, 2, 2, 40), plain, 10), "depthwise");
@@ -444,7 +447,7 @@ TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
             }
             const auto i = static_cast<size_t>(place);
             const double bias = has_bias ? static_cast<double>(operands[2][static_cast<size_t>(at.back())]) : 0;
-            const double expected = std::tanh(0.75 * sum + bias + static_cast<double>(operands[3][i]));
+            const double expected = std::tanh(0.75 * (sum + bias) + static_cast<double>(operands[3][i]));
             ASSERT_NEAR(static_cast<double>(result[i]), expected, 2e-5) << to_string(at);
           });
           if (HasFailure()) return;

@@ -89,7 +89,10 @@ TEST(Plans, ShareTheMemoryThatTheyWorkIn) {
   const int64_t large = run(100'000);
   EXPECT_GT(small, 0);
   EXPECT_GE(large, 100 * small / 2);
-  EXPECT_EQ(run(1000), large);  // where the larger one worked
+  EXPECT_EQ(run(1000), large);                 // where the larger one worked
+  EXPECT_LE(run(105'000), large + large / 4);  // a little more than it takes
+  EXPECT_EQ(run(106'000), run(107'000));       // with what was added
+  run(3000);
   EXPECT_LT(run(2000), large);  // whose plan has left
   EXPECT_EQ(executor.statistics().plans, 2);
 }
@@ -139,15 +142,23 @@ TEST(RunInto, ComputesTheOutputsThatItHasMemoryForAndNoOthers) {
   const std::vector<OutputMemory> outputs{{"y", y}};
   executor.run(inputs, outputs, {});
   EXPECT_EQ(y, (std::vector<float>{4, 9}));
+  std::vector<double> z(1);
+  executor.prepare(inputs);
+  const int64_t compiled = executor.statistics().plans_compiled;
+  const std::vector<OutputMemory> all{{"z", z}, {"y", y}};
+  executor.run(inputs, all, {});
+  EXPECT_EQ(z, (std::vector<double>{16}));
+  EXPECT_EQ(executor.run(inputs, {.outputs = {"z", "y", "z"}}).size(), 2u);
+  EXPECT_EQ(executor.statistics().plans_compiled, compiled) << "all outputs are the plan that was prepared";
   const auto refused = [&](std::span<const OutputMemory> memory, const RunOptions& options, std::string_view words) {
     return fails_with(ErrorCode::kInvalidArgument, words, [&] { executor.run(inputs, memory, options); });
   };
   EXPECT_TRUE(refused({}, {}, "no others"));
   EXPECT_TRUE(refused(outputs, {.outputs = {"z"}}, "no others"));
   EXPECT_TRUE(refused(outputs, {.memory = outputs}, "no others"));
-  std::vector<float> z(1);
-  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"z", z}}, {}, "memory is for 1 elements of float32"));
-  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"x", z}}, {}, "no output \"x\""));
+  std::vector<float> floats(1);
+  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"z", floats}}, {}, "memory is for 1 elements of float32"));
+  EXPECT_TRUE(refused(std::vector<OutputMemory>{{"x", floats}}, {}, "no output \"x\""));
   EXPECT_TRUE(refused(std::vector<OutputMemory>{{"y", y}, {"y", y}}, {}, "overlaps"));
   std::stop_source stop;
   stop.request_stop();

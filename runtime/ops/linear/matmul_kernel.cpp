@@ -98,6 +98,7 @@ std::unique_ptr<Kernel> prepare_gemm(const PrepareContext& context) {
   problem.b_constant = context.constant(1);
   problem.result = context.outputs[0];
   problem.cache = context.weights;
+  problem.most_scratch_bytes = context.limits.arena_bytes;
   problem.scale = view.alpha;
   problem.post_ops = to_post_ops(context);
   if (!view.c || view.beta == 0) return make(problem);
@@ -118,6 +119,7 @@ std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context) {
   compute::MatMulProblem problem;
   problem.b_constant = context.constant(1);
   problem.cache = context.weights;
+  problem.most_scratch_bytes = context.limits.arena_bytes;
   const int64_t inner = a.dims.back();
   const int64_t columns = b.rank() == 1 ? 1 : b.dims.back();
   if (b.rank() <= 2) {
