@@ -111,7 +111,10 @@ bool adds_wrongly(const Description& made) {
 
 /// Whether a part of a convolution may be rounded otherwise than that part of the whole, so that into how many parts it
 /// is divided must not depend on the threads.
-bool depends_on_division(const Description& made) { return made.implementation().find("gemm") != std::string::npos; }
+bool depends_on_division(const Description& made) {
+  const std::string implementation = made.implementation();
+  return implementation.find("gemm") != std::string::npos || implementation.starts_with("brg");
+}
 constexpr int kAnyThreads = 4;
 
 /// Puts the operand of a sum, which is laid out like the result, into the result and has the convolution add to that.

@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 16;
 constexpr int64_t kPartBytes = 256 << 10, kMostPartBytes = 2 << 20;
 
 struct Part {
-  memory::desc from, to;
+  WeightPart from, to;
   int64_t begin = 0, bytes = 0;  // of both
 };
 
@@ -34,7 +34,7 @@ std::vector<Part> common_parts(const memory::desc& from, const memory::desc& to)
     const Range range = range_of_part(rows, i, wanted, kBlock);
     const auto a = part_along(from, 0, range.begin, range.size()), b = part_along(to, 0, range.begin, range.size());
     if (!a || !b || a->bytes != range.begin * row_bytes || b->bytes != a->bytes) return {};
-    parts.push_back({a->desc, b->desc, a->bytes, range.size() * row_bytes});
+    parts.push_back({*a, *b, a->bytes, range.size() * row_bytes});
   }
   return parts;
 }
@@ -54,7 +54,7 @@ bool reorder_in_place(std::byte* data, const memory::desc& from, const memory::d
     for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
       const Part& part = parts[static_cast<size_t>(i)];
       std::memcpy(copy, data + part.begin, static_cast<size_t>(part.bytes));
-      reorder(memory(part.from, cpu_engine(), copy), memory(part.to, cpu_engine(), data + part.begin));
+      reorder(memory_of(part.from, copy), memory_of(part.to, data + part.begin));
     }
   });
   is_broken = false;

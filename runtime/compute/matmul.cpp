@@ -100,7 +100,7 @@ std::optional<Slice> make_slice(MatMulProblem problem, size_t axis, Range range,
     if (op.kind == PostOp::Kind::kAdd) slice.move_input(op.operand, narrow(op.description, axis, range));
   const Description made = describe(problem, part.desc);
   if (std::string_view(made.impl_info_str()) != whole.impl_info_str()) return std::nullopt;
-  slice.kernel = make_kernel_of(problem, made, part_of(b, part.desc, part.bytes));
+  slice.kernel = make_kernel_of(problem, made, part_of(b, part));
   return slice;
 }
 

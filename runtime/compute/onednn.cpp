@@ -81,7 +81,7 @@ void reorder_whole(memory from, memory to) {
 std::optional<memory> rows_of(const memory& all, Range rows) {
   const auto part = part_along(all.get_desc(), 0, rows.begin, rows.size());
   if (!part) return std::nullopt;
-  return memory(part->desc, cpu_engine(), static_cast<std::byte*>(all.get_data_handle()) + part->bytes);
+  return memory_of(*part, static_cast<std::byte*>(all.get_data_handle()) + part->bytes);
 }
 
 /// Between elements, or blocks of elements where there are such.
@@ -267,31 +267,42 @@ void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& argum
                            {}});
 }
 
-SharedWeights part_of(const SharedWeights& all, const memory::desc& part, int64_t bytes) {
+memory memory_of(const WeightPart& part, std::byte* begin) { return {part.desc, cpu_engine(), begin - part.counted}; }
+
+SharedWeights part_of(const SharedWeights& all, const WeightPart& part) {
   if (!all) return nullptr;
   struct Part {
     SharedWeights all;
     memory weights;
   };
-  auto* const data = static_cast<std::byte*>(all->get_data_handle()) + bytes;
-  const auto shared = std::make_shared<const Part>(Part{all, memory(part, cpu_engine(), data)});
+  auto* const begin = static_cast<std::byte*>(all->get_data_handle()) + part.bytes;
+  const auto shared = std::make_shared<const Part>(Part{all, memory_of(part, begin)});
   return {shared, &shared->weights};
 }
 
 std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64_t first, int64_t count) {
   memory::dims dims = dims_of(all);
 #if DNNL_VERSION_MAJOR >= 3
-  // A part can't be described apart from where it lies: made anew from what is known of the whole.
+  // A description of a part can't be moved to where the part begins: made anew where the whole is understood.
   const auto panels = panels_of(all);
-  if (!panels && has_blocks(all)) return std::nullopt;
   const size_t filters = panels && panels->has_groups ? 1 : 0;
-  if (panels && axis > filters) return std::nullopt;
   const int64_t block = panels && axis == filters ? kPanelColumns : 1;
-  if (first % block != 0 || (count % block != 0 && first + count != dims[axis])) return std::nullopt;
+  const bool is_whole = first % block == 0 && (count % block == 0 || first + count == dims[axis]);
+  const bool is_known = panels ? axis <= filters : !has_blocks(all);
+  memory::dims at(dims.size(), 0);
   dims[axis] = count;
-  const std::vector<int64_t> strides = strides_of(all);
-  return WeightPart{panels ? memory::desc(dims, type_of(all), panels->tag) : memory::desc(dims, type_of(all), strides),
-                    first / block * strides[axis] * kFloatBytes};
+  at[axis] = first;
+  if (is_known) {
+    if (!is_whole) return std::nullopt;
+    const std::vector<int64_t> strides = strides_of(all);
+    return WeightPart{
+        panels ? memory::desc(dims, type_of(all), panels->tag) : memory::desc(dims, type_of(all), strides),
+        first / block * strides[axis] * kFloatBytes};
+  }
+  const memory::desc part = all.submemory_desc(dims, at, true);
+  if (part.is_zero()) return std::nullopt;
+  const int64_t bytes = part.get_submemory_offset() * kFloatBytes;
+  return WeightPart{part, bytes, bytes};
 #else
   memory::dims at(dims.size(), 0);
   dims[axis] = count;

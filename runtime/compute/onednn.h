@@ -108,15 +108,20 @@ void reorder(const dnnl::memory& from, const dnnl::memory& to);
 bool reorder_in_place(std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                       std::vector<std::byte>& aside, bool& is_broken);
 
-/// The part of weights that begins so many bytes behind their start.
-SharedWeights part_of(const SharedWeights& all, const dnnl::memory::desc& part, int64_t bytes);
-
-/// The part of float32 weights `all` that begins at `first` along dimension `axis` and has so many elements there: its
-/// description, and the bytes before it. Nothing where it does not begin with a block.
+/// A part of float32 weights, which begins so many bytes behind their start.
 struct WeightPart {
   dnnl::memory::desc desc;
   int64_t bytes = 0;
+  int64_t counted = 0;  // bytes by which `desc` itself says that it is moved
 };
+
+/// A part that begins at `begin`.
+dnnl::memory memory_of(const WeightPart& part, std::byte* begin);
+
+SharedWeights part_of(const SharedWeights& all, const WeightPart& part);
+
+/// The part of `all` that begins at `first` along dimension `axis` and has so many elements there. Nothing where it
+/// does not begin with a block.
 std::optional<WeightPart> part_along(const dnnl::memory::desc& all, size_t axis, int64_t first, int64_t count);
 
 /// A primitive with its arguments. Thread-safe: what a call changes lies in its KernelState.
