@@ -113,7 +113,7 @@ bool adds_wrongly(const Description& made) {
 /// is divided must not depend on the threads.
 bool depends_on_division(const Description& made) {
   const std::string implementation = made.implementation();
-  return implementation.find("gemm") != std::string::npos || implementation.starts_with("brg");
+  return implementation.find("gemm") != std::string::npos || implementation.starts_with("brg_conv");  // oneDNN 3
 }
 constexpr int kAnyThreads = 4;
 
