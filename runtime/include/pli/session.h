@@ -87,8 +87,8 @@ struct RunOptions {
   /// Outputs that are written here. What run gives for them only looks into this memory.
   std::vector<OutputMemory> memory{};
   /// Ends the run with kCancelled. Looked at before each step of the plan, which is one operator and what is fused into
-  /// it, and within one between the parts that threads take it in: of convolutions and products many, of other operators
-  /// as many as threads. A plan that is being compiled is finished.
+  /// it, and within one between the parts that threads take it in: of convolutions and products many, of other
+  /// operators as many as threads. A plan that is being compiled is finished.
   std::stop_token stop{};
   /// The same when this time has passed.
   std::optional<std::chrono::steady_clock::time_point> deadline{};
@@ -163,9 +163,9 @@ class PLI_API Session {
   NamedValues run(const NamedValues& inputs, const RunOptions& options) const;
 
   /// The same for nothing but the outputs for which there is memory, written there. Of `options` only token and
-  /// deadline count, the rest has to be empty: kInvalidArgument. Once a plan for such inputs has run, Pli's operators on
-  /// float32 allocate nothing here, as long as there are no more than some twenty inputs; what oneDNN does for the steps
-  /// that are its own is a few hundred bytes each.
+  /// deadline count, the rest has to be empty: kInvalidArgument. Once a plan for such inputs has run, Pli's operators
+  /// on float32 allocate nothing here, as long as there are no more than some twenty inputs; what oneDNN does for the
+  /// steps that are its own is a few hundred bytes each.
   void run(const NamedValues& inputs, std::span<const OutputMemory> outputs, const RunOptions& options = {}) const;
 
   /// Compiles for inputs of these shapes, by name, so that the first run with them is as fast as the others.
