@@ -285,8 +285,8 @@ void Executor::prepare(const NamedValues& inputs) const {
   warn_of_missing_threads();
 }
 
-/// Lends `use` an execution and memory that nobody else has at the moment. The execution of a run that fails is not used
-/// again: its kernels' states may be half of two.
+/// Lends `use` an execution and memory that nobody else has at the moment. The execution of a run that fails is not
+/// used again: its kernels' states may be half of two.
 template <class Use>
 void Executor::with_execution(CachedPlan& plan, const Use& use) const {
   std::unique_ptr<Execution> execution;
