@@ -99,6 +99,7 @@ TEST(TensorFile, EveryFileOfTheTestDataIsRead) {
     const std::string name = path.stem();
     if (path.extension() != ".pb") continue;
     const std::filesystem::path model_path = path.parent_path().parent_path() / "model.onnx";
+    if (!std::filesystem::exists(model_path)) continue;  // of no test case
     if (model_path != loaded) model = load_model(model_path, {});
     loaded = model_path;
     const size_t index = std::stoul(name.substr(name.find('_') + 1));

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 namespace pli {
 namespace {
@@ -95,8 +96,14 @@ void run_data_set(const ir::Graph& graph, const fs::path& folder) {
   }
 }
 
+/// Cases of ONNX 1.17 that are no longer what ONNX means. An average over dilated windows beyond the padding: its
+/// reference of 1.23, and ONNX Runtime 1.32, give what we give. Zero points of another shape than their scales.
+const std::set<std::string> kRevised{"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True",
+                                     "test_quantizelinear_e4m3fn", "test_quantizelinear_e5m2"};
+
 /// Runs every data set. Why it is unsupported, or nothing.
 std::optional<std::string> run_case(const fs::path& folder) {
+  if (kRevised.contains(folder.filename())) return "revised since";
   try {
     const ir::Model model = load_model(folder / "model.onnx", {});
     int sets = 0;
