@@ -11,10 +11,12 @@ namespace pli {
 
 namespace {
 
-/// The fields, newer than the installed ONNX, that tell functions of one name apart.
+// Fields that are newer than ONNX 1.12's schema, and no unknown ones where a newer one is installed.
+
+/// What tells functions of one name apart.
 constexpr int kNodeOverload = 8;
 constexpr int kFunctionOverload = 13;
-/// The field, as new, that holds defaults of a function's attributes.
+/// What holds defaults of a function's attributes.
 constexpr int kAttributeProto = 11;
 
 /// What stands under `field` among fields that are not known, in order.
@@ -35,9 +37,27 @@ std::vector<std::string> unknown_fields(const std::string& fields, int field) {
 }
 
 /// Of several, the last counts.
-std::string overload_of(const std::string& fields, int field) {
-  const std::vector<std::string> found = unknown_fields(fields, field);
-  return found.empty() ? std::string() : found.back();
+template <class Message>
+std::string overload_of(const Message& message, int field) {
+  if constexpr (requires { message.overload(); }) {
+    return message.overload();
+  } else {
+    const std::vector<std::string> found = unknown_fields(message.unknown_fields(), field);
+    return found.empty() ? std::string() : found.back();
+  }
+}
+
+template <class Function>
+std::vector<onnx::AttributeProto> attribute_protos(const Function& function) {
+  if constexpr (requires { function.attribute_proto(); }) {
+    return {function.attribute_proto().begin(), function.attribute_proto().end()};
+  } else {
+    std::vector<onnx::AttributeProto> protos;
+    for (const std::string& bytes : unknown_fields(function.unknown_fields(), kAttributeProto))
+      if (!protos.emplace_back().ParsePartialFromString(bytes))
+        fail(ErrorCode::kInvalidModel, "the default of an attribute can't be read");
+    return protos;
+  }
 }
 
 std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
@@ -107,11 +127,11 @@ class Expansion {
 }  // namespace
 
 FunctionKey function_key(const onnx::NodeProto& node) {
-  return {domain_of(node.domain()), node.op_type(), overload_of(node.unknown_fields(), kNodeOverload)};
+  return {domain_of(node.domain()), node.op_type(), overload_of(node, kNodeOverload)};
 }
 
 FunctionKey function_key(const onnx::FunctionProto& function) {
-  return {domain_of(function.domain()), function.name(), overload_of(function.unknown_fields(), kFunctionOverload)};
+  return {domain_of(function.domain()), function.name(), overload_of(function, kFunctionOverload)};
 }
 
 std::vector<int> order_functions(const onnx::ModelProto& model, const Limits& limits) {
@@ -120,10 +140,8 @@ std::vector<int> order_functions(const onnx::ModelProto& model, const Limits& li
 
 std::vector<ir::Attribute> read_defaults(const onnx::FunctionProto& function, const Limits& limits) {
   std::vector<ir::Attribute> defaults;
-  for (const std::string& bytes : unknown_fields(function.unknown_fields(), kAttributeProto)) {
-    onnx::AttributeProto proto;
-    if (!proto.ParsePartialFromString(bytes))
-      fail(ErrorCode::kInvalidModel, "the default of an attribute can't be read");
+  std::vector<onnx::AttributeProto> protos = attribute_protos(function);
+  for (onnx::AttributeProto& proto : protos) {
     const bool plain = proto.t().data_location() != onnx::TensorProto::EXTERNAL && !proto.has_g() &&
                        proto.tensors_size() + proto.graphs_size() == 0;
     if (plain)

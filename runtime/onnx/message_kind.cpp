@@ -3,6 +3,8 @@
 #include "runtime/onnx/proto.h"
 #include "runtime/onnx/values.pb.h"
 
+#include <concepts>
+
 namespace pli {
 
 namespace {
@@ -25,9 +27,13 @@ Fields fields(const AttributeProto& message) {
           {message.kTypeProtosFieldNumber, kind_of<TypeProto>},
           {message.kSparseTensorsFieldNumber, kind_of<SparseTensorProto>}};
 }
-Fields fields(const FunctionProto& message) {
-  return {{message.kNodeFieldNumber, kind_of<NodeProto>},
-          {message.kOpsetImportFieldNumber, kind_of<OperatorSetIdProto>}};
+template <std::same_as<FunctionProto> Message>  // so that a field may be one that the schema has not
+Fields fields(const Message& message) {
+  Fields found{{message.kNodeFieldNumber, kind_of<NodeProto>},
+               {message.kOpsetImportFieldNumber, kind_of<OperatorSetIdProto>}};
+  if constexpr (requires { message.kAttributeProtoFieldNumber; })
+    found.push_back({message.kAttributeProtoFieldNumber, kind_of<AttributeProto>});
+  return found;
 }
 Fields fields(const GraphProto& message) {
   return {{message.kNodeFieldNumber, kind_of<NodeProto>},
