@@ -20,7 +20,7 @@ constexpr int kFunctionOverload = 13;
 constexpr int kAttributeProto = 11;
 
 /// What stands under `field` among fields that are not known, in order.
-std::vector<std::string> unknown_fields(const std::string& fields, int field) {
+[[maybe_unused]] std::vector<std::string> unknown_fields(const std::string& fields, int field) {
   using google::protobuf::internal::WireFormatLite;
   const uint32_t wanted = WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(fields.data()),
