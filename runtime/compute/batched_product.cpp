@@ -1,5 +1,6 @@
 #include "runtime/compute/batched_product.h"
 
+#include "runtime/compute/convolution_geometry.h"
 #include "runtime/compute/elementwise.h"
 #include "runtime/compute/epilogue.h"
 #include "runtime/compute/loops.h"
@@ -53,7 +54,7 @@ class BatchedProduct final : public Kernel {
   BatchedProduct(const MatMulProblem& problem, Epilogue epilogue)
       : a_(problem.a), b_(problem.b), batches_(batches_of(problem)), epilogue_(std::move(epilogue)) {
     if (problem.has_bias) bias_operand_ = problem.bias_operand;
-    panels_ = (b_.columns + kPanelColumns - 1) / kPanelColumns;
+    panels_ = parts_of(b_.columns, kPanelColumns);
     divide(threads_here());
   }
 
@@ -83,14 +84,14 @@ class BatchedProduct final : public Kernel {
   void divide(int threads) {
     constexpr int64_t kLeastWork = 1 << 17;  // multiply-adds that are worth a task
     constexpr int64_t kTasksForEach = 4, kFewRows = 48;
-    blocks_ = (a_.rows + kMostRows - 1) / kMostRows;
+    blocks_ = parts_of(a_.rows, kMostRows);
     if (threads == 1) return;
     const int64_t batches = size_of(batches_);
     const double work = static_cast<double>(batches * a_.rows) * static_cast<double>(b_.size);
     const int64_t wanted = std::min(kTasksForEach * threads, static_cast<int64_t>(std::min(work / kLeastWork, 1e6)));
-    const auto missing = [&] { return (wanted + batches * blocks_ - 1) / (batches * blocks_); };
-    if (missing() > 1) blocks_ = std::clamp(blocks_ * missing(), blocks_, (a_.rows + kFewRows - 1) / kFewRows);
-    if (missing() > 1) parts_ = std::min(missing(), (panels_ + 1) / 2);
+    const auto missing = [&] { return parts_of(wanted, batches * blocks_); };
+    if (missing() > 1) blocks_ = std::clamp(blocks_ * missing(), blocks_, parts_of(a_.rows, kFewRows));
+    if (missing() > 1) parts_ = std::min(missing(), parts_of(panels_, 2));
   }
 
   void pack_b(const float* from, float* to) const {
