@@ -148,9 +148,6 @@ std::unique_ptr<Kernel> make_batched_product(const MatMulProblem& problem, bool 
   const Matrices a(problem.a), b(problem.b);
   if (problem.b_constant || problem.result.size() == 0 || !is_plain(problem.result)) return nullptr;
   if (!whatever_it_costs && (a.rows < kFewRows || b.columns < kFewColumns)) return nullptr;
-  for (const PostOp& op : problem.post_ops)
-    if (op.kind == PostOp::Kind::kAdd && !(op.description.dims == problem.result.dims && is_plain(op.description)))
-      return nullptr;
   auto epilogue = Epilogue::of(problem.post_ops);
   if (!epilogue) return nullptr;
   auto kernel = std::make_unique<BatchedProduct>(problem, std::move(*epilogue));

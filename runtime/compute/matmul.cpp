@@ -135,10 +135,14 @@ std::unique_ptr<Kernel> make_own(const MatMulProblem& problem) {
   known.weight = problem.b_constant;
   known.bias_operand = problem.bias_operand;
   known.cache = problem.cache;
-  for (const PostOp& op : problem.post_ops)
-    if (op.kind == PostOp::Kind::kAdd && !(op.description.dims == problem.result.dims && is_plain(op.description)))
-      return nullptr;
   return make_direct_convolution(known);
+}
+
+/// What is added lies as the result does, as kernels of ours want it.
+bool adds_what_lies_alike(const MatMulProblem& problem) {
+  return std::ranges::none_of(problem.post_ops, [&](const PostOp& op) {
+    return op.kind == PostOp::Kind::kAdd && !(op.description.dims == problem.result.dims && is_plain(op.description));
+  });
 }
 
 /// oneDNN computes two functions of one kind in one step with the numbers of the first (2.6.3).
@@ -156,8 +160,10 @@ std::unique_ptr<Kernel> make_matmul(const MatMulProblem& given_problem) {
   if (const float scale = std::exchange(problem.scale, 1.0f); scale != 1)
     problem.post_ops.insert(problem.post_ops.begin(), {PostOp::Kind::kLinear, scale, 0, 0, {}});
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
-    if (auto own = make_own(problem)) return own;
-    if (auto own = make_batched_product(problem, repeats_a_function(problem.post_ops))) return own;
+    if (adds_what_lies_alike(problem)) {
+      if (auto own = make_own(problem)) return own;
+      if (auto own = make_batched_product(problem, repeats_a_function(problem.post_ops))) return own;
+    }
     const auto given = to_onednn(problem.b);
     const Description whole = describe(
         problem,
