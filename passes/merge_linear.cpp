@@ -141,14 +141,14 @@ Numbers bias_of(const Context& context, const Linear& linear) {
 }
 
 bool is_point(const Window& window) {
-  const auto all = [](const Shape& list, int64_t wanted) {
+  const auto all = [](std::span<const int64_t> list, int64_t wanted) {
     return std::ranges::all_of(list, [&](int64_t value) { return value == wanted; });
   };
   return all(window.kernel, 1) && all(window.strides, 1) && all(window.pads_begin, 0) && all(window.pads_end, 0);
 }
 
 bool pads(const Window& window) {
-  const auto any = [](const Shape& list) {
+  const auto any = [](std::span<const int64_t> list) {
     return std::ranges::any_of(list, [](int64_t value) { return value != 0; });
   };
   return any(window.pads_begin) || any(window.pads_end);

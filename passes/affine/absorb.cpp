@@ -158,7 +158,7 @@ std::optional<Absorption> convolution_behind(const Context& context, ir::NodeId 
 bool sees_whole_kernel(const ops::ConvView& view) {
   if (!view.window) return false;
   const ops::Window& window = *view.window;
-  const auto all_are = [](const Shape& values, int64_t value) {
+  const auto all_are = [](std::span<const int64_t> values, int64_t value) {
     return std::ranges::all_of(values, [&](int64_t v) { return v == value; });
   };
   if (view.transposed && (!all_are(window.kernel, 1) || !all_are(window.strides, 1) ||

@@ -50,7 +50,7 @@ struct Geometry {
   int64_t taps = 1;      // places of the kernel
 
   explicit Geometry(const ConvolutionProblem& problem) : channels(problem.source.dims[1] / problem.groups) {
-    const std::vector<int64_t> strides = plain_strides(problem.source.dims);
+    const PerAxis strides = plain_strides(problem.source.dims);
     for (size_t i = 0; i < problem.strides.size(); ++i) {
       axes.emplace_back(problem, i, strides[i + 2]);
       plane *= problem.source.dims[i + 2];

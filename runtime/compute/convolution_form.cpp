@@ -1,5 +1,6 @@
 #include "runtime/compute/convolution_form.h"
 
+#include "runtime/compute/halves.h"
 #include "runtime/compute/sliced.h"
 #include "runtime/core/checked.h"
 
@@ -12,8 +13,8 @@ namespace {
 /// The weight's elements in oneDNN's order: strides over ONNX's row-major array.
 TensorDesc weight_form(const ConvolutionProblem& problem) {
   const auto row_major = plain_strides(problem.weight_dims);
-  Shape kernel(problem.weight_dims.begin() + 2, problem.weight_dims.end());
-  std::vector<int64_t> kernel_strides(row_major.begin() + 2, row_major.end());
+  PerAxis kernel(problem.weight_dims.begin() + 2, problem.weight_dims.end());
+  PerAxis kernel_strides(row_major.begin() + 2, row_major.end());
   if (kernel.size() == 1) {
     kernel.insert(kernel.begin(), 1);
     kernel_strides.insert(kernel_strides.begin(), kernel.back());
@@ -58,7 +59,7 @@ int64_t work_of(const ConvolutionForm& form) {
 
 /// Whether the convolution is a product of matrices: each pixel of the result sees just that of the source.
 bool is_pointwise(const ConvolutionForm& form) {
-  const auto all = [](const Shape& list, int64_t value) {
+  const auto all = [](const PerAxis& list, int64_t value) {
     return std::ranges::all_of(list, [&](int64_t each) { return each == value; });
   };
   for (size_t i = 0; i < form.strides.size(); ++i)
@@ -69,7 +70,7 @@ bool is_pointwise(const ConvolutionForm& form) {
 
 /// All pixels of all images as one row.
 TensorDesc as_one_row(const TensorDesc& desc) {
-  Shape dims(desc.dims.size(), 1);
+  PerAxis dims(desc.dims.size(), 1);
   dims[1] = desc.dims[1];
   dims.back() = desc.size() / std::max<int64_t>(desc.dims[1], 1);
   return channels_last(desc.dtype, dims);
@@ -117,6 +118,15 @@ bool narrow_rows(ConvolutionSlice& slice, size_t axis, Range rows) {
 }
 
 }  // namespace
+
+ConvolutionBias::ConvolutionBias(const KnownConvolution& convolution) {
+  if (const Tensor* const bias = convolution.bias) {
+    tensor_ = is_half(bias->dtype()) ? widened(*bias) : *bias;
+    known_ = tensor_.data<float>().data();
+  } else if (convolution.form.has_bias) {
+    operand_ = convolution.bias_operand;
+  }
+}
 
 ConvolutionForm form_of(const ConvolutionProblem& problem) {
   ConvolutionForm form{problem.transposed,   problem.has_bias, problem.source,    problem.result,

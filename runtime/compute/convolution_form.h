@@ -9,7 +9,7 @@ namespace pli::compute {
 struct ConvolutionForm {
   bool transposed = false, has_bias = false;
   TensorDesc source, result, weight;
-  Shape strides, dilations, pads_begin, pads_end;
+  PerAxis strides, dilations, pads_begin, pads_end;
   PostOps post_ops;
 
   bool operator==(const ConvolutionForm&) const = default;
@@ -29,6 +29,19 @@ struct KnownConvolution {
   const Tensor* bias = nullptr;    // null: an operand, where the form has one
   size_t bias_operand = 2;
   WeightCache* cache = nullptr;
+};
+
+/// The bias of a kernel of ours.
+class ConvolutionBias {
+ public:
+  explicit ConvolutionBias(const KnownConvolution& convolution);
+  /// One number for each filter; null where there is no bias.
+  const float* of(const RunArgs& args) const { return operand_ ? args.input<float>(*operand_) : known_; }
+
+ private:
+  Tensor tensor_;
+  const float* known_ = nullptr;
+  std::optional<size_t> operand_;
 };
 
 /// A part of a convolution that is one by itself.

@@ -70,6 +70,9 @@ struct ConvolutionGeometry {
     }
   }
 
+  bool is_padded() const {
+    return std::ranges::any_of(axes, [](const ConvolutionAxis& axis) { return axis.pad > 0 || axis.pad_end > 0; });
+  }
   bool is_depthwise() const { return groups > 1 && groups == channels && groups == filters; }
 };
 

@@ -51,22 +51,18 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
 class DepthwiseConvolution final : public Kernel {
  public:
   DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
-      : geometry_(convolution.form), epilogue_(std::move(epilogue)), division_(division_of(geometry_, threads_here())) {
+      : geometry_(convolution.form), epilogue_(std::move(epilogue)), bias_(convolution), division_(division_of(geometry_, threads_here())) {
     const ConvolutionForm& form = convolution.form;
     const auto tag = form.strides.size() == 3 ? memory::format_tag::dhwigo : memory::format_tag::hwigo;
     const memory::desc taps(form.weight.dims, memory::data_type::f32, tag);
     weight_ = packed(*convolution.weight, to_onednn(form.weight), taps, convolution.cache);
-    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
-    if (form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
+    filters_ = floats_of(weight_);
   }
 
   std::string implementation() const override { return "depthwise"; }
 
   void run(const RunArgs& args) const override {
-    const auto data = [](const SharedWeights& weights) {
-      return static_cast<const float*>(weights->get_data_handle());
-    };
-    const float* const bias = bias_ ? data(bias_) : bias_operand_ ? args.input<float>(*bias_operand_) : nullptr;
+    const float* const bias = bias_.of(args);
     const ConvolutionGeometry& g = geometry_;
     const int64_t blocks = division_.blocks, parts = division_.parts;
     const int64_t all_lines = g.axes[0].result * g.axes[1].result;
@@ -77,7 +73,7 @@ class DepthwiseConvolution final : public Kernel {
       if (lines.size() == 0 || channels.size() == 0) return;
       const int64_t first = image * g.pixels * g.channels + channels.begin;
       Block block{args.input<float>(0) + image * g.source_pixels * g.channels + channels.begin,
-                  data(weight_) + channels.begin,
+                  filters_ + channels.begin,
                   args.output<float>(0) + first,
                   epilogue_.finish(args),
                   lines,
@@ -160,9 +156,10 @@ class DepthwiseConvolution final : public Kernel {
 
   ConvolutionGeometry geometry_;
   Epilogue epilogue_;
+  ConvolutionBias bias_;
   Division division_;
-  SharedWeights weight_, bias_;
-  std::optional<size_t> bias_operand_;
+  SharedWeights weight_;
+  const float* filters_;
 };
 
 }  // namespace

@@ -120,18 +120,17 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
 class DirectConvolution final : public Kernel {
  public:
   DirectConvolution(const KnownConvolution& convolution, Epilogue epilogue)
-      : geometry_(convolution.form), epilogue_(std::move(epilogue)) {
+      : geometry_(convolution.form), epilogue_(std::move(epilogue)), bias_(convolution) {
     const ConvolutionForm& form = convolution.form;
     weight_ = packed(*convolution.weight, to_onednn(form.weight), packed_form(form), convolution.cache);
-    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
-    if (form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
+    filters_ = floats_of(weight_);
     if (joins_taps(geometry_)) {
       padded_ = geometry_.axes.back();
       join_taps(geometry_);
     }
     panel_taps_ = geometry_.taps;
     tap_numbers_ = leave_out_taps(geometry_);
-    zeros_.resize(static_cast<size_t>(std::max(geometry_.channels, geometry_.depth)), 0.0f);
+    if (geometry_.is_padded()) zeros_.resize(static_cast<size_t>(std::max(geometry_.channels, geometry_.depth)), 0.0f);
     division_ = division_of(geometry_, threads_here());
   }
 
@@ -142,8 +141,7 @@ class DirectConvolution final : public Kernel {
   std::string implementation() const override { return geometry_.taps > 1 ? "direct" : "product"; }
 
   void run(const RunArgs& args) const override {
-    Call call{args, args.input<float>(0), data(weight_), bias_operand_ ? args.input<float>(*bias_operand_) : nullptr};
-    if (bias_) call.bias = data(bias_);
+    Call call{args, args.input<float>(0), filters_, bias_.of(args)};
     if (pads()) call.source = padded_source(args);
     const int64_t groups = geometry_.groups;
     const int64_t blocks = division_.blocks, parts = division_.parts;
@@ -160,10 +158,6 @@ class DirectConvolution final : public Kernel {
     const float* weight;
     const float* bias;
   };
-
-  static const float* data(const SharedWeights& weights) {
-    return static_cast<const float*>(weights->get_data_handle());
-  }
 
   static memory::desc packed_form(const ConvolutionForm& form) {
     using Tag = memory::format_tag;
@@ -219,11 +213,12 @@ class DirectConvolution final : public Kernel {
   ConvolutionGeometry geometry_;
   ConvolutionAxis padded_;  // the width before taps were joined
   Epilogue epilogue_;
-  SharedWeights weight_, bias_;
-  std::optional<size_t> bias_operand_;
+  ConvolutionBias bias_;
+  SharedWeights weight_;
+  const float* filters_;
   int64_t panel_taps_ = 0;            // of the filters, of which some may meet nothing
   std::vector<int64_t> tap_numbers_;  // of the others; empty: all
-  std::vector<float> zeros_;
+  std::vector<float> zeros_;  // a pixel of the padding
   Division division_;
 };
 

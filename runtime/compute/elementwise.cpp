@@ -10,11 +10,11 @@ namespace pli::compute {
 namespace {
 
 /// Strides of `desc` along the output's dimensions: 0 where it is stretched.
-std::vector<int64_t> stretched_strides(const TensorDesc& desc, const Shape& dims) {
+PerAxis stretched_strides(const TensorDesc& desc, const PerAxis& dims) {
   const size_t missing = dims.size() - desc.dims.size();
   if (desc.dims.size() > dims.size())
     fail(ErrorCode::kInternal, "an operand of rank {} for an output of rank {}", desc.rank(), dims.size());
-  std::vector<int64_t> strides(dims.size(), 0);
+  PerAxis strides(dims.size(), 0);
   for (size_t i = 0; i < desc.dims.size(); ++i) {
     const int64_t wanted = dims[missing + i];
     if (desc.dims[i] != wanted && desc.dims[i] != 1)

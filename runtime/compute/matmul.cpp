@@ -50,7 +50,7 @@ struct Division {
 Division division_of(const MatMulProblem& problem) {
   constexpr int64_t kLeastWork = 1 << 18;  // multiply-adds that are worth a part
   constexpr int64_t kMostParts = 4, kLeastRows = 32, kLeastColumns = 128, kColumns = 16;
-  const Shape& dims = problem.result.dims;
+  const PerAxis& dims = problem.result.dims;
   const auto work = checked_mul(problem.result.size(), problem.a.dims.back());
   if (work && *work < kLeastWork) return {};
   size_t axis = 0;  // the outermost that there is more than one of

@@ -35,7 +35,7 @@ class StridedMatrix final : public RightFactor {
 
 /// Where the matrix `batch` of those that a tensor holds starts; its dimensions before the last two are those of the
 /// result, or 1.
-int64_t offset_of(const TensorDesc& desc, const Shape& result_dims, int64_t batch) {
+int64_t offset_of(const TensorDesc& desc, const PerAxis& result_dims, int64_t batch) {
   int64_t offset = 0;
   for (size_t i = result_dims.size() - 2; i-- > 0; batch /= result_dims[i])
     if (desc.dims[i] != 1) offset += batch % result_dims[i] * desc.strides[i];
@@ -45,7 +45,7 @@ int64_t offset_of(const TensorDesc& desc, const Shape& result_dims, int64_t batc
 class MatMulF64 final : public Kernel {
  public:
   explicit MatMulF64(const MatMulProblem& problem) : problem_(problem) {
-    const Shape& dims = problem.result.dims;
+    const PerAxis& dims = problem.result.dims;
     rows_ = dims[dims.size() - 2];
     columns_ = dims.back();
     depth_ = problem.a.dims.back();

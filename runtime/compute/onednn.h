@@ -82,6 +82,10 @@ inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) {
 /// A weight in the layout that kernels want, with all that it needs kept alive.
 using SharedWeights = std::shared_ptr<const dnnl::memory>;
 
+inline const float* floats_of(const SharedWeights& weights) {
+  return static_cast<const float*>(weights->get_data_handle());
+}
+
 /// An argument of a primitive: an operand of the call, or memory that the kernel owns.
 struct Argument {
   enum class Source { kInput, kOutput, kOwned };
@@ -95,7 +99,7 @@ struct Argument {
 /// The arguments that post-ops with operands read.
 void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments);
 
-/// A row of numbers, float32 whatever it is stored as.
+/// A row of numbers as memory of a primitive.
 SharedWeights packed_bias(const Tensor& bias);
 
 /// Copies elements into another layout, large ones in parallel.

@@ -102,7 +102,7 @@ std::unique_ptr<Kernel> make(const TensorDesc& from, const TensorDesc& to, const
   // Strides are equal where a dimension of 1 is in between, in either tensor; then the earlier one is further out.
   const auto place = [&](size_t axis) { return std::tuple(to.strides[axis], from.strides[axis], taps.size() - axis); };
   std::vector<Pass<T>> passes;
-  Shape dims = from.dims;
+  PerAxis dims = from.dims;
   for (const size_t axis : resampled) {
     Pass<T> pass{.in = dims[axis],
                  .out = to.dims[axis],

@@ -9,8 +9,8 @@ namespace {
 
 /// Dense strides for dimensions visited from the innermost to the outermost.
 template <class InnermostFirst>
-std::vector<int64_t> dense_strides(std::span<const int64_t> dims, const InnermostFirst& order) {
-  std::vector<int64_t> strides(dims.size());
+PerAxis dense_strides(std::span<const int64_t> dims, const InnermostFirst& order) {
+  PerAxis strides(dims.size());
   int64_t stride = 1;
   for (const size_t axis : order) {
     strides[axis] = stride;
@@ -19,9 +19,9 @@ std::vector<int64_t> dense_strides(std::span<const int64_t> dims, const Innermos
   return strides;
 }
 
-/// Axes from the innermost (smallest stride) to the outermost; equal strides keep the later axis further in.
-std::vector<size_t> innermost_first(const TensorDesc& desc) {
-  std::vector<size_t> order(desc.dims.size());
+/// PerAxis from the innermost (smallest stride) to the outermost; equal strides keep the later axis further in.
+SmallVector<size_t, 6> innermost_first(const TensorDesc& desc) {
+  SmallVector<size_t, 6> order(desc.dims.size());
   std::iota(order.rbegin(), order.rend(), size_t{0});
   std::ranges::stable_sort(order, {}, [&](size_t axis) { return desc.strides[axis]; });
   return order;
@@ -29,31 +29,31 @@ std::vector<size_t> innermost_first(const TensorDesc& desc) {
 
 }  // namespace
 
-std::vector<int64_t> plain_strides(std::span<const int64_t> dims) {
-  std::vector<size_t> order(dims.size());
+PerAxis plain_strides(std::span<const int64_t> dims) {
+  SmallVector<size_t, 6> order(dims.size());
   std::iota(order.rbegin(), order.rend(), size_t{0});
   return dense_strides(dims, order);
 }
 
-std::vector<int64_t> channels_last_strides(std::span<const int64_t> dims) {
+PerAxis channels_last_strides(std::span<const int64_t> dims) {
   if (dims.size() < 3) return plain_strides(dims);
-  std::vector<size_t> order{1};
+  SmallVector<size_t, 6> order{1};
   for (size_t axis = dims.size(); axis-- > 2;) order.push_back(axis);
   order.push_back(0);
   return dense_strides(dims, order);
 }
 
-TensorDesc plain(DataType dtype, Shape dims) {
+TensorDesc plain(DataType dtype, PerAxis dims) {
   auto strides = plain_strides(dims);
   return {dtype, std::move(dims), std::move(strides)};
 }
 
-TensorDesc channels_last(DataType dtype, Shape dims) {
+TensorDesc channels_last(DataType dtype, PerAxis dims) {
   auto strides = channels_last_strides(dims);
   return {dtype, std::move(dims), std::move(strides)};
 }
 
-TensorDesc laid_out_like(DataType dtype, Shape dims, const TensorDesc& like) {
+TensorDesc laid_out_like(DataType dtype, PerAxis dims, const TensorDesc& like) {
   if (dims.size() != like.dims.size()) return plain(dtype, std::move(dims));
   auto strides = dense_strides(dims, innermost_first(like));
   return {dtype, std::move(dims), std::move(strides)};

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace pli::compute {
 
@@ -13,8 +12,8 @@ namespace pli::compute {
 /// dtype kUndefined: an omitted optional operand.
 struct TensorDesc {
   DataType dtype = DataType::kUndefined;
-  Shape dims;
-  std::vector<int64_t> strides;
+  PerAxis dims;
+  PerAxis strides;
 
   bool present() const { return dtype != DataType::kUndefined; }
   int64_t rank() const { return static_cast<int64_t>(dims.size()); }
@@ -23,14 +22,14 @@ struct TensorDesc {
 };
 
 /// Row-major strides, ONNX's own layout.
-std::vector<int64_t> plain_strides(std::span<const int64_t> dims);
+PerAxis plain_strides(std::span<const int64_t> dims);
 /// Channels innermost (N, spatial..., C); rank 3 and more, else row-major.
-std::vector<int64_t> channels_last_strides(std::span<const int64_t> dims);
+PerAxis channels_last_strides(std::span<const int64_t> dims);
 
-TensorDesc plain(DataType dtype, Shape dims);
-TensorDesc channels_last(DataType dtype, Shape dims);
+TensorDesc plain(DataType dtype, PerAxis dims);
+TensorDesc channels_last(DataType dtype, PerAxis dims);
 /// `dims` laid out densely in the order of dimensions that `like` has, outermost first (largest stride first).
-TensorDesc laid_out_like(DataType dtype, Shape dims, const TensorDesc& like);
+TensorDesc laid_out_like(DataType dtype, PerAxis dims, const TensorDesc& like);
 
 /// The same elements at the same places: strides compared only where a dimension is larger than 1.
 bool same_layout(const TensorDesc& a, const TensorDesc& b);

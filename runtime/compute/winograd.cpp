@@ -68,6 +68,7 @@ class WinogradConvolution final : public Kernel {
  public:
   WinogradConvolution(const KnownConvolution& convolution, Epilogue epilogue)
       : epilogue_(std::move(epilogue)),
+        bias_(convolution),
         images_(convolution.form.result.dims[0]),
         channels_(convolution.form.source.dims[1]),
         filters_(convolution.form.result.dims[1]),
@@ -84,8 +85,6 @@ class WinogradConvolution final : public Kernel {
     const auto make = [&](const Tensor& numbers) { return values_of(weight, numbers, filters_, channels_); };
     filter_ = convolution.cache ? convolution.cache->form_of<FilterValues>(weight, "winograd 4x4", make)
                                 : std::make_shared<const FilterValues>(make(weight));
-    if (convolution.bias) bias_ = packed_bias(*convolution.bias);
-    if (convolution.form.has_bias && !convolution.bias) bias_operand_ = convolution.bias_operand;
     choose_block();
   }
 
@@ -95,8 +94,7 @@ class WinogradConvolution final : public Kernel {
   std::string implementation() const override { return "winograd"; }
 
   void run(const RunArgs& args) const override {
-    Call call{args, args.input<float>(0), bias_operand_ ? args.input<float>(*bias_operand_) : nullptr};
-    if (bias_) call.bias = static_cast<const float*>(bias_->get_data_handle());
+    const Call call{args, args.input<float>(0), bias_.of(args)};
     auto* const scratch = static_cast<float*>(args.scratch);
     const int64_t blocks = parts_of(tiles_, block_);
     if (shares_steps_) {
@@ -220,14 +218,13 @@ class WinogradConvolution final : public Kernel {
   }
 
   Epilogue epilogue_;
+  ConvolutionBias bias_;
   int64_t images_, channels_, filters_;
   int64_t source_height_, source_width_, height_, width_;
   int64_t pad_top_, pad_left_;
   int64_t across_, tiles_;  // of a row; of all images
   int64_t lanes_;           // blocks that are worked at at once
   std::shared_ptr<const FilterValues> filter_;
-  SharedWeights bias_;
-  std::optional<size_t> bias_operand_;
   int64_t block_ = 0;  // tiles
   bool shares_steps_ = false;
 };

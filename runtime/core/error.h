@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <concepts>
 #include <new>
 #include <span>
 #include <string>
@@ -27,17 +28,24 @@ enum class Place { kFile, kNode, kOther };
 /// The error with "context: " in front, and the innermost file and node of it noted.
 Error in_context(Place place, const std::string& context, const Error& error);
 
+inline const std::string& said(const std::string& context) { return context; }
+template <std::invocable Context>
+std::string said(const Context& context) {
+  return context();
+}
+
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front, but for kCancelled, and memory that
-/// it does not get becomes kResourceLimit. Used at borders such as a pass.
-template <class Body>
-decltype(auto) with_context(Place place, const std::string& context, Body&& body) {
+/// it does not get becomes kResourceLimit. Used at borders such as a pass. `context`: a string, or what gives one, which
+/// is called only then.
+template <class Context, class Body>
+decltype(auto) with_context(Place place, const Context& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kCancelled) throw;  // nothing there is its reason
-    throw in_context(place, context, e);
+    throw in_context(place, said(context), e);
   } catch (const std::bad_alloc&) {
-    throw in_context(place, context, Error(ErrorCode::kResourceLimit, "there is not enough memory"));
+    throw in_context(place, said(context), Error(ErrorCode::kResourceLimit, "there is not enough memory"));
   }
 }
 
@@ -53,8 +61,8 @@ decltype(auto) in_file(const std::string& path, Body&& body) {
 }
 
 /// The border of a node, as ir::describe names it.
-template <class Body>
-decltype(auto) in_node(const std::string& node, Body&& body) {
+template <class Context, class Body>
+decltype(auto) in_node(const Context& node, Body&& body) {
   return with_context(Place::kNode, node, std::forward<Body>(body));
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/core/checked.h"
 #include "runtime/core/error.h"
+#include "runtime/core/small_vector.h"
 
 #include <pli/tensor.h>
 

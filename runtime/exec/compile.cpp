@@ -29,7 +29,7 @@ class Compiler {
     for (size_t i = 0; i < graph_.inputs().size(); ++i) place_input(i);
     for (const Group& group : groups) {
       const ir::Node& root = graph_.node(group.root);
-      in_node(ir::describe(graph_, root), [&] { add_group(group); });
+      in_node([&] { return ir::describe(graph_, root); }, [&] { add_group(work_of(group)); });
     }
     if (!unsupported_.empty()) fail(ErrorCode::kUnsupported, "not supported: {}", unsupported_);
     finish_outputs();
@@ -41,6 +41,14 @@ class Compiler {
   /// A value at a place, in one layout.
   using Places = std::vector<Operand>;
 
+  /// A group with what there is to know of it.
+  struct Work {
+    const Group& group;
+    const ir::Node& root;
+    const ops::Operator& op;
+    std::vector<ir::ValueId> operands, outputs;
+  };
+
   Places& places(ir::ValueId id) { return places_[static_cast<size_t>(id.index)]; }
   int& readers(ir::ValueId id) { return readers_[static_cast<size_t>(id.index)]; }
   DataType dtype(ir::ValueId id) const { return graph_.type(id).dtype; }
@@ -51,6 +59,13 @@ class Compiler {
     std::vector<ir::ValueId> ids = graph_.node(group.root).inputs;
     ids.insert(ids.end(), group.operands.begin(), group.operands.end());
     return ids;
+  }
+
+  Work work_of(const Group& group) const {
+    const ir::Node& root = graph_.node(group.root);
+    std::vector<ir::ValueId> outputs = root.outputs;
+    if (!outputs.empty()) outputs[0] = group.result;
+    return {group, root, *ops::find_operator(graph_, root), operands_of(group), std::move(outputs)};
   }
 
   void count_readers(std::span<const Group> groups) {
@@ -164,43 +179,49 @@ class Compiler {
                                [&](ir::ValueId id) { return readers_[static_cast<size_t>(id.index)] == 0; });
   }
 
-  ops::PrepareContext context_of(const Group& group) {
-    const ir::Node& root = graph_.node(group.root);
+  ops::PrepareContext context_of(const Work& work) {
     ops::PrepareContext context{graph_,
-                                root,
+                                work.root,
                                 options_.limits,
                                 graph_.opset(""),
                                 {},
                                 {},
                                 {},
-                                group.epilogues,
+                                work.group.epilogues,
                                 options_.threads->threads(),
                                 options_.weights.get(),
                                 options_.fusion != Fusion::kAll};
-    for (const ir::ValueId id : operands_of(group)) {
+    context.inputs.reserve(work.operands.size());
+    context.constants.reserve(work.operands.size());
+    context.outputs.reserve(work.outputs.size());
+    for (size_t i = 0; i < work.operands.size(); ++i) {
+      const ir::ValueId id = work.operands[i];
+      const Tensor* const constant = graph_.constant_of(id);
       if (!id) {
         context.inputs.emplace_back();
         context.constants.push_back(nullptr);
-        continue;
+      } else if (constant && work.op.absorbs(i) && places(id).empty()) {  // no step reads it
+        context.inputs.push_back(plain(constant->dtype(), *graph_.type(id).shape()));
+        context.constants.push_back(&plan_.constants.emplace_back(*constant));
+      } else {
+        const Operand& place = constant ? place_constant(id) : places(id).front();
+        context.inputs.push_back(place.desc);
+        context.constants.push_back(constant ? plan_.buffers[static_cast<size_t>(place.buffer)].constant : nullptr);
       }
-      const bool constant = graph_.constant_of(id) != nullptr;
-      if (constant) place_constant(id);
-      context.inputs.push_back(places(id).front().desc);
-      context.constants.push_back(constant ? plan_.buffers[static_cast<size_t>(places(id).front().buffer)].constant
-                                           : nullptr);
     }
-    for (ops::Epilogue& epilogue : context.epilogues) epilogue.operand += root.inputs.size();
-    for (const ir::ValueId id : outputs_of(group))
-      context.outputs.push_back(id && graph_.type(id).shape() ? plain_desc(id) : TensorDesc{});
-    widen_halves(group, context);
+    for (ops::Epilogue& epilogue : context.epilogues) epilogue.operand += work.root.inputs.size();
+    for (const ir::ValueId id : work.outputs) {
+      const auto shape = id ? graph_.type(id).shape() : std::nullopt;
+      context.outputs.push_back(shape ? plain(memory_type(id), *shape) : TensorDesc{});
+    }
+    widen_halves(work, context);
     return context;
   }
 
   /// What computes on halves does so in float32, and what moves them takes them as float32 where one lies so: then the
   /// group reads and gives float32.
-  void widen_halves(const Group& group, ops::PrepareContext& context) const {
-    const ops::Operator& op = *ops::find_operator(graph_, context.node);
-    const std::vector<ir::ValueId> inputs = operands_of(group), outputs = outputs_of(group);
+  void widen_halves(const Work& work, ops::PrepareContext& context) const {
+    const auto& [group, root, op, inputs, outputs] = work;
     if (!ops::reads_halves(op, graph_, inputs)) return;
     const auto is_half = [&](ir::ValueId id) { return id && pli::is_half(dtype(id)); };
     if (context.node.is("Cast") || context.node.is("CastLike")) {  // of what the model means: rounded
@@ -217,26 +238,19 @@ class Compiler {
       if (is_half(outputs[i]) && context.outputs[i].present()) context.outputs[i].dtype = DataType::kFloat32;
   }
 
-  std::vector<ir::ValueId> outputs_of(const Group& group) const {
-    std::vector<ir::ValueId> ids = graph_.node(group.root).outputs;
-    if (!ids.empty()) ids[0] = group.result;
-    return ids;
-  }
-
   /// The outputs are the first input seen otherwise: nothing to run.
-  bool add_views(const Group& group, const ops::PrepareContext& context) {
-    const ops::Operator& op = *ops::find_operator(graph_, context.node);
-    if (!op.view || !group.epilogues.empty() || !context.node.input(0)) return false;
-    const auto views = op.view(context);
+  bool add_views(const Work& work, const ops::PrepareContext& context) {
+    if (!work.op.view || !work.group.epilogues.empty() || !work.root.input(0)) return false;
+    const auto views = work.op.view(context);
     if (!views) return false;
-    const Operand from = places(context.node.inputs[0]).front();
+    const Operand from = places(work.root.inputs[0]).front();
     if (from.desc.dtype != context.inputs[0].dtype) return false;
-    const std::vector<ir::ValueId> outputs = outputs_of(group);
-    for (size_t i = 0; i < std::min(outputs.size(), views->size()); ++i) {
-      if (!outputs[i]) continue;
+    for (size_t i = 0; i < std::min(work.outputs.size(), views->size()); ++i) {
+      const ir::ValueId id = work.outputs[i];
+      if (!id) continue;
       const auto& [desc, offset] = (*views)[i];
-      places(outputs[i]).push_back({from.buffer, from.byte_offset + offset * bit_width(desc.dtype) / 8, desc});
-      residents_[static_cast<size_t>(from.buffer)].push_back(outputs[i]);
+      places(id).push_back({from.buffer, from.byte_offset + offset * bit_width(desc.dtype) / 8, desc});
+      residents_[static_cast<size_t>(from.buffer)].push_back(id);
     }
     return true;
   }
@@ -260,22 +274,20 @@ class Compiler {
     }
   }
 
-  void add_group(const Group& group) {
-    const ir::Node& root = graph_.node(group.root);
-    const ops::Operator& op = *ops::find_operator(graph_, root);
-    ops::PrepareContext context = context_of(group);
+  void add_group(const Work& work) {
+    const auto& [group, root, op, inputs, made] = work;
+    ops::PrepareContext context = context_of(work);
     const auto release = [&] {
-      for (const ir::ValueId id : operands_of(group))
+      for (const ir::ValueId id : work.operands)
         if (id) --readers(id);
     };
-    if (add_views(group, context)) return release();
+    if (add_views(work, context)) return release();
     try {
       Layouts layouts = op.layout ? op.layout(context) : ops::row_major_layouts(context);
       for (const ops::Epilogue& epilogue : context.epilogues)
         if (epilogue.kind == ops::Epilogue::Kind::kAdd) layouts.inputs[epilogue.operand] = layouts.outputs[0];
 
       Step step{describe(graph_, group), root.name, ir::describe(graph_, root), nullptr, {}, {}, {}};
-      const std::vector<ir::ValueId> inputs = operands_of(group);
       for (size_t i = 0; i < inputs.size(); ++i) {
         const bool read = inputs[i] && !(context.constants[i] && op.absorbs(i));
         step.inputs.push_back(read ? in_layout(inputs[i], layouts.inputs[i]) : Operand{});
@@ -287,27 +299,27 @@ class Compiler {
       context.outputs = layouts.outputs;
       if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
       step.kernel = op.prepare(context);
-      std::vector<ir::ValueId> outputs = outputs_of(group);
-      for (size_t i = 0; i < outputs.size(); ++i) {
-        const bool wanted = outputs[i] && layouts.outputs[i].present();
-        if (!wanted) outputs[i] = {};
-        step.outputs.push_back(!wanted ? Operand{}
-                                       : place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{}));
+      for (size_t i = 0; i < made.size(); ++i) {
+        const bool wanted = made[i] && layouts.outputs[i].present();
+        step.outputs.push_back(wanted ? place_output(made[i], layouts.outputs[i], i == 0 ? in_place : Operand{})
+                                      : Operand{});
       }
-      const std::vector<Operand> made = step.outputs;
+      const size_t index = plan_.steps.size();
       add_step(std::move(step));
-      for (size_t i = 0; i < outputs.size(); ++i)
-        if (outputs[i] && is_to_be_rounded(outputs[i], made[i].desc)) round(outputs[i], made[i]);
+      for (size_t i = 0; i < made.size(); ++i) {
+        const Operand& operand = plan_.steps[index].outputs[i];
+        if (operand.buffer >= 0 && is_to_be_rounded(made[i], operand.desc)) round(made[i], Operand(operand));
+      }
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kUnsupported) throw;
       unsupported_ += fmt::format("{}{}: {}", unsupported_.empty() ? "" : ", ", ir::describe(graph_, root), e.what());
-      pretend(group);
+      pretend(work);
     }
   }
 
   /// So that the operators behind an unsupported one are looked at as well; the plan is not going to run.
-  void pretend(const Group& group) {
-    for (const ir::ValueId id : outputs_of(group))
+  void pretend(const Work& work) {
+    for (const ir::ValueId id : work.outputs)
       if (id && places(id).empty() && graph_.type(id).shape())
         add_operand(id, {.kind = Buffer::Kind::kArena}, plain_desc(id));
   }

@@ -31,6 +31,11 @@ void copy_known(const Plan& plan, std::span<const void* const> inputs, std::span
 }  // namespace
 
 Execution::Execution(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {
+  size_t operands = 0;
+  for (const Step& step : plan_->steps) operands += step.inputs.size() + step.outputs.size();
+  pointers_.reserve(operands);
+  arena_patches_.reserve(operands);
+  states_.reserve(plan_->steps.size());
   for (const Step& step : plan_->steps) {
     states_.push_back(step.kernel->make_state());
     for (const Operand& input : step.inputs) place(input);

@@ -246,7 +246,7 @@ std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
                                                   std::span<const Contradiction> contradictions) const {
   CompileOptions options = compile_options_;
   options.fusion = request.fusion;
-  if (!copy_) copy_ = graph_;
+  if (!copy_ || !copy_->restore_values(graph_)) copy_ = graph_;
   ir::Graph graph = *std::exchange(copy_, std::nullopt);
   if (!request.outputs.empty() && !trains_by_reading_) {
     // The others become constants without elements, so that nothing has to compute them.
@@ -266,10 +266,7 @@ std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
                 fmt::format("{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text, symbol),
                 e.file(), e.node());
   }
-  if (plans_.statistics().plans_compiled > 0) {  // there are more to come: assigning is several times cheaper
-    graph = graph_;
-    copy_ = std::move(graph);
-  }
+  if (plans_.statistics().plans_compiled > 0) copy_ = std::move(graph);  // there are more to come
   return plan;
 }
 

@@ -55,8 +55,13 @@ void make_concrete(ir::Graph& graph, ir::NodeId id, const Limits& limits, ops::F
 
 void make_each_concrete(ir::Graph& graph, std::span<const ir::NodeId> nodes, const Limits& limits,
                         ops::FoldingBudget& budget) {
-  for (const ir::NodeId id : nodes)
-    in_node(ir::describe(graph, graph.node(id)), [&] { make_concrete(graph, id, limits, budget); });
+  for (const ir::NodeId id : nodes) {
+    const ir::Node& node = graph.node(id);
+    const bool may_go = node.function || node.is("If");  // what takes its place may have an error to tell
+    const std::string name = may_go ? ir::describe(graph, node) : std::string();
+    in_node([&] { return may_go ? name : ir::describe(graph, graph.node(id)); },
+            [&] { make_concrete(graph, id, limits, budget); });
+  }
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ ValueId Graph::find(std::string_view name) const {
 }
 
 int64_t Graph::opset(std::string_view domain) const {
-  const auto found = opsets_->find(domain == "ai.onnx" ? std::string() : std::string(domain));
+  const auto found = opsets_->find(domain == "ai.onnx" ? std::string_view() : domain);
   return found == opsets_->end() ? 0 : found->second;
 }
 
@@ -174,6 +174,21 @@ void Graph::set_constant(ValueId id, Tensor tensor) {
   ValueRecord& record = edit(id);
   record.type = Type::of(tensor);
   record.constant = std::move(tensor);
+}
+
+bool Graph::restore_values(const Graph& original) {
+  const bool same = nodes_.size() == original.nodes_.size() && node_count_ == original.node_count_ &&
+                    values_.size() == original.values_.size() &&
+                    std::ranges::equal(outputs_, original.outputs_, {}, &Output::value, &Output::value);
+  if (!same) return false;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    ValueRecord& record = values_[i];
+    const ValueRecord& before = original.values_[i];
+    if (record.kind == ValueKind::kInitializer) continue;
+    if (record.type != before.type) record.type = before.type;
+    if (record.constant || before.constant) record.constant = before.constant;
+  }
+  return true;
 }
 
 std::vector<std::string> Graph::freeze_defaults() {

@@ -141,7 +141,7 @@ struct NodeSpec {
 NodeSpec spec_like(const Node& node);
 
 using NameSet = std::unordered_set<std::string>;
-using OpsetImports = std::map<std::string, int64_t>;  // domain ("" for ai.onnx) -> version
+using OpsetImports = std::map<std::string, int64_t, std::less<>>;  // domain ("" for ai.onnx) -> version
 
 /// The IR: nodes in topological order, values, constants. A value type: a copy is independent and shares the payloads.
 ///
@@ -239,6 +239,9 @@ class Graph {
   void set_output_type(size_t index, Type type) { outputs_.at(index).type = std::move(type); }
   /// Treats the value as this constant from now on (a bound input, a folded result).
   void set_constant(ValueId id, Tensor tensor);
+  /// Takes back what set_type and set_constant did to a copy of `original` since it was made. False, and nothing has
+  /// changed, where nodes, values or outputs are others than there.
+  bool restore_values(const Graph& original);
   /// Makes initializers that are also inputs constant and no inputs any more. Returns their names.
   std::vector<std::string> freeze_defaults();
 

@@ -2,9 +2,9 @@
 
 namespace pli::ir {
 
-std::optional<Shape> Type::shape() const {
+std::optional<PerAxis> Type::shape() const {
   if (!dims) return std::nullopt;
-  Shape shape;
+  PerAxis shape;
   for (const Dim& dim : *dims) {
     if (!dim.known()) return std::nullopt;
     shape.push_back(dim.value());

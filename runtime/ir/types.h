@@ -69,7 +69,7 @@ struct Type {
   /// -1 when not known.
   int64_t rank() const { return dims ? static_cast<int64_t>(dims->size()) : -1; }
   /// The dimensions when every one is known.
-  std::optional<Shape> shape() const;
+  std::optional<PerAxis> shape() const;
   bool operator==(const Type&) const = default;
 };
 

@@ -9,7 +9,7 @@ namespace pli::ops {
 namespace {
 
 /// How good an input is as the model for the output's layout; 0: not at all.
-int fitness(const TensorDesc& desc, const Shape& dims) {
+int fitness(const TensorDesc& desc, const PerAxis& dims) {
   if (!desc.present() || desc.dims != dims) return 0;
   for (size_t axis = 0; axis < dims.size(); ++axis)
     if (dims[axis] > 1 && desc.strides[axis] <= 0) return 0;
@@ -19,7 +19,7 @@ int fitness(const TensorDesc& desc, const Shape& dims) {
 
 /// The output's axes from the outermost to the innermost.
 std::vector<size_t> order_of_axes(const PrepareContext& context) {
-  const Shape& dims = context.outputs.at(0).dims;
+  const PerAxis& dims = context.outputs.at(0).dims;
   std::vector<size_t> order(dims.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto lead =

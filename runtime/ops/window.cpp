@@ -20,7 +20,7 @@ Window::AutoPad auto_pad_of(const ir::Node& node) {
   fail(ErrorCode::kInvalidModel, "auto_pad \"{}\" is not one of NOTSET, SAME_UPPER, SAME_LOWER, VALID", text);
 }
 
-void check_list(std::string_view what, const Shape& list, size_t length, int64_t least) {
+void check_list(std::string_view what, std::span<const int64_t> list, size_t length, int64_t least) {
   if (list.size() != length)
     fail(ErrorCode::kInvalidModel, "{} {} has {} elements where {} are expected", what, to_string(list), list.size(),
          length);
@@ -31,7 +31,7 @@ void check_list(std::string_view what, const Shape& list, size_t length, int64_t
 
 }  // namespace
 
-Window Window::of(const ir::Node& node, Shape kernel) {
+Window Window::of(const ir::Node& node, PerAxis kernel) {
   const size_t rank = kernel.size();
   Window window;
   window.kernel = std::move(kernel);

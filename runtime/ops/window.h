@@ -12,11 +12,11 @@ namespace pli::ops {
 struct Window {
   enum class AutoPad { kNotSet, kSameUpper, kSameLower, kValid };
 
-  Shape kernel;
-  Shape strides;
-  Shape dilations;
-  Shape pads_begin;  // zero while auto_pad is a SAME form: they depend on the size
-  Shape pads_end;
+  PerAxis kernel;
+  PerAxis strides;
+  PerAxis dilations;
+  PerAxis pads_begin;  // zero while auto_pad is a SAME form: they depend on the size
+  PerAxis pads_end;
   AutoPad auto_pad = AutoPad::kNotSet;
   /// Of pools, without effect where auto_pad is a SAME form: a last window may reach beyond the padding, but starts in
   /// the tensor or in the padding before it. Not set by of().
@@ -25,7 +25,7 @@ struct Window {
   /// Reads strides, dilations, pads and auto_pad of a node. Explicit pads beside another auto_pad are ignored.
   /// kInvalidModel: lists of another length than `kernel`; a kernel, stride or dilation below 1; a negative pad; sums
   /// that do not fit into 64 bits.
-  static Window of(const ir::Node& node, Shape kernel);
+  static Window of(const ir::Node& node, PerAxis kernel);
 
   size_t rank() const { return kernel.size(); }
 

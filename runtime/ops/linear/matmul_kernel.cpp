@@ -132,7 +132,7 @@ std::unique_ptr<Kernel> prepare_matmul(const PrepareContext& context) {
     const auto rank = static_cast<size_t>(std::max<int64_t>(b.rank(), a.rank()));
     problem.a = widened(a, rank);
     problem.b = widened(b, rank);
-    Shape dims = context.outputs[0].dims;
+    PerAxis dims = context.outputs[0].dims;
     if (a.rank() == 1) dims.insert(dims.end() - 1, 1);
     problem.result = widened(compute::plain(a.dtype, dims), rank);
   }

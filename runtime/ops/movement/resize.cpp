@@ -262,7 +262,7 @@ std::vector<Slab> extrapolated_slabs(const ResizeView& view, const std::vector<R
       int64_t end = begin;
       while (end < axes[d].out && is_extrapolated(view, axes[d], end)) ++end;
       if (end > begin) {
-        Shape dims = output.dims;
+        PerAxis dims = output.dims;
         dims[d] = end - begin;
         slabs.push_back({compute::StridedCopy(output.dtype, dims, std::vector<int64_t>(dims.size()), output.strides),
                          begin * output.strides[d] * bit_width(output.dtype) / 8});

@@ -186,8 +186,8 @@ std::vector<ir::Type> infer_gather_nd(const InferContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_gather_nd(const PrepareContext& context) {
-  const Shape& data = context.inputs[0].dims;
-  const Shape& indices_dims = context.inputs[1].dims;
+  const PerAxis& data = context.inputs[0].dims;
+  const PerAxis& indices_dims = context.inputs[1].dims;
   const auto batch = static_cast<size_t>(batch_dims(context.node, context.opset));
   const int64_t depth = indices_dims.back();
   const std::span dims(data);

@@ -113,7 +113,7 @@ std::unique_ptr<Kernel> prepare_scatter_elements(const PrepareContext& context) 
   const TensorDesc &data = context.inputs[0], &indices_desc = context.inputs[1];
   const auto axis = static_cast<size_t>(normalize_axis(context.node.int_or("axis", 0), data.rank()));
   const int64_t bound = data.dims[axis], size = indices_desc.size();
-  const std::vector<int64_t> strides = compute::plain_strides(data.dims);
+  const PerAxis strides = compute::plain_strides(data.dims);
   const bool wide = Indices::are_wide(indices_desc);
   const auto make = [&]<class T>(T (*reduce)(T, T)) {
     return compute::make_kernel([=, copy = copy_of(data), dims = indices_desc.dims](const RunArgs& args) {

@@ -176,7 +176,7 @@ std::vector<ir::Type> infer_non_zero(const InferContext& context) {
 std::unique_ptr<Kernel> prepare_non_zero(const PrepareContext& context) {
   const TensorDesc& input = context.inputs[0];
   if (!context.constant(0)) fail(ErrorCode::kUnsupported, "the value of input 0 is only known at run time");
-  const Shape dims = input.dims.empty() ? Shape{1} : input.dims;
+  const PerAxis dims = input.dims.empty() ? PerAxis{1} : input.dims;
   const int64_t count = context.outputs[0].dims[1], size = input.size();
   return compute::make_kernel([=, dtype = input.dtype](const RunArgs& args) {
     auto* output = args.output<int64_t>(0);

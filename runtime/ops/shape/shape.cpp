@@ -47,7 +47,7 @@ std::vector<ir::Type> infer_shape(const InferContext& context) {
 }
 
 std::unique_ptr<Kernel> prepare_shape(const PrepareContext& context) {
-  const Shape& dims = context.inputs[0].dims;
+  const PerAxis& dims = context.inputs[0].dims;
   const DimRange range = shape_range(context.node, context.opset, context.inputs[0].rank());
   return write(int64_tensor(
       std::span(dims).subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.end - range.begin))));
