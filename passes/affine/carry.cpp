@@ -60,7 +60,9 @@ Answer carry_beside(const Crossing& c, const Affine& affine, size_t first, std::
 /// Averages of the elements that there are; zeros of the padding that count keep the scale only.
 Answer carry_average_pool(const Crossing& c, const Affine& affine, std::string& why) {
   const ops::PoolView view = ops::PoolView::of(c.node);
-  const auto zero = [](std::span<const int64_t> pads) { return std::ranges::all_of(pads, [](int64_t pad) { return pad == 0; }); };
+  const auto zero = [](std::span<const int64_t> pads) {
+    return std::ranges::all_of(pads, [](int64_t pad) { return pad == 0; });
+  };
   const bool pads = view.window.auto_pad != ops::Window::AutoPad::kNotSet
                         ? view.window.auto_pad != ops::Window::AutoPad::kValid
                         : !zero(view.window.pads_begin) || !zero(view.window.pads_end);

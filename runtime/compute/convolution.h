@@ -13,16 +13,16 @@ struct ConvolutionProblem {
   bool transposed = false;
   TensorDesc source;               // [N, C, spatial...]
   TensorDesc result;               // [N, M, spatial...]
-  PerAxis weight_dims;               // [M, C / groups, kernel...]; transposed: [C, M / groups, kernel...]; row-major
+  PerAxis weight_dims;             // [M, C / groups, kernel...]; transposed: [C, M / groups, kernel...]; row-major
   const Tensor* weight = nullptr;  // constant: packed once; null: read at each call
   bool has_bias = false;           // [M]
   const Tensor* bias = nullptr;    // likewise
   int64_t groups = 1;
   PerAxis strides, dilations, pads_begin, pads_end;  // one for each spatial dimension; dilations start at 1
-  PostOps post_ops;                                // what they add is described as the result
-  WeightCache* cache = nullptr;                    // where packed weights are shared; may be null
-  bool exact = false;                              // NaN and infinity reach only what reads them
-  int64_t most_scratch_bytes = INT64_MAX;          // where there is a kernel that takes less
+  PostOps post_ops;                                  // what they add is described as the result
+  WeightCache* cache = nullptr;                      // where packed weights are shared; may be null
+  bool exact = false;                                // NaN and infinity reach only what reads them
+  int64_t most_scratch_bytes = INT64_MAX;            // where there is a kernel that takes less
 };
 
 /// By a kernel of ours where there is one, else by oneDNN: kUnsupported where it has none. The constant weight and bias

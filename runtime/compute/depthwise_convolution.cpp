@@ -51,7 +51,10 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
 class DepthwiseConvolution final : public Kernel {
  public:
   DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
-      : geometry_(convolution.form), epilogue_(std::move(epilogue)), bias_(convolution), division_(division_of(geometry_, threads_here())) {
+      : geometry_(convolution.form),
+        epilogue_(std::move(epilogue)),
+        bias_(convolution),
+        division_(division_of(geometry_, threads_here())) {
     const ConvolutionForm& form = convolution.form;
     const auto tag = form.strides.size() == 3 ? memory::format_tag::dhwigo : memory::format_tag::hwigo;
     const memory::desc taps(form.weight.dims, memory::data_type::f32, tag);

@@ -218,7 +218,7 @@ class DirectConvolution final : public Kernel {
   const float* filters_;
   int64_t panel_taps_ = 0;            // of the filters, of which some may meet nothing
   std::vector<int64_t> tap_numbers_;  // of the others; empty: all
-  std::vector<float> zeros_;  // a pixel of the padding
+  std::vector<float> zeros_;          // a pixel of the padding
   Division division_;
 };
 

@@ -64,6 +64,8 @@ std::optional<Epilogue> Epilogue::of(const PostOps& ops) {
   }
   if (op != ops.end() && op->kind == Kind::kHardSwish && !epilogue.clips_) {
     epilogue.is_hard_swish_ = true;
+    epilogue.low_ = 0;
+    epilogue.high_ = 1;
     ++op;
   }
   for (; op != ops.end(); ++op) {

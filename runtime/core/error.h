@@ -35,8 +35,8 @@ std::string said(const Context& context) {
 }
 
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front, but for kCancelled, and memory that
-/// it does not get becomes kResourceLimit. Used at borders such as a pass. `context`: a string, or what gives one, which
-/// is called only then.
+/// it does not get becomes kResourceLimit. Used at borders such as a pass. `context`: a string, or what gives one,
+/// which is called only then.
 template <class Context, class Body>
 decltype(auto) with_context(Place place, const Context& context, Body&& body) {
   try {

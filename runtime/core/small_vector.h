@@ -8,6 +8,7 @@
 #include <iterator>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -34,7 +35,7 @@ class SmallVector {
     make_room(static_cast<size_t>(last - first));
     std::copy(first, last, data());
   }
-  SmallVector(std::span<const T> values) : SmallVector(values.begin(), values.end()) {}    // NOLINT: a copy of them
+  SmallVector(std::span<const T> values) : SmallVector(values.begin(), values.end()) {}     // NOLINT: a copy of them
   SmallVector(const std::vector<T>& values) : SmallVector(values.begin(), values.end()) {}  // NOLINT: the same
   operator std::vector<T>() const { return std::vector<T>(begin(), end()); }                // NOLINT: the same
   SmallVector(const SmallVector& other) : SmallVector(other.begin(), other.end()) {}
@@ -76,11 +77,15 @@ class SmallVector {
   }
   void push_back(T value) { resize(size_ + 1, value); }
   void pop_back() { --size_; }
-  template <class Iterator>
+  template <std::input_iterator Iterator>
   void assign(Iterator first, Iterator last) {
     clear();
     make_room(static_cast<size_t>(last - first));
     std::copy(first, last, data());
+  }
+  void assign(size_t size, T value) {
+    clear();
+    resize(size, value);
   }
   T* insert(const T* where, T value) {
     const auto index = where - begin();
@@ -112,13 +117,14 @@ class SmallVector {
   /// The first elements stay, those behind them are anything.
   void make_room(size_t size) {
     if (size > (heap_ ? capacity_ : kInline)) {
-      const size_t capacity = std::max(size, 2 * size_);
+      const size_t capacity = std::max<size_t>(size, size_t{2} * size_);
+      if (capacity > UINT32_MAX) throw std::length_error("SmallVector");
       auto more = std::make_unique_for_overwrite<T[]>(capacity);
       std::copy(begin(), end(), more.get());
       heap_ = std::move(more);
-      capacity_ = capacity;
+      capacity_ = static_cast<uint32_t>(capacity);
     }
-    size_ = size;
+    size_ = static_cast<uint32_t>(size);
   }
   void swap(SmallVector& other) noexcept {
     std::swap(heap_, other.heap_);
@@ -129,8 +135,8 @@ class SmallVector {
 
   std::unique_ptr<T[]> heap_;  // null: the elements are in the object
   std::array<T, kInline> inline_;
-  size_t size_ = 0;
-  size_t capacity_ = 0;  // of the heap's
+  uint32_t size_ = 0;
+  uint32_t capacity_ = 0;  // of the heap's
 };
 
 /// A number for each axis of a tensor: dimensions, strides, pads.

@@ -41,12 +41,14 @@ class Compiler {
   /// A value at a place, in one layout.
   using Places = std::vector<Operand>;
 
+  using Values = SmallVector<ir::ValueId, 8>;
+
   /// A group with what there is to know of it.
   struct Work {
     const Group& group;
     const ir::Node& root;
     const ops::Operator& op;
-    std::vector<ir::ValueId> operands, outputs;
+    Values operands, outputs;
   };
 
   Places& places(ir::ValueId id) { return places_[static_cast<size_t>(id.index)]; }
@@ -55,15 +57,15 @@ class Compiler {
   DataType memory_type(ir::ValueId id) const { return dtype(id) == DataType::kString ? kStringAddress : dtype(id); }
   TensorDesc plain_desc(ir::ValueId id) const { return plain(memory_type(id), *graph_.type(id).shape()); }
 
-  std::vector<ir::ValueId> operands_of(const Group& group) const {
-    std::vector<ir::ValueId> ids = graph_.node(group.root).inputs;
+  Values operands_of(const Group& group) const {
+    Values ids = graph_.node(group.root).inputs;
     ids.insert(ids.end(), group.operands.begin(), group.operands.end());
     return ids;
   }
 
   Work work_of(const Group& group) const {
     const ir::Node& root = graph_.node(group.root);
-    std::vector<ir::ValueId> outputs = root.outputs;
+    Values outputs = root.outputs;
     if (!outputs.empty()) outputs[0] = group.result;
     return {group, root, *ops::find_operator(graph_, root), operands_of(group), std::move(outputs)};
   }
@@ -417,7 +419,7 @@ class Compiler {
 
 Plan compile(ir::Graph& graph, const Binding& binding, const CompileOptions& options) {
   const compute::ThreadScope threads(options.threads.get());
-  const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits);
+  const std::vector<ir::NodeId> nodes = specialize(graph, binding, options.limits, options.folding);
   return Compiler(graph, options).compile(nodes);
 }
 

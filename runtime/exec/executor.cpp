@@ -106,6 +106,7 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
     else
       watches_nan_ = true;
   }
+  compile_options_.folding = ops::FoldingBudget::of(graph_, options.limits);
   value_inputs_ = find_value_inputs(graph_);
   if (value_inputs_.empty())
     for (const Tensor* weight : weights_to_release(graph_, needed))
@@ -246,7 +247,7 @@ std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
                                                   std::span<const Contradiction> contradictions) const {
   CompileOptions options = compile_options_;
   options.fusion = request.fusion;
-  if (!copy_ || !copy_->restore_values(graph_)) copy_ = graph_;
+  if (!copy_ || !copy_->restore_constants(graph_)) copy_ = graph_;
   ir::Graph graph = *std::exchange(copy_, std::nullopt);
   if (!request.outputs.empty() && !trains_by_reading_) {
     // The others become constants without elements, so that nothing has to compute them.

@@ -106,7 +106,10 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
   // In a group already, as an Add of two fusible results is in the first one's.
   std::vector<bool> taken(graph.node_limit(), false);
   const std::vector<ir::NodeId> readers = find_only_readers(graph, nodes);
-  std::vector<std::vector<Group>> ending_at(graph.node_limit());
+  std::vector<size_t> position(graph.node_limit());
+  for (size_t i = 0; i < nodes.size(); ++i) position[static_cast<size_t>(nodes[i].index)] = i;
+  std::vector<Group> groups;
+  groups.reserve(nodes.size());
   for (const ir::NodeId id : nodes) {
     if (taken[static_cast<size_t>(id.index)]) continue;
     const ir::Node& node = graph.node(id);
@@ -120,11 +123,10 @@ std::vector<Group> fuse(const ir::Graph& graph, std::span<const ir::NodeId> node
         break;
       taken[static_cast<size_t>(reader.index)] = true;
     }
-    ending_at[static_cast<size_t>(group.nodes.back().index)].push_back(std::move(group));
+    groups.push_back(std::move(group));
   }
-  std::vector<Group> groups;
-  for (const ir::NodeId id : nodes)
-    for (Group& group : ending_at[static_cast<size_t>(id.index)]) groups.push_back(std::move(group));
+  std::ranges::stable_sort(groups, {},
+                           [&](const Group& group) { return position[static_cast<size_t>(group.nodes.back().index)]; });
   return groups;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/core/small_vector.h"
 #include "runtime/ops/operator.h"
 
 #include <span>
@@ -11,9 +12,9 @@ namespace pli::exec {
 /// Nodes that one kernel computes: a root, and what is done to its first output before it is stored.
 struct Group {
   ir::NodeId root;
-  std::vector<ir::NodeId> nodes;         // the root first
+  SmallVector<ir::NodeId, 4> nodes;      // the root first
   std::vector<ops::Epilogue> epilogues;  // their operands index `operands`
-  std::vector<ir::ValueId> operands;
+  SmallVector<ir::ValueId, 2> operands;
   ir::ValueId result;  // takes the place of the root's first output
 };
 

@@ -160,9 +160,10 @@ void check_supported(const ir::Graph& graph, std::span<const ir::NodeId> nodes) 
   fail(ErrorCode::kUnsupported, "not supported: {}", text);
 }
 
-std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits) {
+std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits,
+                                   ops::FoldingBudget budget) {
   bind_inputs(graph, binding);
-  infer_and_fold(graph, limits);
+  make_each_concrete(graph, graph.nodes(), limits, budget);
   std::vector<ir::NodeId> left = needed_nodes(graph);
   check_supported(graph, left);
   for (const ir::NodeId id : left) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/ir/graph.h"
+#include "runtime/ops/evaluate.h"
 
 #include <pli/limits.h>
 
@@ -26,10 +27,11 @@ struct Binding {
 void infer_and_fold(ir::Graph& graph, const Limits& limits);
 
 /// Makes every type of `graph` concrete for these inputs and every value constant that follows from constants and
-/// shapes. Returns the nodes that are left to run, in order: those that an output needs and that are not constant.
-/// kUnsupported: lists every operator that can't be run, or names the value whose shape, or the If whose
-/// branch, depends on data.
-std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits);
+/// shapes, as far as `budget` goes. Returns the nodes that are left to run, in order: those that an output needs and
+/// that are not constant. kUnsupported: lists every operator that can't be run, or names the value whose shape, or the
+/// If whose branch, depends on data.
+std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits,
+                                   ops::FoldingBudget budget);
 
 /// The nodes that some output needs, constants not looked behind, in order.
 std::vector<ir::NodeId> needed_nodes(const ir::Graph& graph);

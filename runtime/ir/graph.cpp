@@ -174,20 +174,21 @@ void Graph::set_constant(ValueId id, Tensor tensor) {
   ValueRecord& record = edit(id);
   record.type = Type::of(tensor);
   record.constant = std::move(tensor);
+  set_constants_.push_back(id);
 }
 
-bool Graph::restore_values(const Graph& original) {
+bool Graph::restore_constants(const Graph& original) {
+  const size_t before = original.set_constants_.size();
   const bool same = nodes_.size() == original.nodes_.size() && node_count_ == original.node_count_ &&
-                    values_.size() == original.values_.size() &&
+                    values_.size() == original.values_.size() && set_constants_.size() >= before &&
                     std::ranges::equal(outputs_, original.outputs_, {}, &Output::value, &Output::value);
   if (!same) return false;
-  for (size_t i = 0; i < values_.size(); ++i) {
-    ValueRecord& record = values_[i];
-    const ValueRecord& before = original.values_[i];
-    if (record.kind == ValueKind::kInitializer) continue;
-    if (record.type != before.type) record.type = before.type;
-    if (record.constant || before.constant) record.constant = before.constant;
+  for (const ValueId id : std::span(set_constants_).subspan(before)) {
+    ValueRecord& record = edit(id);
+    record.type = original.type(id);
+    record.constant = original.value(id).constant;
   }
+  set_constants_.resize(before);
   return true;
 }
 

@@ -225,17 +225,18 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
 bool has_constant_inputs(const ir::Graph& graph, const ir::Node& node) {
   if (node.op_type.starts_with("Random") || node.is("Multinomial") || node.is("Bernoulli")) return false;
   const Operator* op = find_operator(graph, node);
-  if (!op || !op->prepare || why_unsupported(graph, node)) return false;
-  if (value_of_shape(graph, node)) return true;
-  if (node.is("Shape") || node.is("Size")) return false;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const ir::ValueId input = node.inputs[i];
-    const Tensor* constant = input ? graph.constant_of(input) : nullptr;
-    if (constant && constant->dtype() != graph.type(input).dtype) return false;  // a half that was kept as float32
-    if (!input || constant) continue;
-    if (!op->reads_only_type(i) || graph.type(input).dtype == DataType::kUndefined) return false;
+  if (!op || !op->prepare) return false;
+  if (!value_of_shape(graph, node)) {
+    if (node.is("Shape") || node.is("Size")) return false;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ir::ValueId input = node.inputs[i];
+      const Tensor* constant = input ? graph.constant_of(input) : nullptr;
+      if (constant && constant->dtype() != graph.type(input).dtype) return false;  // a half that was kept as float32
+      if (!input || constant) continue;
+      if (!op->reads_only_type(i) || graph.type(input).dtype == DataType::kUndefined) return false;
+    }
   }
-  return true;
+  return !why_unsupported(graph, node);
 }
 
 namespace {

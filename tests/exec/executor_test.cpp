@@ -684,6 +684,29 @@ TEST(Executor, AnInputMayTakeItsDefault) {
   EXPECT_EQ(to_doubles(outputs.at("w").tensor()), (std::vector<double>{5}));
 }
 
+/// A plan is made in the graph of the one before it: nothing of what that was bound to may be left.
+TEST(Executor, APlanKnowsNothingOfThoseBefore) {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("n"), 6});
+  const auto shape = net.input("shape", {2}, DataType::kInt64);
+  const auto w = net.graph.add_input("w", ir::Type::tensor(DataType::kFloat32));
+  net.graph.set_default(w, Tensor::copy<float>({1}, std::array<float, 1>{3}), {}, false);
+  const auto rows = net.node("Gather", {net.node("Shape", {x}), net.ints({0})});
+  net.output("z", net.node("Mul", {net.node("Reshape", {net.node("Relu", {x}), shape}), w}));
+  net.output("rows", net.node("Add", {rows, rows}));
+  const Executor executor(net.graph, options(true));
+  std::mt19937 random(4);
+  for (int i = 0; i < 40; ++i) {
+    const int64_t n = 1 + static_cast<int64_t>(random() % 5);
+    const bool tall = random() % 2 == 0;
+    NamedValues inputs{{"x", net.tensor({n, 6})}, {"shape", int64_tensor({{tall ? 2 * n : n, tall ? 3 : 6}})}};
+    if (random() % 2 == 0) inputs.add("w", net.tensor({random() % 2 == 0 ? n * (tall ? 2 : 1) : 1, 1}));
+    const NamedValues outputs = executor.run(inputs), alone = Executor(net.graph, options(true)).run(inputs);
+    for (const char* name : {"z", "rows"})
+      EXPECT_TRUE(identical(outputs.at(name).tensor(), alone.at(name).tensor())) << name << " of run " << i;
+  }
+}
+
 TEST(Executor, AWeightThatIsDeclaredAsAnInputCanNotBeGiven) {
   const Executor executor(with_default(false).graph, options(true));
   const Tensor longer(DataType::kFloat32, {1000});

@@ -116,6 +116,35 @@ TEST(Graph, ACopyIsIndependentAndSharesPayloads) {
   copy.verify();
 }
 
+TEST(Graph, TakesBackTheConstantsOfACopy) {
+  SmallGraph small;
+  small.graph.set_constant(small.w, floats({4, 5, 6}));  // the original's own stays
+  Graph copy = small.graph;
+  copy.set_constant(small.x, floats({7}));
+  copy.set_constant(small.sum, floats({8, 9}));
+  copy.set_constant(small.w, floats({1}));
+  ASSERT_TRUE(copy.restore_constants(small.graph));
+  EXPECT_FALSE(copy.constant_of(small.x));
+  EXPECT_FALSE(copy.constant_of(small.sum));
+  EXPECT_TRUE(identical(*copy.constant_of(small.w), floats({4, 5, 6})));
+  for (const ValueId id : {small.x, small.sum, small.w}) EXPECT_EQ(copy.type(id), small.graph.type(id));
+  copy.set_constant(small.sum, floats({8}));  // and again
+  ASSERT_TRUE(copy.restore_constants(small.graph));
+  EXPECT_FALSE(copy.constant_of(small.sum));
+
+  const auto is_refused = [&](Graph changed) { return !changed.restore_constants(small.graph); };
+  Graph with_node = small.graph, without_node = small.graph, other_output = small.graph, other_value = small.graph;
+  add(with_node, "Neg", {small.y}, "z");
+  without_node.bind_output(0, small.sum);
+  without_node.erase_dead();
+  other_output.bind_output(0, small.x);
+  other_value.add_constant(floats({1}), "more");
+  EXPECT_TRUE(is_refused(with_node));
+  EXPECT_TRUE(is_refused(without_node));
+  EXPECT_TRUE(is_refused(other_output));
+  EXPECT_TRUE(is_refused(other_value));
+}
+
 // --- rewriting -------------------------------------------------------------------------------------------------------
 
 TEST(Rewriting, ANodeIsReplacedByAnother) {

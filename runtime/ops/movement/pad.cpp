@@ -74,7 +74,9 @@ std::vector<ir::Type> infer_pad(const InferContext& context) {
 
 std::optional<std::vector<View>> view_pad(const PrepareContext& context) {
   const auto pads = PadView::of(context.graph, context.node, context.inputs[0].rank());
-  const auto none = [](std::span<const int64_t> list) { return std::ranges::all_of(list, [](int64_t pad) { return pad == 0; }); };
+  const auto none = [](std::span<const int64_t> list) {
+    return std::ranges::all_of(list, [](int64_t pad) { return pad == 0; });
+  };
   if (!pads || !none(pads->begin) || !none(pads->end)) return std::nullopt;
   return std::vector{View{context.inputs[0]}};
 }
