@@ -6,7 +6,7 @@ if [[ $# -eq 0 || ${1-} == -* ]]; then
   cat <<'HELP'
 usage: tools/bench_optimize.sh MODEL... [--rounds N]
 
-Builds Pli, installs onnxsim, onnxslim, onnxoptimizer, onnxscript and ONNX Runtime from PyPI in a temporary folder, and
+Builds Pli, installs onnxsim, onnxslim, onnxoptimizer, onnxscript and ONNX Runtime from PyPI in build/optimizers/venv, and
 optimizes each model with each of them, one process after the other, N rounds (default: 5). Prints the medians of time
 and peak memory, nodes (without Constant nodes) and bytes of what they write, and Pli's time against each.
 
@@ -30,15 +30,13 @@ cmake --build --preset release --target tools/all
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet \
-  onnx==1.23.2 onnxruntime==1.32.0 onnxsim==0.8.1 onnxslim==0.1.98 onnxoptimizer==0.4.2 onnxscript==0.7.2 numpy
+venv=$PWD/build/optimizers/venv
+tools/make_venv.sh "$venv" tools/peers/optimizers.txt
 
-"$folder/venv/bin/python" - "$PWD/build/release/bin" "$folder" "$rounds" "${models[@]}" <<'PYTHON'
+"$venv/bin/python" - "$PWD/build/release/bin" "$venv/bin" "$folder" "$rounds" "${models[@]}" <<'PYTHON'
 import os, statistics, subprocess, sys, time
 
-pli, folder, rounds, models = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
-venv = f"{folder}/venv/bin"
+pli, venv, folder, rounds, models = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:]
 python = f"{venv}/python"
 script = {
     "onnxscript": "from onnxscript import optimizer, rewriter; "

@@ -76,7 +76,4 @@ struct ConvolutionGeometry {
   bool is_depthwise() const { return groups > 1 && groups == channels && groups == filters; }
 };
 
-/// How many parts of a size there are in something.
-inline int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
-
 }  // namespace pli::compute

@@ -26,6 +26,9 @@ struct Slice {
 /// A kernel that does what all of its slices do, in parallel. They write to different places of one output.
 std::unique_ptr<Kernel> make_sliced(std::vector<Slice> slices);
 
+/// How many parts of a size there are in something.
+inline int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
+
 /// [size * part / parts, size * (part + 1) / parts), in whole blocks.
 struct Range {
   int64_t begin, end;

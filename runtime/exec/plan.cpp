@@ -23,8 +23,7 @@ int64_t own_bytes(const Plan& plan) {
     if (constant.owners() == 1) sum += constant.bytes().size();
   for (const Step& step : plan.steps) {
     sum += sizeof(Step) + kKernel + step.group.size() + step.name.size() + step.node.size();
-    for (const auto* operands : {&step.inputs, &step.outputs})
-      for (const Operand& operand : *operands) sum += sizeof(Operand) + 2 * sizeof(int64_t) * operand.desc.dims.size();
+    sum += (step.inputs.size() + step.outputs.size()) * sizeof(Operand);
   }
   return static_cast<int64_t>(sum);
 }

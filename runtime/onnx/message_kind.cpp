@@ -13,6 +13,18 @@ using namespace onnx;  // NOLINT(google-build-using-namespace): what follows is 
 
 using Fields = decltype(MessageKind::messages);
 
+/// With fields of that message which not every version of the schema has.
+template <class Message>
+Fields with_newer(Fields fields, const Message& message) {
+  if constexpr (requires { message.kMetadataPropsFieldNumber; })
+    fields.push_back({message.kMetadataPropsFieldNumber, kind_of<StringStringEntryProto>});
+  if constexpr (requires { message.kAttributeProtoFieldNumber; })
+    fields.push_back({message.kAttributeProtoFieldNumber, kind_of<AttributeProto>});
+  if constexpr (std::same_as<Message, FunctionProto> && requires { message.kValueInfoFieldNumber; })
+    fields.push_back({message.kValueInfoFieldNumber, kind_of<ValueInfoProto>});
+  return fields;
+}
+
 template <class Message>
 Fields fields(const Message&) {
   return {};
@@ -27,22 +39,20 @@ Fields fields(const AttributeProto& message) {
           {message.kTypeProtosFieldNumber, kind_of<TypeProto>},
           {message.kSparseTensorsFieldNumber, kind_of<SparseTensorProto>}};
 }
-template <std::same_as<FunctionProto> Message>  // so that a field may be one that the schema has not
-Fields fields(const Message& message) {
-  Fields found{{message.kNodeFieldNumber, kind_of<NodeProto>},
-               {message.kOpsetImportFieldNumber, kind_of<OperatorSetIdProto>}};
-  if constexpr (requires { message.kAttributeProtoFieldNumber; })
-    found.push_back({message.kAttributeProtoFieldNumber, kind_of<AttributeProto>});
-  return found;
+Fields fields(const FunctionProto& message) {
+  return with_newer(
+      {{message.kNodeFieldNumber, kind_of<NodeProto>}, {message.kOpsetImportFieldNumber, kind_of<OperatorSetIdProto>}},
+      message);
 }
 Fields fields(const GraphProto& message) {
-  return {{message.kNodeFieldNumber, kind_of<NodeProto>},
-          {message.kInitializerFieldNumber, kind_of<TensorProto>},
-          {message.kSparseInitializerFieldNumber, kind_of<SparseTensorProto>},
-          {message.kInputFieldNumber, kind_of<ValueInfoProto>},
-          {message.kOutputFieldNumber, kind_of<ValueInfoProto>},
-          {message.kValueInfoFieldNumber, kind_of<ValueInfoProto>},
-          {message.kQuantizationAnnotationFieldNumber, kind_of<TensorAnnotation>}};
+  return with_newer({{message.kNodeFieldNumber, kind_of<NodeProto>},
+                     {message.kInitializerFieldNumber, kind_of<TensorProto>},
+                     {message.kSparseInitializerFieldNumber, kind_of<SparseTensorProto>},
+                     {message.kInputFieldNumber, kind_of<ValueInfoProto>},
+                     {message.kOutputFieldNumber, kind_of<ValueInfoProto>},
+                     {message.kValueInfoFieldNumber, kind_of<ValueInfoProto>},
+                     {message.kQuantizationAnnotationFieldNumber, kind_of<TensorAnnotation>}},
+                    message);
 }
 Fields fields(const ModelProto& message) {
   return {{message.kGraphFieldNumber, kind_of<GraphProto>},
@@ -51,7 +61,9 @@ Fields fields(const ModelProto& message) {
           {message.kTrainingInfoFieldNumber, kind_of<TrainingInfoProto>},
           {message.kFunctionsFieldNumber, kind_of<FunctionProto>}};
 }
-Fields fields(const NodeProto& message) { return {{message.kAttributeFieldNumber, kind_of<AttributeProto>}}; }
+Fields fields(const NodeProto& message) {
+  return with_newer({{message.kAttributeFieldNumber, kind_of<AttributeProto>}}, message);
+}
 Fields fields(const OptionalProto& message) {
   return {{message.kTensorValueFieldNumber, kind_of<TensorProto>},
           {message.kSequenceValueFieldNumber, kind_of<SequenceProto>},
@@ -69,8 +81,9 @@ Fields fields(const TensorAnnotation& message) {
   return {{message.kQuantParameterTensorNamesFieldNumber, kind_of<StringStringEntryProto>}};
 }
 Fields fields(const TensorProto& message) {
-  return {{message.kSegmentFieldNumber, kind_of<TensorProto::Segment>},
-          {message.kExternalDataFieldNumber, kind_of<StringStringEntryProto>}};
+  return with_newer({{message.kSegmentFieldNumber, kind_of<TensorProto::Segment>},
+                     {message.kExternalDataFieldNumber, kind_of<StringStringEntryProto>}},
+                    message);
 }
 Fields fields(const TensorShapeProto& message) {
   return {{message.kDimFieldNumber, kind_of<TensorShapeProto::Dimension>}};
@@ -95,7 +108,9 @@ Fields fields(const TypeProto::SparseTensor& message) {
   return {{message.kShapeFieldNumber, kind_of<TensorShapeProto>}};
 }
 Fields fields(const TypeProto::Tensor& message) { return {{message.kShapeFieldNumber, kind_of<TensorShapeProto>}}; }
-Fields fields(const ValueInfoProto& message) { return {{message.kTypeFieldNumber, kind_of<TypeProto>}}; }
+Fields fields(const ValueInfoProto& message) {
+  return with_newer({{message.kTypeFieldNumber, kind_of<TypeProto>}}, message);
+}
 
 }  // namespace
 
