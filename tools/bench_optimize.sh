@@ -6,9 +6,10 @@ if [[ $# -eq 0 || ${1-} == -* ]]; then
   cat <<'HELP'
 usage: tools/bench_optimize.sh MODEL... [--rounds N]
 
-Builds Pli, installs onnxsim, onnxslim, onnxoptimizer, onnxscript and ONNX Runtime from PyPI in build/optimizers/venv, and
-optimizes each model with each of them, one process after the other, N rounds (default: 5). Prints the medians of time
-and peak memory, nodes (without Constant nodes) and bytes of what they write, and Pli's time against each.
+Builds Pli, installs onnxsim, onnxslim, onnxoptimizer, onnxscript and ONNX Runtime from PyPI in
+build/optimizers/venv, and optimizes each model with each of them, one process after the other, N rounds (default: 5).
+Prints the medians of time and peak memory, nodes (without Constant nodes) and bytes of what they write, and Pli's time
+against each.
 
 example: tools/bench_optimize.sh build/torchvision/resnet50/model.onnx build/torchvision/shufflenet_v2_x1_0/model.onnx
 HELP

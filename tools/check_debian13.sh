@@ -33,11 +33,12 @@ if [[ ! -e $root/made ]]; then
 fi
 
 release() {
-  umount "$root/proc" "$root/dev" 2>/dev/null || true
+  umount "$root/proc" "$root/dev/pts" "$root/dev" 2>/dev/null || true
 }
 trap release EXIT
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
+mount --bind /dev/pts "$root/dev/pts"
 cp -- /etc/resolv.conf "$root/etc/"
 
 mkdir -p -- "$root/src"

@@ -1,6 +1,5 @@
 #include "runtime/compute/batched_product.h"
 
-#include "runtime/compute/convolution_geometry.h"
 #include "runtime/compute/elementwise.h"
 #include "runtime/compute/epilogue.h"
 #include "runtime/compute/loops.h"

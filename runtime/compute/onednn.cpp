@@ -300,7 +300,7 @@ std::optional<WeightPart> part_along(const memory::desc& all, size_t axis, int64
         first / block * strides[axis] * kFloatBytes};
   }
   const memory::desc part = all.submemory_desc(dims, at, true);
-  if (part.is_zero()) return std::nullopt;
+  if (!part) return std::nullopt;  // is_zero() of it would throw
   const int64_t bytes = part.get_submemory_offset() * kFloatBytes;
   return WeightPart{part, bytes, bytes};
 #else

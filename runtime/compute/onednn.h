@@ -99,7 +99,7 @@ struct Argument {
 /// The arguments that post-ops with operands read.
 void add_post_op_arguments(const PostOps& post_ops, std::vector<Argument>& arguments);
 
-/// A row of numbers as memory of a primitive.
+/// A row of numbers as memory of a primitive: float32, whatever it is stored as.
 SharedWeights packed_bias(const Tensor& bias);
 
 /// Copies elements into another layout, large ones in parallel.

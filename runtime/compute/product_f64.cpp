@@ -1,6 +1,7 @@
 #include "runtime/compute/product_f64.h"
 
 #include "runtime/compute/parallel.h"
+#include "runtime/compute/sliced.h"
 #include "runtime/compute/simd.h"
 
 #include <algorithm>
@@ -97,8 +98,6 @@ class Product {
   double* result_;
   int64_t stride_;
 };
-
-int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
 
 }  // namespace
 

@@ -21,8 +21,8 @@ template <class V>
 inline constexpr int64_t kWidth = sizeof(V) / sizeof(float);
 
 /// What is done to sums before they are stored: x = sum + bias[j] + summand[i, j], then min(max(x, low), high) or
-/// x min(max(x / 6 + 1/2, low), high), NaN staying NaN. Each may be left out. Of bounds that it knows the compiler
-/// makes two instructions instead of one.
+/// x min(max(x / 6 + 1/2, low), high), NaN staying NaN. Each may be left out. A hard swish has the bounds 0 and 1, as
+/// numbers since of bounds that the compiler knows it makes two instructions instead of one.
 struct Finish {
   const float* bias = nullptr;
   const float* summand = nullptr;  // laid out as the result; may be the result

@@ -19,7 +19,7 @@ PerAxis dense_strides(std::span<const int64_t> dims, const InnermostFirst& order
   return strides;
 }
 
-/// PerAxis from the innermost (smallest stride) to the outermost; equal strides keep the later axis further in.
+/// Axes from the innermost (smallest stride) to the outermost; equal strides keep the later axis further in.
 SmallVector<size_t, 6> innermost_first(const TensorDesc& desc) {
   SmallVector<size_t, 6> order(desc.dims.size());
   std::iota(order.rbegin(), order.rend(), size_t{0});

@@ -28,24 +28,25 @@ enum class Place { kFile, kNode, kOther };
 /// The error with "context: " in front, and the innermost file and node of it noted.
 Error in_context(Place place, const std::string& context, const Error& error);
 
-inline const std::string& said(const std::string& context) { return context; }
+/// The words of a context: a string, or what gives one when it is called.
+inline const std::string& words_of(const std::string& context) { return context; }
 template <std::invocable Context>
-std::string said(const Context& context) {
+std::string words_of(const Context& context) {
   return context();
 }
 
 /// Runs `body`; an Error that leaves it is thrown again with "context: " in front, but for kCancelled, and memory that
-/// it does not get becomes kResourceLimit. Used at borders such as a pass. `context`: a string, or what gives one,
-/// which is called only then.
+/// it does not get becomes kResourceLimit. Used at borders such as a pass. A `context` that can be called is called
+/// only then.
 template <class Context, class Body>
 decltype(auto) with_context(Place place, const Context& context, Body&& body) {
   try {
     return body();
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kCancelled) throw;  // nothing there is its reason
-    throw in_context(place, said(context), e);
+    throw in_context(place, words_of(context), e);
   } catch (const std::bad_alloc&) {
-    throw in_context(place, said(context), Error(ErrorCode::kResourceLimit, "there is not enough memory"));
+    throw in_context(place, words_of(context), Error(ErrorCode::kResourceLimit, "there is not enough memory"));
   }
 }
 

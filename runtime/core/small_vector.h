@@ -15,8 +15,8 @@
 
 namespace pli {
 
-/// A std::vector of numbers of which up to `kInline` need no memory beside the object itself: dimensions and strides
-/// are made and copied by the thousand while a plan is compiled. What was named of an element ends with every change
+/// A std::vector of which up to `kInline` elements need no memory beside the object itself: dimensions and strides are
+/// made and copied by the thousand while a plan is compiled. What was named of an element ends with every change
 /// of the size, and with a move.
 template <class T, size_t kInline>
 class SmallVector {
@@ -134,7 +134,7 @@ class SmallVector {
   }
 
   std::unique_ptr<T[]> heap_;  // null: the elements are in the object
-  std::array<T, kInline> inline_;
+  std::array<T, kInline> inline_{};
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;  // of the heap's
 };

@@ -2,7 +2,6 @@
 
 #include "runtime/core/checked.h"
 #include "runtime/core/error.h"
-#include "runtime/core/small_vector.h"
 
 #include <pli/tensor.h>
 

@@ -13,7 +13,7 @@ struct CompileOptions {
   Fusion fusion = Fusion::kAll;
   bool round_halves = false;  // each step rounds the halves that it gives, which may stay float32 otherwise
   Limits limits;
-  ops::FoldingBudget folding;  // for each plan
+  ops::FoldingBudget folding;  // for each plan, and what its inputs add
   std::shared_ptr<compute::WeightCache> weights;
 };
 

@@ -247,7 +247,7 @@ std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
                                                   std::span<const Contradiction> contradictions) const {
   CompileOptions options = compile_options_;
   options.fusion = request.fusion;
-  if (!copy_ || !copy_->restore_constants(graph_)) copy_ = graph_;
+  if (!copy_) copy_ = graph_;
   ir::Graph graph = *std::exchange(copy_, std::nullopt);
   if (!request.outputs.empty() && !trains_by_reading_) {
     // The others become constants without elements, so that nothing has to compute them.
@@ -267,7 +267,10 @@ std::shared_ptr<const Plan> Executor::compile_for(const Request& request,
                 fmt::format("{}; {}, where one size is expected (such as --dim {}=...)", e.what(), text, symbol),
                 e.file(), e.node());
   }
-  if (plans_.statistics().plans_compiled > 0) copy_ = std::move(graph);  // there are more to come
+  if (plans_.statistics().plans_compiled > 0) {  // there are more to come: this is several times cheaper than to copy
+    if (!graph.restore_constants(graph_)) graph = graph_;
+    copy_ = std::move(graph);
+  }
   return plan;
 }
 

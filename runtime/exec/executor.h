@@ -77,7 +77,7 @@ class Executor {
   std::set<size_t> special_defaults_;  // inputs whose defaults hold NaN or infinity
   bool trains_by_reading_ = false;     // that an output is read makes a BatchNormalization train: none may be left out
   mutable std::mutex compile_mutex_;   // one compilation at a time; runs of other plans go on
-  mutable std::optional<ir::Graph> copy_;  // of graph_, bound to sizes perhaps: guarded by that
+  mutable std::optional<ir::Graph> copy_;  // of graph_, for the next one: guarded by that
   mutable PlanCache plans_;
   mutable WorkingMemory memory_;
 };

@@ -11,7 +11,8 @@ namespace pli::exec {
 
 namespace {
 
-void bind_inputs(ir::Graph& graph, const Binding& binding) {
+/// The constants that inputs become count for the budget, as others do.
+void bind_inputs(ir::Graph& graph, const Binding& binding, ops::FoldingBudget& budget) {
   for (size_t i = 0; i < graph.inputs().size(); ++i) {
     const ir::ValueId id = graph.inputs()[i];
     const Tensor* tensor = binding.inputs.at(i);
@@ -21,7 +22,9 @@ void bind_inputs(ir::Graph& graph, const Binding& binding) {
       graph.set_constant(id, deep_copy(*tensor));  // the plan outlives the call, and with it the memory of its inputs
     } else {
       graph.set_type(id, ir::Type::of(*tensor));
+      continue;
     }
+    budget.bytes += ops::FoldingBudget::kForEachByte * static_cast<int64_t>(graph.constant_of(id)->bytes().size());
   }
 }
 
@@ -162,7 +165,7 @@ void check_supported(const ir::Graph& graph, std::span<const ir::NodeId> nodes) 
 
 std::vector<ir::NodeId> specialize(ir::Graph& graph, const Binding& binding, const Limits& limits,
                                    ops::FoldingBudget budget) {
-  bind_inputs(graph, binding);
+  bind_inputs(graph, binding, budget);
   make_each_concrete(graph, graph.nodes(), limits, budget);
   std::vector<ir::NodeId> left = needed_nodes(graph);
   check_supported(graph, left);

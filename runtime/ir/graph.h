@@ -240,7 +240,7 @@ class Graph {
   /// Treats the value as this constant from now on (a bound input, a folded result).
   void set_constant(ValueId id, Tensor tensor);
   /// Takes back every set_constant since the graph was copied from `original`, types included. Other types stay as they
-  /// were set. False, and nothing has changed, where nodes, values or outputs are others than there.
+  /// were set. False, and nothing has changed, where nodes or values were added or removed since, or outputs bound.
   bool restore_constants(const Graph& original);
   /// Makes initializers that are also inputs constant and no inputs any more. Returns their names.
   std::vector<std::string> freeze_defaults();
@@ -285,7 +285,7 @@ class Graph {
   std::shared_ptr<const OpsetImports> opsets_;
   std::vector<NodeRecord> nodes_;
   std::vector<ValueRecord> values_;
-  std::vector<ValueId> set_constants_;  // that set_constant has changed since the graph was made or copied
+  std::vector<ValueId> set_constants_;  // that set_constant has changed, in order
   NodeId first_, last_;
   size_t node_count_ = 0;
   std::vector<ValueId> inputs_;

@@ -256,7 +256,7 @@ FoldingBudget FoldingBudget::of(const ir::Graph& graph, const Limits& limits) {
   FoldingBudget budget{kSmallResults * folded_bytes, kWorkPerByte * folded_bytes};
   const auto count = [&](ir::ValueId id) {
     if (const Tensor* constant = graph.constant_of(id))
-      budget.bytes += 2 * static_cast<int64_t>(constant->bytes().size());
+      budget.bytes += kForEachByte * static_cast<int64_t>(constant->bytes().size());
   };
   std::ranges::for_each(graph.initializers(), count);
   std::ranges::for_each(graph.inputs(), count);  // before IR version 4 initializers are inputs as well

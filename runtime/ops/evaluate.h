@@ -22,6 +22,7 @@ struct FoldingBudget {
   int64_t bytes = 0;  // of new constants, unless who folds gives some back
   int64_t work = 0;   // multiply-adds, as an upper bound tells them
 
+  static constexpr int64_t kForEachByte = 2;  // of a constant
   /// Twice the graph's constants, which is what a model whose weights are all shared or rearranged once needs, and some
   /// small results; some seconds of work.
   static FoldingBudget of(const ir::Graph& graph, const Limits& limits);

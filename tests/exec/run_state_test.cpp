@@ -118,6 +118,35 @@ TEST(Plans, TakeNoMoreThanTheirLimit) {
   EXPECT_EQ(bytes_after(5).plans_compiled, 5);
 }
 
+TEST(Plans, CountTheConstantsThatAreMadeForThem) {
+  Network net(17);
+  const auto x = net.input("x", {ir::Dim("n"), 4});
+  const auto rows = net.node("Gather", {net.node("Shape", {x}), net.ints({0})});
+  const auto zeros = net.node("ConstantOfShape", {rows}, {{"value", Tensor(DataType::kFloat32, {1}), {}}});
+  net.output("y", net.node("Add", {x, net.node("Unsqueeze", {net.node("Exp", {zeros}), net.ints({1})})}));
+  const Executor executor(net.graph, {.threads = 1});
+  int64_t before = 0;
+  for (const int64_t n : {1000, 1001, 1002, 1003}) {
+    executor.run({{"x", Tensor(DataType::kFloat32, {n, 4})}});
+    const int64_t bytes = executor.statistics().plan_bytes;
+    EXPECT_GE(bytes - before, n * 4) << n;
+    before = bytes;
+  }
+}
+
+/// Twice its bytes may be made of a default that a run takes, as of other constants.
+TEST(Plans, FoldWhatDependsOnLargeDefaults) {
+  Network net(17);
+  const auto x = net.input("x", {2, 4000});
+  const auto w = net.graph.add_input("w", ir::Type::tensor(DataType::kFloat32));
+  net.graph.set_default(w, net.tensor({3000, 4000}), {}, false);
+  net.output("y", net.node("MatMul", {x, net.node("Transpose", {w})}));
+  SessionOptions options{.threads = 1};
+  options.limits.folded_bytes = 1000;
+  const auto steps = Executor(net.graph, options).plan({{"x", net.tensor({2, 4000})}})->steps.size();
+  EXPECT_EQ(steps, 1u);
+}
+
 TEST(Plans, TakeADirectConvolutionWhereAnotherWouldPassTheirLimit) {
   Network net;
   net.output("y", net.conv(net.input("x", {1, 32, 20, 20}), 32, 32, 3));

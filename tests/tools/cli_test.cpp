@@ -32,7 +32,7 @@ TEST_P(EveryCommand, HelpTeaches) {
 TEST_P(EveryCommand, VersionNamesWhatItRunsOn) {
   const Finished version = run({GetParam(), "--version"});
   EXPECT_EQ(version.code, 0);
-  for (const char* part : {"Pli 0.1.0", "oneDNN 2.", "ONNX", "instruction set ", " thread"})
+  for (const char* part : {"Pli 0.1.0", "oneDNN ", "ONNX", "instruction set ", " thread"})
     EXPECT_TRUE(contains(version.out, part)) << part << " in " << version.out;
 }
 
