@@ -1,8 +1,8 @@
 #include "runtime/compute/product_f64.h"
 
 #include "runtime/compute/parallel.h"
-#include "runtime/compute/sliced.h"
 #include "runtime/compute/simd.h"
+#include "runtime/compute/sliced.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/core/small_vector.h"
 #include "runtime/core/tensor.h"
 
 #include <compare>
