@@ -182,7 +182,7 @@ ConvView ConvView::of(const ir::Graph& graph, const ir::Node& node) {
   if (view.spatial_rank == 0) return view;
   if (view.transposed) read_output_form(view, node);
   if (auto kernel = kernel_of(view, node, weight))
-    view.window = Window::of(node, std::move(*kernel));
+    view.window = Window::of(node, *kernel);
   else
     (void)Window::of(node, Shape(view.spatial_rank, 1));  // the other attributes are checked all the same
   read_channels(view, graph);

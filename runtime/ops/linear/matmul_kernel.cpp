@@ -17,7 +17,7 @@ TensorDesc transposed(TensorDesc desc) {
 
 /// A row-major tensor with dimensions of size 1 in front until it has `rank` of them.
 TensorDesc widened(const TensorDesc& desc, size_t rank) {
-  Shape dims(rank - desc.dims.size(), 1);
+  PerAxis dims(rank - desc.dims.size(), 1);
   dims.insert(dims.end(), desc.dims.begin(), desc.dims.end());
   return compute::plain(desc.dtype, std::move(dims));
 }

@@ -18,7 +18,7 @@ std::optional<std::vector<View>> view_reshape(const PrepareContext& context) {
   const TensorDesc& output = context.outputs[0];
   auto strides = compute::reshape_strides(context.inputs[0], output.dims);
   if (!strides) return std::nullopt;
-  return std::vector{View{{output.dtype, output.dims, std::move(*strides)}}};
+  return std::vector{View{{output.dtype, output.dims, *strides}}};
 }
 
 /// The innermost part of the input's memory becomes the innermost part of dimension 1 of an image.
