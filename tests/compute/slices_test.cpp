@@ -164,8 +164,10 @@ TEST_P(Slices, AreMadeWhereThatIsWorthIt) {
   std::mt19937 rng(22);
   const bool knows_weights = GetParam().transposed;  // others with known weights are no matter of slices
   const std::string made = Convolution(GetParam(), Sum::kNone, true, knows_weights, rng).run(2).implementation;
-  if (made.starts_with("brg_conv")) GTEST_SKIP() << "oneDNN 3 takes another kernel for a part than for the whole";
-  EXPECT_EQ(made.find(" x") != std::string::npos, GetParam().is_divided) << made;
+  const bool is_divided = made.find(" x") != std::string::npos;
+  if (GetParam().is_divided && !is_divided && made.starts_with("brg_conv"))
+    GTEST_SKIP() << "oneDNN 3 takes another kernel for a part than for the whole";
+  EXPECT_EQ(is_divided, GetParam().is_divided) << made;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Slices, testing::ValuesIn(kCases), [](const auto& each) { return each.param.name; });
