@@ -72,7 +72,7 @@ void TileLoop::run_gathered(const Tile& tile) const {
 
 Walk::Walk(const TensorDesc& output, std::span<const TensorDesc> inputs)
     : operands_(inputs.size() + 1), size_(*checked_size(output.dims)) {
-  std::vector<std::vector<int64_t>> strides{output.strides};
+  std::vector<PerAxis> strides{output.strides};
   element_bytes_[0] = bit_width(output.dtype) / 8;
   for (size_t i = 0; i < inputs.size(); ++i) {
     strides.push_back(stretched_strides(inputs[i], output.dims));

@@ -277,7 +277,7 @@ class Compiler {
   }
 
   void add_group(const Work& work) {
-    const auto& [group, root, op, inputs, made] = work;
+    const auto& [group, root, op, inputs, outputs] = work;
     ops::PrepareContext context = context_of(work);
     const auto release = [&] {
       for (const ir::ValueId id : work.operands)
@@ -301,16 +301,16 @@ class Compiler {
       context.outputs = layouts.outputs;
       if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
       step.kernel = op.prepare(context);
-      for (size_t i = 0; i < made.size(); ++i) {
-        const bool wanted = made[i] && layouts.outputs[i].present();
-        step.outputs.push_back(wanted ? place_output(made[i], layouts.outputs[i], i == 0 ? in_place : Operand{})
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        const bool wanted = outputs[i] && layouts.outputs[i].present();
+        step.outputs.push_back(wanted ? place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{})
                                       : Operand{});
       }
       const size_t index = plan_.steps.size();
       add_step(std::move(step));
-      for (size_t i = 0; i < made.size(); ++i) {
+      for (size_t i = 0; i < outputs.size(); ++i) {
         const Operand& operand = plan_.steps[index].outputs[i];
-        if (operand.buffer >= 0 && is_to_be_rounded(made[i], operand.desc)) round(made[i], Operand(operand));
+        if (operand.buffer >= 0 && is_to_be_rounded(outputs[i], operand.desc)) round(outputs[i], Operand(operand));
       }
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kUnsupported) throw;
