@@ -87,6 +87,7 @@ int64_t merge_consecutive(Context& context);
 int64_t unpack_sequences(Context& context);
 int64_t einsum_to_matmul(Context& context);
 int64_t sink_transposes(Context& context);
+int64_t fuse_channel_shuffle(Context& context);
 int64_t eliminate_common_subexpression(Context& context);
 
 }  // namespace pli::passes

@@ -40,6 +40,8 @@ constexpr std::array kPasses = std::to_array<Pass>({
      merge_parallel_convolutions},
     {"merge_linear", "Make one Conv, Gemm or MatMul of two that follow each other, where that is cheaper",
      merge_linear},
+    {"fuse_channel_shuffle", "Let a Concat interleave the channels that a Reshape and a Transpose behind it shuffle",
+     fuse_channel_shuffle},
     {"eliminate_common_subexpression", "Compute what is computed twice, and store what is stored twice, once",
      eliminate_common_subexpression},
 });

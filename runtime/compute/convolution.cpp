@@ -2,6 +2,7 @@
 
 #include "runtime/compute/convolution_f64.h"
 #include "runtime/compute/convolution_form.h"
+#include "runtime/compute/copy.h"
 #include "runtime/compute/depthwise_convolution.h"
 #include "runtime/compute/direct_convolution.h"
 #include "runtime/compute/onednn.h"
@@ -57,50 +58,57 @@ Description describe(const ConvolutionForm& form, const memory::desc& weight) {
   return make(dnnl::convolution_forward(), dnnl::algorithm::convolution_direct);
 }
 
-/// Brings a weight that is only known at run time into the layout that the convolution wants, then convolves.
-class RepackingKernel final : public Kernel {
+/// Brings an operand into the layout that the convolution wants, then convolves.
+class PreparingKernel final : public Kernel {
  public:
-  RepackingKernel(const memory::desc& given, const memory::desc& wanted, std::unique_ptr<Kernel> convolution)
-      : convolution_(std::move(convolution)), weight_bytes_(whole_lines(wanted.get_size())) {
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::reorder::primitive_desc descriptor(cpu_engine(), given, cpu_engine(), wanted, attributes);
-    reorder_ = make_primitive_kernel(descriptor, {{DNNL_ARG_FROM, given, Argument::Source::kInput, 1, {}},
-                                                  {DNNL_ARG_TO, wanted, Argument::Source::kOutput, 0, {}}});
-  }
+  /// `preparation` writes the convolution's input number `operand`, which is so large.
+  PreparingKernel(std::unique_ptr<Kernel> preparation, size_t operand, size_t bytes,
+                  std::unique_ptr<Kernel> convolution)
+      : preparation_(std::move(preparation)),
+        convolution_(std::move(convolution)),
+        operand_(operand),
+        bytes_(whole_lines(bytes)) {}
 
   size_t scratch_bytes() const override {
-    return weight_bytes_ + std::max(convolution_->scratch_bytes(), reorder_->scratch_bytes());
+    return bytes_ + std::max(convolution_->scratch_bytes(), preparation_->scratch_bytes());
   }
   std::string implementation() const override { return convolution_->implementation(); }
 
   std::unique_ptr<KernelState> make_state() const override {
     auto state = std::make_unique<State>();
-    state->reorder = reorder_->make_state();
+    state->preparation = preparation_->make_state();
     state->convolution = convolution_->make_state();
     return state;
   }
 
   void run(const RunArgs& args) const override {
     auto& state = *static_cast<State*>(args.state);
-    void* weight = args.scratch;
-    void* scratch = static_cast<std::byte*>(args.scratch) + weight_bytes_;
-    void* wanted[] = {weight};
-    reorder_->run({args.inputs, wanted, scratch, state.reorder.get()});
+    void* prepared = args.scratch;
+    void* scratch = static_cast<std::byte*>(args.scratch) + bytes_;
+    preparation_->run({args.inputs, {&prepared, 1}, scratch, state.preparation.get()});
     state.inputs.assign(args.inputs.begin(), args.inputs.end());
-    state.inputs[1] = weight;
+    state.inputs[operand_] = prepared;
     convolution_->run({state.inputs, args.outputs, scratch, state.convolution.get()});
   }
 
  private:
   struct State final : KernelState {
-    std::unique_ptr<KernelState> reorder, convolution;
+    std::unique_ptr<KernelState> preparation, convolution;
     std::vector<const void*> inputs;
   };
 
-  std::unique_ptr<Kernel> reorder_, convolution_;
-  size_t weight_bytes_;
+  std::unique_ptr<Kernel> preparation_, convolution_;
+  size_t operand_, bytes_;
 };
+
+/// Brings a weight that is only known at run time into another layout.
+std::unique_ptr<Kernel> make_repacking(const memory::desc& given, const memory::desc& wanted) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const dnnl::reorder::primitive_desc descriptor(cpu_engine(), given, cpu_engine(), wanted, attributes);
+  return make_primitive_kernel(descriptor, {{DNNL_ARG_FROM, given, Argument::Source::kInput, 1, {}},
+                                            {DNNL_ARG_TO, wanted, Argument::Source::kOutput, 0, {}}});
+}
 
 /// oneDNN's convolutions by plain matrix products read the operand of a sum as if it were one number a channel
 /// (2.6.3, channels-last). Those that add to what the result holds are right.
@@ -214,6 +222,13 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     const ConvolutionForm form = form_of(problem);
     if (auto own = make_own(problem, form)) return own;
+    if (!is_channels_last(problem.source)) {
+      ConvolutionProblem dense = problem;
+      dense.source = channels_last(DataType::kFloat32, problem.source.dims);
+      const auto bytes = static_cast<size_t>(span_bytes(dense.source));
+      return std::make_unique<PreparingKernel>(make_copy(problem.source, dense.source), 0, bytes,
+                                               make_convolution(dense));
+    }
     const auto given = to_onednn(form.weight);
     const Description whole = describe(form, any_layout(form.weight));
     const auto sum = std::ranges::find(problem.post_ops, PostOp::Kind::kAdd, &PostOp::kind);
@@ -228,7 +243,8 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
     std::unique_ptr<Kernel> kernel = make_in_slices(form, whole, constants);
     if (!kernel) kernel = make_kernel_of(form, whole, constants);
     if (problem.weight || given == whole.weight) return kernel;
-    return std::make_unique<RepackingKernel>(given, whole.weight, std::move(kernel));
+    return std::make_unique<PreparingKernel>(make_repacking(given, whole.weight), 1, whole.weight.get_size(),
+                                             std::move(kernel));
   });
 }
 

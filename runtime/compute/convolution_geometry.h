@@ -47,6 +47,7 @@ struct ConvolutionGeometry {
   int64_t images = 0, groups = 1, channels = 0, filters = 0;  // of all groups
   int64_t taps = 1, depth = 0;
   int64_t pixels = 1, source_pixels = 1;  // of an image
+  int64_t source_step = 0;                // numbers from a pixel of the source to the next
 
   explicit ConvolutionGeometry(const ConvolutionForm& form) {
     images = form.result.dims[0];
@@ -54,6 +55,7 @@ struct ConvolutionGeometry {
     channels = form.source.dims[1];
     filters = form.result.dims[1];
     depth = channels / groups;
+    source_step = pixel_step(form.source).value_or(channels);
     const size_t rank = form.strides.size();
     for (size_t i = 0; i < rank; ++i)
       axes[kAxes - rank + i] = {form.source.dims[i + 2], form.result.dims[i + 2], form.kernel(i),  form.strides[i],

@@ -203,20 +203,25 @@ void StridedCopy::run_blocks(const void* from_origin, void* to_origin, int64_t b
 }
 
 std::unique_ptr<Kernel> make_copies(std::vector<CopyPiece> pieces) {
-  int64_t blocks = 0, grain = 1;
+  int64_t blocks = 0, fewest = INT64_MAX, grain = 1;
   for (const CopyPiece& piece : pieces) {
     blocks += piece.copy.blocks();
+    fewest = std::min(fewest, piece.copy.blocks());
     grain = std::max(grain, piece.copy.grain());
   }
-  return make_kernel([pieces = std::move(pieces), blocks, grain](const RunArgs& args) {
+  // Where it can be, a thread takes a part of each piece: it has just made that part, if pieces lie side by side.
+  const bool divides_each = fewest >= 2 * threads_here();
+  return make_kernel([pieces = std::move(pieces), blocks, grain, divides_each](const RunArgs& args) {
     parallel_for(blocks, grain, [&](int64_t begin, int64_t end) {
       int64_t first = 0;  // block of the piece
       for (const CopyPiece& piece : pieces) {
-        const int64_t from = std::max(begin - first, int64_t{0}), to = std::min(end - first, piece.copy.blocks());
+        const int64_t own = piece.copy.blocks();
+        const int64_t from = divides_each ? begin * own / blocks : std::max(begin - first, int64_t{0});
+        const int64_t to = divides_each ? end * own / blocks : std::min(end - first, own);
         if (from < to)
           piece.copy.run_blocks(args.input<std::byte>(piece.from) + piece.from_offset,
                                 args.output<std::byte>(piece.to) + piece.to_offset, from, to);
-        first += piece.copy.blocks();
+        first += own;
       }
     });
   });

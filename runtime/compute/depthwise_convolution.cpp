@@ -75,7 +75,7 @@ class DepthwiseConvolution final : public Kernel {
       const Range channels = range_of_part(g.channels, i / blocks % parts, parts, kPanelColumns);
       if (lines.size() == 0 || channels.size() == 0) return;
       const int64_t first = image * g.pixels * g.channels + channels.begin;
-      Block block{args.input<float>(0) + image * g.source_pixels * g.channels + channels.begin,
+      Block block{args.input<float>(0) + image * g.source_pixels * g.source_step + channels.begin,
                   filters_ + channels.begin,
                   args.output<float>(0) + first,
                   epilogue_.finish(args),
@@ -141,11 +141,11 @@ class DepthwiseConvolution final : public Kernel {
         const int64_t plane = z * depth.stride - depth.pad + k * depth.dilation;
         const int64_t row = y * height.stride - height.pad + j * height.dilation;
         const int64_t column = x * width.stride - width.pad + columns.begin * width.dilation;
-        const float* source = block.source + ((plane * height.source + row) * width.source + column) * g.channels;
+        const float* source = block.source + ((plane * height.source + row) * width.source + column) * g.source_step;
         const float* weight = block.weight + ((k * height.kernel + j) * width.kernel + columns.begin) * g.channels;
         for (int64_t i = columns.begin; i < columns.end; ++i) {
           taps[tap_count++] = {source, weight};
-          source += width.dilation * g.channels;
+          source += width.dilation * g.source_step;
           weight += g.channels;
         }
       }
@@ -153,7 +153,7 @@ class DepthwiseConvolution final : public Kernel {
     Finish finish = block.finish;
     if (finish.summand) finish.summand += place;
     const bool is_line = step == width.stride && width.dilation == 1 && count > 1;
-    multiply(ChannelProduct{taps, tap_count, step * g.channels, columns.size(), is_line ? width.stride : 0, count,
+    multiply(ChannelProduct{taps, tap_count, step * g.source_step, columns.size(), is_line ? width.stride : 0, count,
                             block.channels, block.result + place, stride * g.channels, finish});
   }
 

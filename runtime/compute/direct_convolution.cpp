@@ -30,8 +30,8 @@ bool joins_taps(const ConvolutionGeometry& g) {
   constexpr int64_t kFewChannels = 8, kMostGrowth = 2;
   const ConvolutionAxis& width = g.axes.back();
   const int64_t padded = width.source + width.pad + width.pad_end;
-  return g.groups == 1 && g.channels < kFewChannels && width.kernel > 1 && width.dilation == 1 &&
-         padded <= kMostGrowth * width.source + width.kernel && width.source >= width.kernel;
+  return g.groups == 1 && g.channels < kFewChannels && g.source_step == g.channels && width.kernel > 1 &&
+         width.dilation == 1 && padded <= kMostGrowth * width.source + width.kernel && width.source >= width.kernel;
 }
 
 void join_taps(ConvolutionGeometry& g) {
@@ -77,11 +77,11 @@ void find_rows(const ConvolutionGeometry& g, const float* image, Range block, co
       for (int64_t j = 0; j < height.kernel; ++j) {
         const int64_t line = y * height.stride - height.pad + j * height.dilation;
         const bool is_inside = plane >= 0 && plane < depth.source && line >= 0 && line < height.source;
-        const float* const from = image + (plane * height.source + line) * width.source * g.channels;
+        const float* const from = image + (plane * height.source + line) * width.source * g.source_step;
         for (int64_t i = 0; i < width.kernel; ++i, to += count) {
           int64_t column = x * width.stride - width.pad + i * width.dilation;
           for (int64_t n = 0; n < run; ++n, column += width.stride)
-            to[n] = is_inside && column >= 0 && column < width.source ? from + column * g.channels : zeros;
+            to[n] = is_inside && column >= 0 && column < width.source ? from + column * g.source_step : zeros;
         }
       }
     }
@@ -198,7 +198,7 @@ class DirectConvolution final : public Kernel {
     Finish finish = epilogue_.finish(call.args);
     if (call.bias) finish.bias = call.bias + column;
     if (finish.summand) finish.summand += first;
-    const float* const source = call.source + image * g.source_pixels * g.channels;
+    const float* const source = call.source + image * g.source_pixels * g.source_step;
     float* const result = call.args.output<float>(0) + first;
     const float* rows[kMostPointers];
     find_rows(g, source, pixels, zeros_.data(), rows);

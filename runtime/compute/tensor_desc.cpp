@@ -70,6 +70,30 @@ bool is_plain(const TensorDesc& desc) { return same_layout(desc, plain(desc.dtyp
 
 bool is_channels_last(const TensorDesc& desc) { return same_layout(desc, channels_last(desc.dtype, desc.dims)); }
 
+std::optional<int64_t> equal_step(const TensorDesc& desc, std::span<const size_t> axes) {
+  int64_t step = 0, places = 1;
+  for (const size_t axis : axes) {
+    if (desc.dims[axis] == 1) continue;
+    if (places == 1) step = desc.strides[axis];
+    if (step == 0 || desc.strides[axis] != step * places) return std::nullopt;
+    places *= desc.dims[axis];
+  }
+  return step;
+}
+
+std::optional<int64_t> pixel_step(const TensorDesc& desc) {
+  const size_t rank = desc.dims.size();
+  if (rank < 3 || std::ranges::find(desc.dims, 0) != desc.dims.end()) return std::nullopt;
+  const int64_t channels = desc.dims[1];
+  if (channels > 1 && desc.strides[1] != 1) return std::nullopt;
+  SmallVector<size_t, 6> axes;
+  for (size_t axis = rank; axis-- > 2;) axes.push_back(axis);
+  axes.push_back(0);
+  const auto step = equal_step(desc, axes);
+  if (step == 0) return channels;
+  return step && *step >= channels ? step : std::nullopt;
+}
+
 bool is_dense(const TensorDesc& desc) {
   return same_layout(desc, {desc.dtype, desc.dims, dense_strides(desc.dims, innermost_first(desc))});
 }

@@ -4,6 +4,7 @@
 #include "runtime/core/tensor.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace pli::compute {
@@ -36,6 +37,12 @@ TensorDesc laid_out_like(DataType dtype, PerAxis dims, const TensorDesc& like);
 bool same_layout(const TensorDesc& a, const TensorDesc& b);
 bool is_plain(const TensorDesc& desc);
 bool is_channels_last(const TensorDesc& desc);
+/// Elements from one to the next of all places along `axes`, innermost first, where they lie at equal distances;
+/// nothing where they do not or where one stands for several. 0 where there is one place only.
+std::optional<int64_t> equal_step(const TensorDesc& desc, std::span<const size_t> axes);
+/// Elements from a pixel of images to the next, where the channels of a pixel lie side by side and pixels at equal
+/// distances, as in channels-last images and in some of their channels. Nothing elsewhere.
+std::optional<int64_t> pixel_step(const TensorDesc& desc);
 /// Every element of the memory is used once: some permutation of a dense array.
 bool is_dense(const TensorDesc& desc);
 

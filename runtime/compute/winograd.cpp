@@ -71,6 +71,7 @@ class WinogradConvolution final : public Kernel {
         bias_(convolution),
         images_(convolution.form.result.dims[0]),
         channels_(convolution.form.source.dims[1]),
+        source_step_(pixel_step(convolution.form.source).value_or(channels_)),
         filters_(convolution.form.result.dims[1]),
         source_height_(convolution.form.source.dims[2]),
         source_width_(convolution.form.source.dims[3]),
@@ -160,9 +161,9 @@ class WinogradConvolution final : public Kernel {
       const auto [image, y, x] = place_of(tile);
       const int64_t top = y - pad_top_, left = x - pad_left_;
       WinogradPatch patch;
-      patch.source = call.source + ((image * source_height_ + top) * source_width_ + left) * channels_;
-      patch.row_stride = source_width_ * channels_;
-      patch.pixel_stride = channels_;
+      patch.source = call.source + ((image * source_height_ + top) * source_width_ + left) * source_step_;
+      patch.row_stride = source_width_ * source_step_;
+      patch.pixel_stride = source_step_;
       patch.rows = {std::max<int64_t>(-top, 0), std::clamp<int64_t>(source_height_ - top, 0, kWinogradPatch)};
       patch.columns = {std::max<int64_t>(-left, 0), std::clamp<int64_t>(source_width_ - left, 0, kWinogradPatch)};
       patch.channels = channels_;
@@ -219,7 +220,9 @@ class WinogradConvolution final : public Kernel {
 
   Epilogue epilogue_;
   ConvolutionBias bias_;
-  int64_t images_, channels_, filters_;
+  int64_t images_, channels_;
+  int64_t source_step_;  // numbers from a pixel of the source to the next
+  int64_t filters_;
   int64_t source_height_, source_width_, height_, width_;
   int64_t pad_top_, pad_left_;
   int64_t across_, tiles_;  // of a row; of all images

@@ -170,7 +170,25 @@ struct Asked {
   PostOps ops;
   bool has_bias = true, bias_is_constant = true, exact = false;
   int threads = 1;
+  int64_t gap = 0;  // numbers between two pixels of the source
 };
+
+/// The first channels of an image that has more.
+TensorDesc some_channels(const Shape& dims, int64_t more) {
+  Shape all = dims;
+  all[1] += more;
+  return {DataType::kFloat32, dims, channels_last(DataType::kFloat32, all).strides};
+}
+
+/// Pixels apart, what lies between them not to be read.
+Numbers with_gaps(const Numbers& pixels, int64_t channels, int64_t gap) {
+  Numbers result;
+  for (auto pixel = pixels.begin(); pixel != pixels.end(); pixel += channels) {
+    result.insert(result.end(), pixel, pixel + channels);
+    result.insert(result.end(), static_cast<size_t>(gap), std::numeric_limits<float>::quiet_NaN());
+  }
+  return result;
+}
 
 /// Compares with the sums in double; gives the implementation.
 std::string check(const Case& c, const Asked& asked, unsigned seed) {
@@ -181,7 +199,7 @@ std::string check(const Case& c, const Asked& asked, unsigned seed) {
   problem.dilations = c.dilations;
   problem.pads_begin = c.pads_begin;
   problem.pads_end = c.pads_end;
-  problem.source = channels_last(DataType::kFloat32, c.source);
+  problem.source = some_channels(c.source, asked.gap);
   problem.result = channels_last(DataType::kFloat32, c.result());
   problem.weight_dims = {c.filters, c.source[1] / c.groups};
   problem.weight_dims.insert(problem.weight_dims.end(), c.kernel.begin(), c.kernel.end());
@@ -205,7 +223,9 @@ std::string check(const Case& c, const Asked& asked, unsigned seed) {
   ThreadPool pool(asked.threads);
   const ThreadScope scope(&pool);
   const std::unique_ptr<Kernel> kernel = make_convolution(problem);
-  const Numbers result = run(*kernel, operands, before);
+  std::vector<Numbers> given = operands;
+  given[0] = with_gaps(operands[0], c.source[1], asked.gap);
+  const Numbers result = run(*kernel, given, before);
   const Sums sums = sums_of(c, operands[0], operands[1], operands[2]);
   // A winograd tile's rounding errors are those of all of its sums.
   const bool is_winograd = kernel->implementation() == "winograd";
@@ -269,6 +289,23 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");
 }
 
+TEST_P(OwnConvolutions, TakeSomeOfTheChannels) {
+  Asked apart{{kRelu}};
+  apart.gap = 5;
+  EXPECT_EQ(check(Case::simple({2, 37, 13, 11}, 29, {1, 1}), apart, 31), "product");
+  EXPECT_EQ(check(Case::simple({3, 5, 1, 1}, 33, {1, 1}), apart, 32), "product");
+  EXPECT_EQ(check(Case::simple({2, 19, 12, 17}, 23, {3, 5}, 2, 1), apart, 33), "direct");
+  EXPECT_EQ(check(Case::simple({1, 3, 30, 23}, 18, {7, 7}, 2, 3), apart, 34), "direct");
+  EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), apart, 35), "direct");
+  EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), apart, 36), "depthwise");
+  EXPECT_EQ(check(Case::simple({2, 20, 31}, 20, {5}, 2, 2, 20), apart, 37), "depthwise");
+  EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), apart, 38), "direct");
+  EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), apart, 39), "winograd");
+  apart.ops = {kRelu, kAddInPlace};  // which no kernel of ours does
+  const std::string other = check(Case::simple({2, 12, 9, 7}, 27, {1, 1}), apart, 40);
+  EXPECT_NE(other, "product");
+}
+
 TEST_P(OwnConvolutions, DoWhatComesBehind) {
   const std::vector<PostOps> all{{},
                                  {kRelu},
@@ -324,6 +361,7 @@ TEST_P(OwnConvolutions, AreRightOnRandomShapes) {
     }
     Asked asked{{kRelu}, random.below(2) == 0, random.below(2) == 0, false, static_cast<int>(1 + random.below(3))};
     if (random.below(2) == 0) asked.ops.insert(asked.ops.begin(), random.below(2) == 0 ? kAdd : kAddInPlace);
+    asked.gap = random.below(3) == 0 ? random.below(20) : 0;
     ++made[check(c, asked, 1000 + round)];
     if (HasFailure()) return;
   }
@@ -454,13 +492,7 @@ TEST_P(OwnConvolutions, MultiplyMatricesThatBothComeWithTheCall) {
         }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OwnConvolutions,
-                         testing::Values(SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512),
-                         [](const auto& each) {
-                           return std::string(each.param == SimdLevel::kBaseline ? "Baseline"
-                                              : each.param == SimdLevel::kAvx2   ? "Avx2"
-                                                                                 : "Avx512");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, OwnConvolutions, testing::ValuesIn(kSimdLevels), level_name);
 
 }  // namespace
 }  // namespace pli::compute

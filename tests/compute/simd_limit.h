@@ -2,6 +2,10 @@
 
 #include "runtime/compute/simd.h"
 
+#include <gtest/gtest.h>
+
+#include <string>
+
 namespace pli::compute {
 
 /// Holds kernels at a level, or at the highest below it that the machine has, while it lives.
@@ -15,5 +19,12 @@ class SimdLimit {
  private:
   SimdLevel before_;
 };
+
+/// For suites that run at each of them.
+inline constexpr SimdLevel kSimdLevels[] = {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512};
+
+inline std::string level_name(const testing::TestParamInfo<SimdLevel>& info) {
+  return info.param == SimdLevel::kBaseline ? "Baseline" : info.param == SimdLevel::kAvx2 ? "Avx2" : "Avx512";
+}
 
 }  // namespace pli::compute

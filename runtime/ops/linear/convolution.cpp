@@ -159,9 +159,15 @@ std::vector<ir::Type> infer_conv(const InferContext& context) {
   return {ir::Type::tensor(x.dtype, std::move(dims))};
 }
 
-/// The kernels of float64 want images row by row.
+/// The kernels of float64 want images row by row. Filters that are known take some of an image's channels where they
+/// lie.
 Layouts convolution_layouts(const PrepareContext& context) {
-  return context.inputs[0].dtype == DataType::kFloat64 ? row_major_layouts(context) : channels_last_layouts(context);
+  if (context.inputs[0].dtype == DataType::kFloat64) return row_major_layouts(context);
+  Layouts layouts = channels_last_layouts(context);
+  const bool is_float = context.graph.type(context.node.inputs[0]).dtype == DataType::kFloat32;
+  const bool is_known = context.constants[1] && !context.node.is("ConvTranspose");
+  if (is_float && is_known && compute::pixel_step(context.inputs[0])) layouts.inputs[0] = context.inputs[0];
+  return layouts;
 }
 
 }  // namespace

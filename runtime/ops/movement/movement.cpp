@@ -1,6 +1,7 @@
 #include "runtime/ops/movement/movement.h"
 
 #include "runtime/compute/copy.h"
+#include "runtime/compute/interleave.h"
 #include "runtime/ops/dims.h"
 
 #include <algorithm>
@@ -82,9 +83,35 @@ std::vector<ir::Type> infer_concat(const InferContext& context) {
   return {ir::Type::tensor(result.dtype, result.dims)};
 }
 
+/// Whether a Reshape makes one dimension of the axis and the one before it, and nobody else reads the value.
+bool is_merged(const PrepareContext& context, size_t axis) {
+  const ir::ValueId joined = context.node.outputs[0];
+  if (axis == 0 || !context.graph.has_single_use(joined)) return false;
+  const ir::Use use = *context.graph.uses(joined).begin();
+  if (use.index != 0 || !context.graph.node(use.node).is("Reshape")) return false;
+  PerAxis merged = context.outputs[0].dims;
+  merged[axis - 1] *= merged[axis];
+  merged.erase(merged.begin() + axis);
+  return context.graph.type(context.graph.node(use.node).outputs[0]).shape() == merged;
+}
+
+/// Channels that are shuffled lie in the order that they are to have, whatever lies between them in the inputs.
+Layouts layout_concat(const PrepareContext& context) {
+  Layouts layouts = follow_layouts(context);
+  const TensorDesc& output = context.outputs[0];
+  const auto axis = static_cast<size_t>(concat_axis(context.graph, context.node, output.rank()));
+  const auto is_one = [&](const TensorDesc& input) { return input.dims[axis] == 1; };
+  if (!std::ranges::all_of(context.inputs, is_one) || !is_merged(context, axis)) return layouts;
+  TensorDesc like = context.inputs[0];
+  like.strides[axis] = like.strides[axis - 1];
+  layouts.outputs[0] = compute::laid_out_like(output.dtype, output.dims, like);
+  return layouts;
+}
+
 std::unique_ptr<Kernel> prepare_concat(const PrepareContext& context) {
   const TensorDesc& output = context.outputs[0];
   const auto axis = static_cast<size_t>(concat_axis(context.graph, context.node, output.rank()));
+  if (auto kernel = compute::make_interleave(context.inputs, output, axis)) return kernel;
   std::vector<CopyPiece> pieces;
   int64_t offset = 0;
   for (size_t i = 0; i < context.inputs.size(); ++i) {
@@ -311,7 +338,7 @@ std::unique_ptr<Kernel> prepare_tile(const PrepareContext& context) {
 
 constexpr Operator kOperators[] = {
     {"Transpose", 1, kNewestOpset, kMovable, infer_transpose, prepare_transpose, follow_layouts, view_transpose},
-    {"Concat", 1, kNewestOpset, kMovable, infer_concat, prepare_concat, follow_layouts},
+    {"Concat", 1, kNewestOpset, kMovable, infer_concat, prepare_concat, layout_concat},
     {"Split", 2, 12, kMovable, infer_split, prepare_split, follow_layouts, view_split},
     {"Split", 13, kNewestOpset, kMovable, infer_split, prepare_split, follow_layouts, view_split, 0b10},
     {"Slice", 1, 9, kMovable, infer_slice, prepare_slice, follow_layouts, view_slice},

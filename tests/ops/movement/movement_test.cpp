@@ -78,6 +78,61 @@ TEST(Concat, StaysChannelsLastAndTakesSlices) {
   EXPECT_TRUE(compute::is_plain(rows.layouts.at(0)));
 }
 
+/// What is stacked along an axis of 1, in whatever way the parts lie, and read by a Reshape.
+TEST(Concat, LaysShuffledChannelsOutAsNeighbours) {
+  for (const bool is_merged : {true, false})
+    for (const size_t count : {2, 3, 4, 5}) {
+      const auto parts = static_cast<int64_t>(count);
+      ir::Graph graph(std::make_shared<const ir::OpsetImports>(ir::OpsetImports{{"", 17}}));
+      ir::NodeSpec join{.op_type = "Concat", .outputs = {{"joined", {}, {}}}, .attributes = {attribute("axis", 2)}};
+      for (size_t i = 0; i < count; ++i)
+        join.inputs.push_back(
+            graph.add_input(graph.unique_name("x"), ir::Type::tensor(DataType::kFloat32, Dims{2, 7, 1, 3, 5})));
+      const ir::ValueId joined = graph.node(graph.add_node(std::move(join))).outputs[0];
+      const Dims shape = is_merged ? Dims{2, 7 * parts, 3, 5} : Dims{2, 7, parts * 15};
+      graph.add_node({.op_type = "Reshape",
+                      .inputs = {joined},
+                      .outputs = {{"y", ir::Type::tensor(DataType::kFloat32, shape), {}}}});
+      const ir::Node& node = graph.node(graph.producer(joined));
+      const ops::Operator& op = *ops::find_operator(graph, node);
+      const Limits limits;
+      ops::PrepareContext context{graph, node, limits, 17, {}, {}, {}, {}, 1};
+      const TensorDesc first{DataType::kFloat32, {2, 7, 1, 3, 5}, {3 * 5 * 9, 1, 1, 5 * 9, 9}};  // of 9 channels
+      const TensorDesc dense{DataType::kFloat32, {2, 7, 1, 3, 5}, {3 * 5 * 7, 1, 1, 5 * 7, 7}};
+      context.inputs.assign(count, dense);
+      context.inputs[0] = first;
+      context.outputs = {compute::plain(DataType::kFloat32, {2, 7, parts, 3, 5})};
+      const ops::Layouts layouts = op.layout(context);
+      const TensorDesc& output = layouts.outputs.at(0);
+      EXPECT_EQ(output.strides[1] == parts && output.strides[2] == 1, is_merged);
+      context.outputs = layouts.outputs;
+      const auto kernel = op.prepare(context);
+
+      std::vector<std::vector<float>> memory;
+      std::vector<const void*> in;
+      for (size_t i = 0; i < count; ++i) {
+        const auto size = static_cast<size_t>(compute::span_bytes(context.inputs[i])) / sizeof(float);
+        auto& numbers = memory.emplace_back(size);
+        for (size_t j = 0; j < size; ++j) numbers[j] = static_cast<float>(1000 * i + j);
+        in.push_back(numbers.data());
+      }
+      std::vector<float> result(static_cast<size_t>(2 * 7 * parts * 15), -1.0f);
+      void* out[] = {result.data()};
+      const auto state = kernel->make_state();
+      kernel->run({in, out, nullptr, state.get()});
+      for_each_index({2, 7, parts, 3, 5}, [&](Shape index) {
+        const auto place = [&](const TensorDesc& desc) {
+          int64_t sum = 0;
+          for (size_t d = 0; d < 5; ++d) sum += index[d] * desc.strides[d];
+          return static_cast<size_t>(sum);
+        };
+        const float actual = result[place(output)];
+        const auto part = static_cast<size_t>(std::exchange(index[2], 0));
+        EXPECT_EQ(actual, memory[part][place(context.inputs[part])]);
+      });
+    }
+}
+
 TEST(Concat, TakesTheOldDefaultAxisAndOtherTypes) {
   EXPECT_EQ(shape_of(run({"Concat", 3, {random_tensor({2, 3}, 1), random_tensor({2, 4}, 2)}}).at(0)), (Shape{2, 7}));
   EXPECT_EQ(to_int64s(run({"Concat", 13, {int64s({1, 2}), int64s({-3})}, {attribute("axis", 0)}}).at(0)),
