@@ -143,7 +143,7 @@ class BatchedProduct final : public Kernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_batched_product(const MatMulProblem& problem, bool whatever_it_costs) {
-  constexpr int64_t kFewRows = 32, kFewColumns = 8;
+  constexpr int64_t kFewRows = 16, kFewColumns = 8;
   const Matrices a(problem.a), b(problem.b);
   if (problem.b_constant || problem.result.size() == 0 || !is_plain(problem.result)) return nullptr;
   if (!whatever_it_costs && (a.rows < kFewRows || b.columns < kFewColumns)) return nullptr;
