@@ -48,13 +48,21 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   return division;
 }
 
+/// Whether the filters of two pixels below one another meet the same lines of the source, but for one.
+bool pairs_lines(const ConvolutionGeometry& g) {
+  const auto& [depth, height, width] = g.axes;
+  const auto is_dense = [](const ConvolutionAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
+  return depth.kernel == 1 && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
+}
+
 class DepthwiseConvolution final : public Kernel {
  public:
   DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
       : geometry_(convolution.form),
         epilogue_(std::move(epilogue)),
         bias_(convolution),
-        division_(division_of(geometry_, threads_here())) {
+        division_(division_of(geometry_, threads_here())),
+        pairs_lines_(pairs_lines(geometry_)) {
     const ConvolutionForm& form = convolution.form;
     const auto tag = form.strides.size() == 3 ? memory::format_tag::dhwigo : memory::format_tag::hwigo;
     const memory::desc taps(form.weight.dims, memory::data_type::f32, tag);
@@ -116,10 +124,11 @@ class DepthwiseConvolution final : public Kernel {
       const int64_t y = line % height.result;
       const bool is_inside = y >= lines_inside.begin && y < lines_inside.end;
       const int64_t run = is_inside ? std::min(lines_inside.end - y, block.lines.end - line) : 1;
-      for (int64_t i = 0; i < run && inside.size() > 0; ++i)
-        multiply_run(block, line + i, inside.begin, inside.size(), width.stride, 1);
+      const int64_t lines = pairs_lines_ ? 2 : 1;
+      for (int64_t i = 0; i < run && inside.size() > 0; i += lines)
+        multiply_run(block, line + i, inside.begin, inside.size(), width.stride, 1, i + lines <= run ? lines : 1);
       const auto multiply_column = [&](int64_t x) {
-        multiply_run(block, line, x, run, height.stride * width.source, width.result);
+        multiply_run(block, line, x, run, height.stride * width.source, width.result, 1);
       };
       for (int64_t x = columns.begin; x < inside.begin; ++x) multiply_column(x);
       for (int64_t x = inside.end; x < columns.end; ++x) multiply_column(x);
@@ -128,8 +137,9 @@ class DepthwiseConvolution final : public Kernel {
   }
 
   /// `count` pixels from column x of a line on, `step` pixels of the source and `stride` of the result apart, all of
-  /// which meet the taps that the first meets.
-  void multiply_run(const Block& block, int64_t line, int64_t x, int64_t count, int64_t step, int64_t stride) const {
+  /// which meet the taps that the first meets; and those below, of two lines.
+  void multiply_run(const Block& block, int64_t line, int64_t x, int64_t count, int64_t step, int64_t stride,
+                    int64_t lines) const {
     const ConvolutionGeometry& g = geometry_;
     const auto& [depth, height, width] = g.axes;
     const int64_t y = line % height.result, z = line / height.result;
@@ -154,13 +164,15 @@ class DepthwiseConvolution final : public Kernel {
     if (finish.summand) finish.summand += place;
     const bool is_line = step == width.stride && width.dilation == 1 && count > 1;
     multiply(ChannelProduct{taps, tap_count, step * g.source_step, columns.size(), is_line ? width.stride : 0, count,
-                            block.channels, block.result + place, stride * g.channels, finish});
+                            block.channels, block.result + place, stride * g.channels, finish, lines == 2,
+                            width.source * g.source_step, width.result * g.channels});
   }
 
   ConvolutionGeometry geometry_;
   Epilogue epilogue_;
   ConvolutionBias bias_;
   Division division_;
+  bool pairs_lines_;
   SharedWeights weight_;
   const float* filters_;
 };

@@ -105,6 +105,75 @@ template <int kTaps, int kStride, class V, int kRows, int kVectors>
   }
 }
 
+/// One line of the taps of a pair: what the pixels above and those below it are multiplied with.
+template <bool kAbove, bool kBelow, int kTaps, class V, int kRows>
+[[gnu::always_inline]] inline void add_to_pair(const float* from, int64_t pixel, const V (&above)[kTaps],
+                                               const V (&below)[kTaps], Sums<V, kRows, 1>& first,
+                                               Sums<V, kRows, 1>& second) {
+  PLI_UNROLL for (int i = 0; i < kRows - 1 + kTaps; ++i, from += pixel) {
+    V value;
+    load(value, from);
+    PLI_UNROLL for (int r = 0; r < kRows; ++r) {
+      const int t = i - r;
+      if (t < 0 || t >= kTaps) continue;
+      if constexpr (kAbove) first.at[r][0] += value * above[t];
+      if constexpr (kBelow) second.at[r][0] += value * below[t];
+    }
+  }
+}
+
+/// Pixels of two lines. A line of the source meets a line of taps for the pixels above, and the one before it for those
+/// below.
+template <int kTaps, class V, int kRows>
+[[gnu::always_inline]] inline void add_pair(const ChannelProduct& p, int64_t row, int64_t channel,
+                                            Sums<V, kRows, 1>& first, Sums<V, kRows, 1>& second) {
+  PLI_UNROLL for (int r = 0; r < kRows; ++r) first.at[r][0] = second.at[r][0] = V{};
+  const int64_t place = row * p.step + channel;
+  const ChannelProduct::Tap *tap = p.taps, *const end = tap + p.tap_count;
+  V here[kTaps], before[kTaps];
+  const auto next_line = [&]() __attribute__((always_inline)) {
+    PLI_UNROLL for (int t = 0; t < kTaps; ++t) {
+      before[t] = here[t];
+      load(here[t], tap[t].weights + channel);
+    }
+  };
+  PLI_UNROLL for (int t = 0; t < kTaps; ++t) load(here[t], tap[t].weights + channel);
+  add_to_pair<true, false>(tap->source + place, p.step, here, here, first, second);
+  for (tap += kTaps; tap != end; tap += kTaps) {
+    next_line();
+    add_to_pair<true, true>(tap->source + place, p.step, here, before, first, second);
+  }
+  add_to_pair<false, true>(end[-kTaps].source + p.source_line + place, p.step, here, here, first, second);
+}
+
+/// Where the channels from `channel` on, which do not fill a vector, are to be begun: further back, so that they do
+/// with some that are made twice, unless that would add to a result that is finished.
+template <class V>
+[[gnu::always_inline]] inline int64_t last_vector(const ChannelProduct& p, int64_t channel) {
+  const bool may_repeat = p.finish.summand != p.result && p.channels >= kWidth<V>;
+  return channel < p.channels && may_repeat ? p.channels - kWidth<V> : channel;
+}
+
+template <class V, int kTaps, int kMostRows>
+[[gnu::always_inline]] inline void multiply_pair(const ChannelProduct& p) {
+  Finish below = p.finish;
+  if (below.summand) below.summand += p.result_line;
+  for_tiles<limited(kMostRows)>(
+      p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
+        const auto multiply_from = [&]<class W>(int64_t channel, const W&) __attribute__((always_inline)) {
+          for (; channel + kWidth<W> <= p.channels; channel += kWidth<W>) {
+            Sums<W, kRows, 1> first, second;
+            add_pair<kTaps>(p, row, channel, first, second);
+            finish(p.finish, p.result, p.stride, row, channel, kWidth<W>, first);
+            finish(below, p.result + p.result_line, p.stride, row, channel, kWidth<W>, second);
+          }
+          return channel;
+        };
+        const int64_t channel = multiply_from(last_vector<V>(p, multiply_from(0, V{})), V{});
+        multiply_from(multiply_from(channel, FourFloats{}), float{});
+      });
+}
+
 /// As many channels from `channel` on as fill the vectors; `add` makes their sums. Returns the first that is left.
 template <class V, int kVectors, int kRows, class Add>
 [[gnu::always_inline]] inline int64_t multiply_whole(const ChannelProduct& p, int64_t row, int64_t channel,
@@ -127,6 +196,7 @@ template <class V, int kVectors, int kMostRows, class Add>
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         int64_t channel = multiply_whole<V, kVectors, kRows>(p, row, 0, add);
         if constexpr (kVectors > 1) channel = multiply_whole<V, 1, kRows>(p, row, channel, add);
+        channel = multiply_whole<V, 1, kRows>(p, row, last_vector<V>(p, channel), add);
         channel = multiply_whole<FourFloats, 1, kRows>(p, row, channel, add_few);
         multiply_whole<float, 1, kRows>(p, row, channel, add_few);
       });
@@ -146,6 +216,11 @@ template <class V, int kVectors, int kTaps, int kStride>
 /// kVectors: so many of a line's filter leave registers for the sums.
 template <class V, int kVectors>
 [[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
+  constexpr bool kIsWide = sizeof(V) == sizeof(SixteenFloats);  // with 32 registers
+  if (p.has_pair) {
+    if (p.line_taps == 3) return multiply_pair < V, 3, kIsWide ? 8 : 4 > (p);
+    if constexpr (kIsWide) return multiply_pair<V, 5, 8>(p);
+  }
   if (multiply_lines<V, kVectors, 3, 1>(p) || multiply_lines<V, kVectors, 3, 2>(p) ||
       multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 7, 1>(p))
     return;
@@ -164,6 +239,10 @@ void multiply(const PanelProduct& product) {
 void multiply(const ChannelProduct& product) {
   simd_of<multiply_channels<FourFloats, 1>, multiply_channels<EightFloats, 1>, multiply_channels<SixteenFloats, 2>>(
       product);
+}
+
+bool may_pair_lines(int64_t line_taps) {
+  return line_taps == 3 || (line_taps == 5 && simd_level() == SimdLevel::kAvx512);
 }
 
 }  // namespace pli::compute
