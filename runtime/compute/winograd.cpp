@@ -82,11 +82,15 @@ class WinogradConvolution final : public Kernel {
         across_(parts_of(width_, kWinogradTile)),
         tiles_(images_ * across_ * parts_of(height_, kWinogradTile)),
         lanes_(threads_here()) {
+    choose_block();
+  }
+
+  /// Before the first run.
+  void transform_filters(const KnownConvolution& convolution) {
     const Tensor& weight = *convolution.weight;
     const auto make = [&](const Tensor& numbers) { return values_of(weight, numbers, filters_, channels_); };
     filter_ = convolution.cache ? convolution.cache->form_of<FilterValues>(weight, "winograd 4x4", make)
                                 : std::make_shared<const FilterValues>(make(weight));
-    choose_block();
   }
 
   size_t scratch_bytes() const override {
@@ -246,6 +250,7 @@ std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convol
   if (!epilogue) return nullptr;
   auto kernel = std::make_unique<WinogradConvolution>(convolution, std::move(*epilogue));
   if (static_cast<int64_t>(kernel->scratch_bytes()) > most_scratch_bytes) return nullptr;
+  kernel->transform_filters(convolution);
   return kernel;
 }
 
