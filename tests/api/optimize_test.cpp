@@ -128,7 +128,7 @@ TEST(Optimize, LeavesFunctionsThatAreNamedLikeOperators) {
 
 TEST(Optimize, ListsThePasses) {
   const std::vector<PassInfo> passes = list_passes();
-  ASSERT_EQ(passes.size(), 18u);
+  ASSERT_EQ(passes.size(), 19u);
   EXPECT_EQ(passes.front().name, "inline_functions");
   for (const PassInfo& pass : passes) EXPECT_FALSE(pass.summary.empty());
 }
