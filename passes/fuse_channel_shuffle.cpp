@@ -49,7 +49,8 @@ std::optional<Shuffle> shuffle_of(const Context& context, ir::NodeId id) {
   if (!concat || !graph.node(concat).is("Concat")) return std::nullopt;
   const ir::Node& join = graph.node(concat);
   const ir::Type &joined = graph.type(join.outputs[0]), &split = graph.type(graph.node(reshape).outputs[0]);
-  if (!joined.dims || !split.dims || join.inputs.size() < 2) return std::nullopt;
+  constexpr size_t kMostParts = 4;  // each takes a node
+  if (!joined.dims || !split.dims || join.inputs.size() < 2 || join.inputs.size() > kMostParts) return std::nullopt;
   if (ops::concat_axis(graph, join, joined.rank()) != static_cast<int64_t>(*axis)) return std::nullopt;
   if (!splits_axis(*joined.dims, *split.dims, *axis, static_cast<int64_t>(join.inputs.size()))) return std::nullopt;
   const auto is_part = [&](ir::ValueId input) {

@@ -61,7 +61,7 @@ Description describe(const ConvolutionForm& form, const memory::desc& weight) {
 /// Brings an operand into the layout that the convolution wants, then convolves.
 class PreparingKernel final : public Kernel {
  public:
-  /// `preparation` writes the convolution's input number `operand`, which is so large.
+  /// `preparation` writes what the convolution reads as its input `operand`, so many bytes.
   PreparingKernel(std::unique_ptr<Kernel> preparation, size_t operand, size_t bytes,
                   std::unique_ptr<Kernel> convolution)
       : preparation_(std::move(preparation)),
@@ -208,6 +208,7 @@ std::unique_ptr<Kernel> make_in_slices(const ConvolutionForm& form, const Descri
 /// By a kernel of ours; null where there is none for it.
 std::unique_ptr<Kernel> make_own(const ConvolutionProblem& problem, const ConvolutionForm& form) {
   if (!problem.weight || problem.transposed) return nullptr;
+  if (!is_channels_last(problem.source) && !pixel_step(problem.source)) return nullptr;
   const KnownConvolution known{form, problem.weight, problem.bias, 2, problem.cache};
   if (auto kernel = make_depthwise_convolution(known)) return kernel;
   if (!problem.exact)

@@ -5,8 +5,8 @@
 namespace pli::compute {
 
 /// A convolution as oneDNN wants it: 1-D as 2-D, weights with an explicit dimension of groups where there is more than
-/// one, [groups,] M / groups, C / groups, kernel...; dilations count the gap. Source and result channels-last, the
-/// source's pixels at equal distances.
+/// one, [groups,] M / groups, C / groups, kernel...; dilations count the gap. Source and result channels-last; for
+/// kernels of ours, the source's pixels at any equal distances.
 struct ConvolutionForm {
   bool transposed = false, has_bias = false;
   TensorDesc source, result, weight;

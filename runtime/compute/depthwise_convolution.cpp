@@ -48,11 +48,13 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   return division;
 }
 
-/// Whether the filters of two pixels below one another meet the same lines of the source, but for one.
+/// Whether the filters of two pixels below one another meet the same lines of the source, but for one. In the padding
+/// before or behind a volume they meet none.
 bool pairs_lines(const ConvolutionGeometry& g) {
   const auto& [depth, height, width] = g.axes;
   const auto is_dense = [](const ConvolutionAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
-  return depth.kernel == 1 && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
+  const bool is_flat = depth.kernel == 1 && depth.pad == 0 && depth.pad_end == 0;
+  return is_flat && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
 }
 
 class DepthwiseConvolution final : public Kernel {

@@ -146,8 +146,8 @@ template <int kTaps, class V, int kRows>
   add_to_pair<false, true>(end[-kTaps].source + p.source_line + place, p.step, here, here, first, second);
 }
 
-/// Where the channels from `channel` on, which do not fill a vector, are to be begun: further back, so that they do
-/// with some that are made twice, unless that would add to a result that is finished.
+/// Channels that are too few for a vector can have one all the same, the last that there is, in which some are made a
+/// second time; not where the result is added to what was there. Returns where to go on.
 template <class V>
 [[gnu::always_inline]] inline int64_t last_vector(const ChannelProduct& p, int64_t channel) {
   const bool may_repeat = p.finish.summand != p.result && p.channels >= kWidth<V>;
@@ -160,7 +160,7 @@ template <class V, int kTaps, int kMostRows>
   if (below.summand) below.summand += p.result_line;
   for_tiles<limited(kMostRows)>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
-        const auto multiply_from = [&]<class W>(int64_t channel, const W&) __attribute__((always_inline)) {
+        const auto multiply_from = [&]<class W>(int64_t channel) __attribute__((always_inline)) {
           for (; channel + kWidth<W> <= p.channels; channel += kWidth<W>) {
             Sums<W, kRows, 1> first, second;
             add_pair<kTaps>(p, row, channel, first, second);
@@ -169,8 +169,10 @@ template <class V, int kTaps, int kMostRows>
           }
           return channel;
         };
-        const int64_t channel = multiply_from(last_vector<V>(p, multiply_from(0, V{})), V{});
-        multiply_from(multiply_from(channel, FourFloats{}), float{});
+        int64_t channel = multiply_from.template operator()<V>(0);
+        channel = multiply_from.template operator()<V>(last_vector<V>(p, channel));
+        channel = multiply_from.template operator()<FourFloats>(channel);
+        multiply_from.template operator()<float>(channel);
       });
 }
 
@@ -216,10 +218,15 @@ template <class V, int kVectors, int kTaps, int kStride>
 /// kVectors: so many of a line's filter leave registers for the sums.
 template <class V, int kVectors>
 [[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
-  constexpr bool kIsWide = sizeof(V) == sizeof(SixteenFloats);  // with 32 registers
+  // As many pixels as the registers hold, of which the widest vectors have 32, beside two lines of the filter.
+  constexpr bool kIsWide = sizeof(V) == sizeof(SixteenFloats);
+  constexpr int kOfThreeTaps = kIsWide ? 8 : 4, kOfFiveTaps = kIsWide ? 8 : 2;
   if (p.has_pair) {
-    if (p.line_taps == 3) return multiply_pair < V, 3, kIsWide ? 8 : 4 > (p);
-    if constexpr (kIsWide) return multiply_pair<V, 5, 8>(p);
+    if (p.line_taps == 3)
+      multiply_pair<V, 3, kOfThreeTaps>(p);
+    else
+      multiply_pair<V, 5, kOfFiveTaps>(p);
+    return;
   }
   if (multiply_lines<V, kVectors, 3, 1>(p) || multiply_lines<V, kVectors, 3, 2>(p) ||
       multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 7, 1>(p))

@@ -48,8 +48,8 @@ struct ChannelProduct {
   int64_t stride = 0;
   Finish finish;
 
-  /// The pixels below are made with these, where may_pair_lines says so: each line of taps meets what the next one
-  /// meets for the pixels here, the last what lies `source_line` behind.
+  /// The pixels below are made with these, where may_pair_lines says so and all lines of taps are there: each meets
+  /// what the next one meets for the pixels here, the last what lies `source_line` behind.
   bool has_pair = false;
   int64_t source_line = 0, result_line = 0;  // numbers from a line to the next
 };
@@ -57,8 +57,8 @@ struct ChannelProduct {
 /// On the calling thread.
 void multiply(const ChannelProduct& product);
 
-/// Whether pixels of two lines can be made at once, so that what they share is loaded once: with lines of so many taps,
-/// line_stride 1.
+/// Whether it is worth making pixels of two lines at once, so that what they share is loaded once: with lines of so
+/// many taps, line_stride 1. 3 and 5 can be.
 bool may_pair_lines(int64_t line_taps);
 
 }  // namespace pli::compute

@@ -301,9 +301,25 @@ TEST_P(OwnConvolutions, TakeSomeOfTheChannels) {
   EXPECT_EQ(check(Case::simple({2, 20, 31}, 20, {5}, 2, 2, 20), apart, 37), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), apart, 38), "direct");
   EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), apart, 39), "winograd");
-  apart.ops = {kRelu, kAddInPlace};  // which no kernel of ours does
+  // What no kernel of ours does.
+  apart.has_bias = apart.bias_is_constant = false;
+  EXPECT_EQ(check(Case::simple({2, 12, 9, 7}, 12, {3, 3}, 1, 1, 4), apart, 41).find("direct"), std::string::npos);
+  apart.has_bias = true;
+  check(Case::simple({2, 12, 5, 6, 7}, 12, {3, 2, 3}, 1, 1, 4), apart, 42);
+  apart.ops = {kRelu, kAddInPlace};
   const std::string other = check(Case::simple({2, 12, 9, 7}, 27, {1, 1}), apart, 40);
   EXPECT_NE(other, "product");
+}
+
+/// Planes of the result that lie in the padding of a volume have the bias alone.
+TEST_P(OwnConvolutions, MeetNothingInThePaddingOfAVolume) {
+  const Asked plain{{kRelu}};
+  for (const int64_t taps : {3, 5})
+    EXPECT_EQ(check(Case::simple({2, 24, 4, 9, 10}, 24, {1, taps, taps}, 1, 1, 24), plain, 51), "depthwise");
+  EXPECT_EQ(check({{1, 24, 3, 9, 10}, 24, {1, 3, 3}, 24, {2, 1, 1}, {1, 1, 1}, {0, 1, 1}, {2, 1, 1}}, plain, 52),
+            "depthwise");
+  EXPECT_EQ(check(Case{{1, 24, 3, 9, 10}, 24, {1, 3, 3}, 24, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}}, plain, 53),
+            "depthwise");
 }
 
 TEST_P(OwnConvolutions, DoWhatComesBehind) {

@@ -48,7 +48,8 @@ TEST(FuseChannelShuffle, LeavesOtherOrders) {
         Shuffled{17, 1, 2, {-1, 2, 3, 5, 4}, {0, 2, 1, 3, 4}, {-1, 6, 5, 4}, {-1, 5, 3, 4}},   // another axis is split
         Shuffled{
             17, 2, 2, {-1, 2, 5, 3, 4}, {0, 2, 1, 3, 4}, {-1, 10, 3, 4}, {-1, 10, 3, 2}},  // another axis is joined
-        Shuffled{17, 1, 4, {-1, 2, 10, 3, 4}, {0, 2, 1, 3, 4}, {-1, 20, 3, 4}, {-1, 5, 3, 4}}}) {
+        Shuffled{17, 1, 4, {-1, 2, 10, 3, 4}, {0, 2, 1, 3, 4}, {-1, 20, 3, 4}, {-1, 5, 3, 4}},
+        Shuffled{17, 1, 5, {-1, 5, 2, 3}, {0, 2, 1, 3}, {-1, 10, 3}, {-1, 2, 3}}}) {
     const Net net = shuffle(c);
     const Optimized result = optimize(net.model());
     EXPECT_EQ(result.count("Unsqueeze"), 0);

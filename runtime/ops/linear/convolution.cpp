@@ -164,9 +164,12 @@ std::vector<ir::Type> infer_conv(const InferContext& context) {
 Layouts convolution_layouts(const PrepareContext& context) {
   if (context.inputs[0].dtype == DataType::kFloat64) return row_major_layouts(context);
   Layouts layouts = channels_last_layouts(context);
-  const bool is_float = context.graph.type(context.node.inputs[0]).dtype == DataType::kFloat32;
-  const bool is_known = context.constants[1] && !context.node.is("ConvTranspose");
-  if (is_float && is_known && compute::pixel_step(context.inputs[0])) layouts.inputs[0] = context.inputs[0];
+  if (context.node.is("ConvTranspose") || !context.constants[1]) return layouts;
+  const int64_t group = context.node.int_or("group", 1);
+  const bool is_depthwise = group == context.inputs[0].dims[1] && group == context.inputs[1].dims[0];
+  const bool is_stored = context.graph.type(context.node.inputs[0]).dtype == DataType::kFloat32;  // not to be widened
+  if (is_stored && (group == 1 || is_depthwise) && compute::pixel_step(context.inputs[0]))
+    layouts.inputs[0] = context.inputs[0];
   return layouts;
 }
 

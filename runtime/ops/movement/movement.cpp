@@ -102,7 +102,8 @@ Layouts layout_concat(const PrepareContext& context) {
   const auto axis = static_cast<size_t>(concat_axis(context.graph, context.node, output.rank()));
   const auto is_one = [&](const TensorDesc& input) { return input.dims[axis] == 1; };
   if (!std::ranges::all_of(context.inputs, is_one) || !is_merged(context, axis)) return layouts;
-  TensorDesc like = context.inputs[0];
+  const auto lead = std::ranges::find_if_not(context.inputs, compute::is_plain);
+  TensorDesc like = lead != context.inputs.end() ? *lead : context.inputs[0];
   like.strides[axis] = like.strides[axis - 1];
   layouts.outputs[0] = compute::laid_out_like(output.dtype, output.dims, like);
   return layouts;
