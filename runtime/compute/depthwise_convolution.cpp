@@ -1,5 +1,6 @@
 #include "runtime/compute/depthwise_convolution.h"
 
+#include "runtime/compute/channel_product.h"
 #include "runtime/compute/convolution_geometry.h"
 #include "runtime/compute/epilogue.h"
 #include "runtime/compute/onednn.h"

@@ -123,10 +123,15 @@ template <class V, int kRows, int kVectors>
     finish_some(here, result + first, stride, columns, sums);
 }
 
-/// tile.operator()<kRows>(row) for tiles of kMostRows rows, or of fewer: the rows that are too few for another tile are
-/// shared among all.
-template <int kMostRows, class Tile>
+/// tile.operator()<kRows>(row) for tiles of kRowsWanted rows, or of fewer: the rows that are too few for another tile
+/// are shared among all.
+template <int kRowsWanted, class Tile>
 [[gnu::always_inline]] inline void for_tiles(int64_t count, const Tile& tile) {
+#if defined(PLI_SMALL_TILES)
+  constexpr int kMostRows = 2;
+#else
+  constexpr int kMostRows = kRowsWanted;
+#endif
   const int64_t tiles = (count + kMostRows - 1) / kMostRows;
   if (tiles == 0) return;
   const int64_t least = count / tiles, more = count % tiles;
