@@ -1,3 +1,4 @@
+#include "passes/equal_dims.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 #include "runtime/core/checked.h"
@@ -106,7 +107,7 @@ std::optional<std::map<char, ir::Dim>> sizes_of(const ir::Graph& graph, const Eq
     for (size_t at = 0; at < term.size(); ++at) {
       const ir::Dim& dim = (*type.dims)[at];
       const auto [known, is_new] = sizes.emplace(term[at], dim);
-      if (!is_new && !(known->second == dim && (dim.known() || dim.symbolic()))) return std::nullopt;
+      if (!is_new && !are_equal(known->second, dim)) return std::nullopt;
     }
   }
   return sizes;

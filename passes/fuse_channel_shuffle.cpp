@@ -1,3 +1,4 @@
+#include "passes/equal_dims.h"
 #include "passes/layout/region.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
@@ -31,9 +32,8 @@ std::optional<size_t> swapped_axis(const Permutation& p) {
 /// Whether `split` are the dimensions of `joined` with the one at `axis` split into `parts` and what is left.
 bool splits_axis(const ir::Dims& joined, const ir::Dims& split, size_t axis, int64_t parts) {
   if (split.size() != joined.size() + 1) return false;
-  const auto is_same = [](const ir::Dim& a, const ir::Dim& b) { return a == b && (a.known() || a.symbolic()); };
   for (size_t i = 0; i < joined.size(); ++i)
-    if (i != axis && !is_same(joined[i], split[i < axis ? i : i + 1])) return false;
+    if (i != axis && !are_equal(joined[i], split[i < axis ? i : i + 1])) return false;
   return split[axis] == ir::Dim{parts} && split[axis + 1].known();
 }
 
@@ -61,16 +61,22 @@ std::optional<Shuffle> shuffle_of(const Context& context, ir::NodeId id) {
   return Shuffle{concat, static_cast<int64_t>(*axis)};
 }
 
-/// The part with a dimension of 1 at `axis`.
-ir::ValueId unsqueezed(ir::Graph& graph, ir::ValueId part, int64_t axis, ir::NodeId before) {
+/// Gives each part a dimension of 1 at `axis`.
+void unsqueeze(ir::Graph& graph, std::vector<ir::ValueId>& parts, int64_t axis, ir::NodeId before) {
   constexpr int64_t kAxesAsInput = 13;
-  ir::NodeSpec spec{.op_type = "Unsqueeze", .inputs = {part}};
-  if (graph.opset("") < kAxesAsInput)
-    set_attribute(spec, "axes", std::vector{axis});
-  else
-    spec.inputs.push_back(graph.add_constant(int64_tensor(std::array{axis}), graph.name(part) + "_axes"));
-  spec.outputs = {{graph.unique_name(graph.name(part) + "_Unsqueeze"), ir::Type::tensor(graph.type(part).dtype), {}}};
-  return graph.node(graph.add_node(std::move(spec), before)).outputs[0];
+  const bool by_input = graph.opset("") >= kAxesAsInput;
+  const std::string name = graph.name(graph.node(before).outputs[0]);
+  const ir::ValueId axes =
+      by_input ? graph.add_constant(int64_tensor(std::array{axis}), name + "_axes") : ir::ValueId{};
+  for (ir::ValueId& part : parts) {
+    ir::NodeSpec spec{.op_type = "Unsqueeze", .inputs = {part}};
+    if (by_input)
+      spec.inputs.push_back(axes);
+    else
+      set_attribute(spec, "axes", std::vector{axis});
+    spec.outputs = {{graph.unique_name(graph.name(part) + "_Unsqueeze"), ir::Type::tensor(graph.type(part).dtype), {}}};
+    part = graph.node(graph.add_node(std::move(spec), before)).outputs[0];
+  }
 }
 
 }  // namespace
@@ -87,7 +93,7 @@ int64_t fuse_channel_shuffle(Context& context) {
     if (!shuffle) continue;
     ir::NodeSpec stack = ir::spec_like(graph.node(shuffle->concat));
     set_attribute(stack, "axis", shuffle->axis + 1);
-    for (ir::ValueId& part : stack.inputs) part = unsqueezed(graph, part, shuffle->axis + 1, id);
+    unsqueeze(graph, stack.inputs, shuffle->axis + 1, id);
     (void)replace_node(graph, id, std::move(stack));
     ++changes;
   }

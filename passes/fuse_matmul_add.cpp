@@ -1,3 +1,4 @@
+#include "passes/equal_dims.h"
 #include "passes/pass.h"
 #include "passes/replace_node.h"
 
@@ -18,7 +19,7 @@ bool stretches_to(const ir::Type& c, const ir::Type& result) {
   for (size_t i = 0; i < c.dims->size(); ++i) {
     const ir::Dim& own = (*c.dims)[c.dims->size() - 1 - i];
     const ir::Dim& wanted = (*result.dims)[result.dims->size() - 1 - i];
-    if (!(own.known() && own.value() == 1) && !(own == wanted && (own.known() || own.symbolic()))) return false;
+    if (!(own.known() && own.value() == 1) && !are_equal(own, wanted)) return false;
   }
   return true;
 }

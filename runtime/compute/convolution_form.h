@@ -16,6 +16,8 @@ struct ConvolutionForm {
   bool operator==(const ConvolutionForm&) const = default;
   int64_t groups() const { return weight.rank() > result.rank() ? weight.dims[0] : 1; }
   int64_t kernel(size_t spatial) const { return weight.dims[weight.dims.size() - strides.size() + spatial]; }
+  /// Numbers from a pixel of the source to the next.
+  int64_t source_step() const { return pixel_step(source).value_or(source.dims[1]); }
   /// The distance from a filter's first tap to behind its last.
   int64_t extent(size_t spatial) const { return (kernel(spatial) - 1) * (dilations[spatial] + 1) + 1; }
 };

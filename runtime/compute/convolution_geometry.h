@@ -55,7 +55,7 @@ struct ConvolutionGeometry {
     channels = form.source.dims[1];
     filters = form.result.dims[1];
     depth = channels / groups;
-    source_step = pixel_step(form.source).value_or(channels);
+    source_step = form.source_step();
     const size_t rank = form.strides.size();
     for (size_t i = 0; i < rank; ++i)
       axes[kAxes - rank + i] = {form.source.dims[i + 2], form.result.dims[i + 2], form.kernel(i),  form.strides[i],

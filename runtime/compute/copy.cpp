@@ -1,7 +1,7 @@
 #include "runtime/compute/copy.h"
 
+#include "runtime/compute/interleave.h"
 #include "runtime/compute/parallel.h"
-#include "runtime/compute/simd.h"
 #include "runtime/core/error.h"
 
 #include <algorithm>
@@ -19,6 +19,7 @@ using Block = StridedCopy::Block;
 constexpr int64_t kTileBytes = 16 * 1024;  // of a block of rows
 constexpr int64_t kTileSide = 32;          // of a block of a transposition
 constexpr int64_t kTileElements = kTileSide * kTileSide;
+constexpr int64_t kFewColumns = InterleavedRows::kMostParts;
 constexpr int64_t kThreadBytes = 64 * 1024;  // the least that is worth a thread
 
 // Elements are moved as integers of their width; whatever else the memory holds is never seen in this file.
@@ -41,31 +42,15 @@ void copy_row(const T* from, T* to, int64_t count, int64_t from_stride, int64_t 
   }
 }
 
-/// Rows of a few columns that stand side by side in the destination, row after row: the columns interleaved.
-template <int64_t columns>
-[[gnu::always_inline]] inline void interleave(const uint32_t* from, uint32_t* to, int64_t rows, int64_t stride) {
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t column = 0; column < columns; ++column) to[row * columns + column] = from[row + column * stride];
-}
-
-[[gnu::always_inline]] inline void interleave_few(const uint32_t* from, uint32_t* to, const Block& block) {
-  const int64_t rows = block.rows.count, stride = block.columns.from;
-  if (block.columns.count == 2)
-    interleave<2>(from, to, rows, stride);
-  else if (block.columns.count == 3)
-    interleave<3>(from, to, rows, stride);
-  else
-    interleave<4>(from, to, rows, stride);
-}
-
 template <class T>
 void copy_plane(const T* from, T* to, const Block& block) {
   const auto& [planes, rows, columns] = block;
-  if constexpr (std::is_same_v<T, uint32_t>) {
-    const bool few = columns.count >= 2 && columns.count <= 4;
-    if (few && rows.from == 1 && columns.to == 1 && rows.to == columns.count)
-      return simd<interleave_few>(from, to, block);
-  }
+  if (columns.count <= kFewColumns && rows.from == 1 && columns.to == 1 && rows.to == columns.count)
+    if (const InterleaveFn interleave = interleave_of(8 * sizeof(T), static_cast<size_t>(columns.count))) {
+      InterleavedRows side_by_side{{}, {}, to, 0, 1, rows.count};
+      for (int64_t i = 0; i < columns.count; ++i) side_by_side.from[static_cast<size_t>(i)] = from + i * columns.from;
+      return interleave(side_by_side);
+    }
   const bool by_rows = columns.from == 1 || columns.from == 0 || columns.count >= rows.count;
   const Loop& outer = by_rows ? rows : columns;
   const Loop& inner = by_rows ? columns : rows;

@@ -4,7 +4,6 @@
 #include "runtime/compute/simd.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -12,20 +11,10 @@ namespace pli::compute {
 
 namespace {
 
-constexpr size_t kMostInputs = 4;
 constexpr int64_t kGrain = 8192;  // elements of an input that are worth a thread
 
-/// Rows of a tensor: their elements lie side by side, the rows `step` elements apart.
-struct Rows {
-  std::array<const void*, kMostInputs> from{};
-  std::array<int64_t, kMostInputs> step{};
-  void* to = nullptr;
-  int64_t begin = 0, end = 0;
-  int64_t columns = 0;  // of each input
-};
-
 template <class T, size_t kInputs>
-[[gnu::always_inline]] inline void interleave(const Rows& rows) {
+[[gnu::always_inline]] inline void interleave(const InterleavedRows& rows) {
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const T* from[kInputs];
     for (size_t i = 0; i < kInputs; ++i) from[i] = static_cast<const T*>(rows.from[i]) + row * rows.step[i];
@@ -36,11 +25,11 @@ template <class T, size_t kInputs>
   }
 }
 
-using InterleaveFn = void (*)(const Rows& rows);
-
 template <class T>
 InterleaveFn interleave_of(size_t inputs) {
-  const auto at_level = []<size_t kInputs> { return [](const Rows& rows) { simd<interleave<T, kInputs>>(rows); }; };
+  const auto at_level = []<size_t kInputs> {
+    return [](const InterleavedRows& rows) { simd<interleave<T, kInputs>>(rows); };
+  };
   switch (inputs) {
     case 2:
       return at_level.template operator()<2>();
@@ -51,22 +40,17 @@ InterleaveFn interleave_of(size_t inputs) {
   }
 }
 
-InterleaveFn interleave_of(DataType dtype, size_t inputs) {
-  switch (bit_width(dtype)) {
-    case 16:
-      return interleave_of<uint16_t>(inputs);
-    case 32:
-      return interleave_of<uint32_t>(inputs);
-    default:
-      return nullptr;
-  }
-}
-
 }  // namespace
+
+InterleaveFn interleave_of(int bits, size_t parts) {
+  if (parts < 2 || parts > InterleavedRows::kMostParts) return nullptr;
+  if (bits == 16) return interleave_of<uint16_t>(parts);
+  return bits == 32 ? interleave_of<uint32_t>(parts) : nullptr;
+}
 
 std::unique_ptr<Kernel> make_interleave(std::span<const TensorDesc> inputs, const TensorDesc& output, size_t axis) {
   const size_t count = inputs.size();
-  if (count < 2 || count > kMostInputs || output.size() == 0 || output.strides[axis] != 1) return nullptr;
+  if (output.size() == 0 || output.strides[axis] != 1) return nullptr;
   std::optional<size_t> inner;   // the axis of a row
   SmallVector<size_t, 6> outer;  // the others, innermost first
   for (size_t i = 0; i < output.dims.size(); ++i) {
@@ -76,10 +60,10 @@ std::unique_ptr<Kernel> make_interleave(std::span<const TensorDesc> inputs, cons
     else
       outer.push_back(i);
   }
-  const InterleaveFn function = interleave_of(output.dtype, count);
+  const InterleaveFn function = interleave_of(bit_width(output.dtype), count);
   if (!inner || !function) return nullptr;
   std::ranges::sort(outer, {}, [&](size_t i) { return output.strides[i]; });
-  Rows rows;
+  InterleavedRows rows;
   rows.columns = output.dims[*inner];
   const int64_t width = rows.columns * static_cast<int64_t>(count);
   if (const auto step = equal_step(output, outer); step != width && step != 0) return nullptr;
@@ -91,7 +75,7 @@ std::unique_ptr<Kernel> make_interleave(std::span<const TensorDesc> inputs, cons
   const int64_t all = output.size() / width;
   return make_kernel([rows, function, count, all](const RunArgs& args) {
     parallel_for(all, std::max<int64_t>(kGrain / rows.columns, 1), [&](int64_t begin, int64_t end) {
-      Rows part = rows;
+      InterleavedRows part = rows;
       std::copy_n(args.inputs.begin(), count, part.from.begin());
       part.to = args.outputs[0];
       part.begin = begin;

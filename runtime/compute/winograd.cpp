@@ -71,7 +71,7 @@ class WinogradConvolution final : public Kernel {
         bias_(convolution),
         images_(convolution.form.result.dims[0]),
         channels_(convolution.form.source.dims[1]),
-        source_step_(pixel_step(convolution.form.source).value_or(channels_)),
+        source_step_(convolution.form.source_step()),
         filters_(convolution.form.result.dims[1]),
         source_height_(convolution.form.source.dims[2]),
         source_width_(convolution.form.source.dims[3]),
