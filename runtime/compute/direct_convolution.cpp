@@ -94,14 +94,15 @@ void find_rows(const ConvolutionGeometry& g, const float* image, Range block, co
 /// Into what a convolution is divided: the result does not depend on it.
 struct Division {
   int64_t blocks = 1;  // of an image's pixels
-  int64_t parts = 1;   // of a group's filters
+  int64_t runs = 1;    // of its groups
+  int64_t parts = 1;   // of a group's filters, where every group is a run
 };
 
 Division division_of(const ConvolutionGeometry& g, int threads) {
   constexpr int64_t kLeastWork = 1 << 17;     // multiply-adds that are worth a task
   constexpr int64_t kSecondCache = 96 << 10;  // bytes of the source that a block should have
   constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
-  int64_t read = g.depth;  // of the source for each pixel of the result
+  int64_t read = g.depth * g.groups;  // of the source for each pixel of the result
   for (const ConvolutionAxis& axis : g.axes) read *= std::clamp<int64_t>(axis.kernel, 1, axis.stride);
   const int64_t cached = kSecondCache / (read * kFloatBytes);
   const int64_t rows = std::min(kMostPointers / std::max<int64_t>(g.taps, 1), std::clamp(cached, kFewRows, kMostRows));
@@ -110,9 +111,10 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.taps * g.depth);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
-  const auto missing = [&] { return parts_of(wanted, g.images * g.groups * division.blocks * division.parts); };
+  const auto missing = [&] { return parts_of(wanted, g.images * division.blocks * division.runs); };
   if (missing() > 1)
     division.blocks = std::clamp(division.blocks * missing(), division.blocks, parts_of(g.pixels, kFewRows));
+  division.runs = std::min(missing(), g.groups);
   if (missing() > 1) division.parts = std::min(missing(), parts_of(g.filters / g.groups, 2 * kPanelColumns));
   return division;
 }
@@ -143,11 +145,9 @@ class DirectConvolution final : public Kernel {
   void run(const RunArgs& args) const override {
     Call call{args, args.input<float>(0), filters_, bias_.of(args)};
     if (pads()) call.source = padded_source(args);
-    const int64_t groups = geometry_.groups;
-    const int64_t blocks = division_.blocks, parts = division_.parts;
-    parallel_tasks(geometry_.images * groups * blocks * parts, [&](int64_t i) {
-      const int64_t block = i % blocks, part = i / blocks % parts, group = i / (blocks * parts) % groups;
-      convolve(call, i / (blocks * parts * groups), group, block, part);
+    const int64_t blocks = division_.blocks, runs = division_.runs, parts = division_.parts;
+    parallel_tasks(geometry_.images * runs * blocks * parts, [&](int64_t i) {
+      convolve(call, i / (blocks * parts * runs), i / (blocks * parts) % runs, i % blocks, i / blocks % parts);
     });
   }
 
@@ -187,27 +187,41 @@ class DirectConvolution final : public Kernel {
     return padded;
   }
 
-  void convolve(const Call& call, int64_t image, int64_t group, int64_t block, int64_t part) const {
+  void convolve(const Call& call, int64_t image, int64_t run, int64_t block, int64_t part) const {
     const ConvolutionGeometry& g = geometry_;
     const Range pixels = range_of_part(g.pixels, block, division_.blocks);
+    const Range groups = range_of_part(g.groups, run, division_.runs);
     const int64_t columns = g.filters / g.groups;
     const Range range = range_of_part(columns, part, division_.parts, kPanelColumns);
     if (pixels.size() == 0 || range.size() == 0) return;
-    const int64_t column = group * columns + range.begin;
-    const int64_t first = (image * g.pixels + pixels.begin) * g.filters + column;
-    Finish finish = epilogue_.finish(call.args);
-    if (call.bias) finish.bias = call.bias + column;
-    if (finish.summand) finish.summand += first;
-    const float* const source = call.source + image * g.source_pixels * g.source_step;
-    float* const result = call.args.output<float>(0) + first;
     const float* rows[kMostPointers];
-    find_rows(g, source, pixels, zeros_.data(), rows);
-    const int64_t panels = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
-    multiply(PanelProduct{rows, group * g.depth, pixels.size(), g.taps, g.depth,
-                          tap_numbers_.empty() ? nullptr : tap_numbers_.data(), panel_taps_,
-                          call.weight + panels * panel_taps_ * g.depth * kPanelColumns, range.size(), result, g.filters,
-                          finish});
-    epilogue_.apply(call.args, first, pixels.size(), range.size(), g.filters);
+    find_rows(g, call.source + image * g.source_pixels * g.source_step, pixels, zeros_.data(), rows);
+    const int64_t panel_size = panel_taps_ * g.depth * kPanelColumns;
+    PanelProduct product;
+    product.rows = rows;
+    product.count = pixels.size();
+    product.taps = g.taps;
+    product.depth = g.depth;
+    product.tap_numbers = tap_numbers_.empty() ? nullptr : tap_numbers_.data();
+    product.panel_taps = panel_taps_;
+    product.columns = range.size();
+    product.stride = g.filters;
+    const Finish finish = epilogue_.finish(call.args);
+    for (int64_t group = groups.begin; group < groups.end; ++group) {
+      const int64_t column = group * columns + range.begin;
+      const int64_t first = (image * g.pixels + pixels.begin) * g.filters + column;
+      const int64_t panel = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
+      product.offset = group * g.depth;
+      product.panels = call.weight + panel * panel_size;
+      product.result = call.args.output<float>(0) + first;
+      product.finish = finish;
+      if (call.bias) product.finish.bias = call.bias + column;
+      if (finish.summand) product.finish.summand += first;
+      multiply(product);
+    }
+    const int64_t column = groups.begin * columns + range.begin;
+    epilogue_.apply(call.args, (image * g.pixels + pixels.begin) * g.filters + column, pixels.size(),
+                    groups.size() * range.size(), g.filters);
   }
 
   ConvolutionGeometry geometry_;

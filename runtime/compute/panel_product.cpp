@@ -45,13 +45,21 @@ template <class V, int kMostRows, int kVectors>
 
 template <class V, int kRowsOfTwo, int kRowsOfOne>
 [[gnu::always_inline]] inline void multiply_panels(const PanelProduct& p) {
+  // The last columns go by half a vector, where that is half the work, if they fit into it.
+  constexpr bool kHasHalves = sizeof(V) == sizeof(SixteenFloats);
+  constexpr int64_t kHalf = kHasHalves ? kWidth<EightFloats> : 0;
   for (int64_t column = 0; column < p.columns;) {
-    const bool two = p.columns - column > kWidth<V>;
-    if (two)
+    const int64_t left = p.columns - column;
+    if (left > kWidth<V> + kHalf) {
       multiply_columns<V, kRowsOfTwo, 2>(p, column);
-    else
+      column += 2 * kWidth<V>;
+    } else if (left > kHalf) {
       multiply_columns<V, kRowsOfOne, 1>(p, column);
-    column += (two ? 2 : 1) * kWidth<V>;
+      column += kWidth<V>;
+    } else if constexpr (kHasHalves) {
+      multiply_columns<EightFloats, kRowsOfOne, 1>(p, column);
+      column += kHalf;
+    }
   }
 }
 
