@@ -9,9 +9,10 @@ namespace pli::compute {
 
 namespace {
 
-template <class V, int kRows, int kVectors>
+/// Where kPrefetches, a panel is asked for meanwhile that begins at `next`.
+template <bool kPrefetches, class V, int kRows, int kVectors>
 [[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* panel,
-                                                Sums<V, kRows, kVectors>& sums) {
+                                                [[maybe_unused]] const float* next, Sums<V, kRows, kVectors>& sums) {
   // The second vector is in the same panel or, where one is as wide as a panel, in the next.
   const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.panel_taps * p.depth * kPanelColumns;
   PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
@@ -21,6 +22,10 @@ template <class V, int kRows, int kVectors>
     PLI_UNROLL for (int r = 0; r < kRows; ++r) from[r] = p.rows[tap * p.count + row + r] + p.offset;
 #pragma GCC unroll 2
     for (int64_t k = 0; k < p.depth; ++k, weights += kPanelColumns) {
+      if constexpr (kPrefetches) {
+        __builtin_prefetch(next, 0, 2);
+        next += kPanelColumns;
+      }
       V weight[kVectors];
       PLI_UNROLL for (int n = 0; n < kVectors; ++n) load(weight[n], weights + n * distance);
       PLI_UNROLL for (int r = 0; r < kRows; ++r) {
@@ -35,10 +40,24 @@ template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
   const float* const weights =
       p.panels + column / kPanelColumns * p.panel_taps * p.depth * kPanelColumns + column % kPanelColumns;
+  // With few rows, weights that come from memory are waited for most of the time that they are used: while the first
+  // tiles are made, those of the next columns are asked for, which the processor does not foresee.
+  constexpr int64_t kFewRows = 64;
+  constexpr int64_t kPanels = kVectors * kWidth<V> / kPanelColumns;
+  const bool has_next =
+      kVectors > 1 && p.count > kMostRows && p.count <= kFewRows && p.columns - column > kPanels * kPanelColumns;
+  int64_t prefetched = has_next ? 0 : kPanels;
+  const float* next = weights + kPanels * p.panel_taps * p.depth * kPanelColumns;
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;
-        add_products(p, row, weights, sums);
+        if (kVectors > 1 && prefetched < kPanels) {
+          add_products<kVectors != 1>(p, row, weights, next, sums);
+          next += p.panel_taps * p.depth * kPanelColumns;
+          ++prefetched;
+        } else {
+          add_products<false>(p, row, weights, nullptr, sums);
+        }
         finish(p.finish, p.result, p.stride, row, column, p.columns - column, sums);
       });
 }

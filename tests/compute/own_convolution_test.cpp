@@ -289,6 +289,24 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");
 }
 
+/// Whole vectors, halves, and what is left of them, of many rows and of few.
+TEST_P(OwnConvolutions, AreRightForAnyNumberOfFilters) {
+  for (const int64_t filters : {8, 9, 16, 20, 24, 25, 40, 48, 56, 61, 104})
+    for (const int64_t width : {1, 7, 11}) {
+      const Case c = Case::simple({1, 33, 7, width}, filters, {1, 1});
+      EXPECT_EQ(check(c, {{kAdd, kRelu}}, static_cast<unsigned>(filters * width)), "product") << c.text();
+    }
+}
+
+TEST_P(OwnConvolutions, DivideGroupsAmongThreads) {
+  for (const int threads : {1, 2, 5}) {
+    const Asked asked{{kAdd, kRelu, {Kind::kSigmoid, 0, 0, 0, {}}}, true, true, false, threads};
+    EXPECT_EQ(check(Case::simple({2, 104, 10, 9}, 104, {3, 3}, 1, 1, 13), asked, 31), "direct");
+    EXPECT_EQ(check(Case::simple({1, 48, 31, 30}, 96, {3, 3}, 2, 1, 6), asked, 32), "direct");
+    EXPECT_EQ(check(Case::simple({1, 128, 3, 3}, 500, {3, 3}, 1, 1, 2), asked, 33), "direct");  // parts of a group
+  }
+}
+
 TEST_P(OwnConvolutions, TakeSomeOfTheChannels) {
   Asked apart{{kRelu}};
   apart.gap = 5;
