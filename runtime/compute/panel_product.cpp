@@ -1,5 +1,7 @@
 #include "runtime/compute/panel_product.h"
 
+#include <algorithm>
+
 // A step of the sum loads two vectors of weights and, for each row of the tile, one number that it multiplies them
 // with, so that twelve products (with the sixteen registers of AVX2) cost eight loads. Around it, rows run inside
 // columns: a panel's weights are in the first cache while all rows of the product, which should fit into the second, go
@@ -38,23 +40,23 @@ template <bool kPrefetches, class V, int kRows, int kVectors>
 
 template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
-  const float* const weights =
-      p.panels + column / kPanelColumns * p.panel_taps * p.depth * kPanelColumns + column % kPanelColumns;
-  // With few rows, weights that come from memory are waited for most of the time that they are used: while the first
+  const int64_t panel_size = p.panel_taps * p.depth * kPanelColumns;
+  const float* const weights = p.panels + column / kPanelColumns * panel_size + column % kPanelColumns;
+  // Weights that come from memory are waited for, with few rows most of the time that they are used: while the first
   // tiles are made, those of the next columns are asked for, which the processor does not foresee.
-  constexpr int64_t kFewRows = 64;
-  constexpr int64_t kPanels = kVectors * kWidth<V> / kPanelColumns;
-  const bool has_next =
-      kVectors > 1 && p.count > kMostRows && p.count <= kFewRows && p.columns - column > kPanels * kPanelColumns;
-  int64_t prefetched = has_next ? 0 : kPanels;
-  const float* next = weights + kPanels * p.panel_taps * p.depth * kPanelColumns;
+  constexpr int64_t kPanels = kVectors * kWidth<V> / kPanelColumns;  // in use; 0: a part of one
+  constexpr bool kMayPrefetch = kVectors > 1 && kPanels > 0;
+  int64_t to_prefetch = 0;
+  if (kMayPrefetch && p.count > kMostRows)
+    to_prefetch = std::min(kPanels, (p.columns - column - 1) / kPanelColumns + 1 - kPanels);
+  const float* next = weights + kPanels * panel_size;
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;
-        if (kVectors > 1 && prefetched < kPanels) {
-          add_products<kVectors != 1>(p, row, weights, next, sums);
-          next += p.panel_taps * p.depth * kPanelColumns;
-          ++prefetched;
+        if (kMayPrefetch && to_prefetch > 0) {
+          add_products<kMayPrefetch>(p, row, weights, next, sums);
+          next += panel_size;
+          --to_prefetch;
         } else {
           add_products<false>(p, row, weights, nullptr, sums);
         }
