@@ -196,7 +196,6 @@ class DirectConvolution final : public Kernel {
     if (pixels.size() == 0 || range.size() == 0) return;
     const float* rows[kMostPointers];
     find_rows(g, call.source + image * g.source_pixels * g.source_step, pixels, zeros_.data(), rows);
-    const int64_t panel_size = panel_taps_ * g.depth * kPanelColumns;
     PanelProduct product;
     product.rows = rows;
     product.count = pixels.size();
@@ -207,20 +206,19 @@ class DirectConvolution final : public Kernel {
     product.columns = range.size();
     product.stride = g.filters;
     const Finish finish = epilogue_.finish(call.args);
+    const int64_t first = (image * g.pixels + pixels.begin) * g.filters;  // where the block's pixels begin
     for (int64_t group = groups.begin; group < groups.end; ++group) {
       const int64_t column = group * columns + range.begin;
-      const int64_t first = (image * g.pixels + pixels.begin) * g.filters + column;
       const int64_t panel = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
       product.offset = group * g.depth;
-      product.panels = call.weight + panel * panel_size;
-      product.result = call.args.output<float>(0) + first;
+      product.panels = call.weight + panel * product.panel_size();
+      product.result = call.args.output<float>(0) + first + column;
       product.finish = finish;
       if (call.bias) product.finish.bias = call.bias + column;
-      if (finish.summand) product.finish.summand += first;
+      if (finish.summand) product.finish.summand += first + column;
       multiply(product);
     }
-    const int64_t column = groups.begin * columns + range.begin;
-    epilogue_.apply(call.args, (image * g.pixels + pixels.begin) * g.filters + column, pixels.size(),
+    epilogue_.apply(call.args, first + groups.begin * columns + range.begin, pixels.size(),
                     groups.size() * range.size(), g.filters);
   }
 

@@ -16,7 +16,7 @@ template <bool kPrefetches, class V, int kRows, int kVectors>
 [[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* panel,
                                                 [[maybe_unused]] const float* next, Sums<V, kRows, kVectors>& sums) {
   // The second vector is in the same panel or, where one is as wide as a panel, in the next.
-  const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.panel_taps * p.depth * kPanelColumns;
+  const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.panel_size();
   PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
   for (int64_t tap = 0; tap < p.taps; ++tap) {
     const float* weights = panel + (p.tap_numbers ? p.tap_numbers[tap] : tap) * p.depth * kPanelColumns;
@@ -40,8 +40,7 @@ template <bool kPrefetches, class V, int kRows, int kVectors>
 
 template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
-  const int64_t panel_size = p.panel_taps * p.depth * kPanelColumns;
-  const float* const weights = p.panels + column / kPanelColumns * panel_size + column % kPanelColumns;
+  const float* const weights = p.panels + column / kPanelColumns * p.panel_size() + column % kPanelColumns;
   // Weights that come from memory are waited for, with few rows most of the time that they are used: while the first
   // tiles are made, those of the next columns are asked for, which the processor does not foresee.
   constexpr int64_t kPanels = kVectors * kWidth<V> / kPanelColumns;  // in use; 0: a part of one
@@ -49,13 +48,13 @@ template <class V, int kMostRows, int kVectors>
   int64_t to_prefetch = 0;
   if (kMayPrefetch && p.count > kMostRows)
     to_prefetch = std::min(kPanels, (p.columns - column - 1) / kPanelColumns + 1 - kPanels);
-  const float* next = weights + kPanels * panel_size;
+  const float* next = weights + kPanels * p.panel_size();
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;
         if (kMayPrefetch && to_prefetch > 0) {
           add_products<kMayPrefetch>(p, row, weights, next, sums);
-          next += panel_size;
+          next += p.panel_size();
           --to_prefetch;
         } else {
           add_products<false>(p, row, weights, nullptr, sums);

@@ -24,6 +24,9 @@ struct PanelProduct {
   float* result = nullptr;  // element (0, 0)
   int64_t stride = 0;       // between rows of the result
   Finish finish;            // of element (0, 0)
+
+  /// Numbers from a panel to the next.
+  int64_t panel_size() const { return panel_taps * depth * kPanelColumns; }
 };
 
 /// On the calling thread.
