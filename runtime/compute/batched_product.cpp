@@ -129,7 +129,7 @@ class BatchedProduct final : public Kernel {
     product.stride = b_.columns;
     product.finish = finish;
     multiply(product);
-    epilogue_.apply(args, first, rows.size(), columns.size(), b_.columns);
+    epilogue_.apply(args, product.result, first, rows.size(), columns.size(), b_.columns);
   }
 
   Matrices a_, b_;

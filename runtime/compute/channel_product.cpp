@@ -165,15 +165,16 @@ template <class V, int kVectors, int kTaps, int kStride>
 /// kVectors: so many of a line's filter leave registers for the sums.
 template <class V, int kVectors>
 [[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
-  // As many pixels as the registers hold, of which the widest vectors have 32, beside two lines of the filter.
-  constexpr bool kIsWide = sizeof(V) == sizeof(SixteenFloats);
-  constexpr int kOfThreeTaps = kIsWide ? 8 : 4, kOfFiveTaps = kIsWide ? 8 : 2;
-  if (p.has_pair) {
-    if (p.line_taps == 3)
-      multiply_pair<V, 3, kOfThreeTaps>(p);
-    else
-      multiply_pair<V, 5, kOfFiveTaps>(p);
-    return;
+  // The widest vectors have registers for the sums of two lines beside two lines of the filter.
+  if constexpr (sizeof(V) == sizeof(SixteenFloats)) {
+    constexpr int kPixels = 8;
+    if (p.has_pair) {
+      if (p.line_taps == 3)
+        multiply_pair<V, 3, kPixels>(p);
+      else
+        multiply_pair<V, 5, kPixels>(p);
+      return;
+    }
   }
   if (multiply_lines<V, kVectors, 3, 1>(p) || multiply_lines<V, kVectors, 3, 2>(p) ||
       multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 7, 1>(p))
@@ -191,7 +192,8 @@ void multiply(const ChannelProduct& product) {
 }
 
 bool may_pair_lines(int64_t line_taps) {
-  return line_taps == 3 || (line_taps == 5 && simd_level() == SimdLevel::kAvx512);
+  // With 16 registers the compiler spills, so that one line of more pixels is faster.
+  return (line_taps == 3 || line_taps == 5) && simd_level() == SimdLevel::kAvx512;
 }
 
 }  // namespace pli::compute

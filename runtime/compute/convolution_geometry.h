@@ -30,6 +30,19 @@ struct ConvolutionAxis {
     return used.size() > 0 ? used : Range{0, 0};
   }
 
+  /// The places of the source that filters meet at these of the result.
+  Range source_of(Range places) const {
+    if (places.size() <= 0 || kernel == 0) return {0, 0};
+    const int64_t begin = std::clamp<int64_t>(places.begin * stride - pad, 0, source);
+    const int64_t end = (places.end - 1) * stride - pad + (kernel - 1) * dilation + 1;
+    return {begin, std::clamp(end, begin, source)};
+  }
+
+  /// At most so many places of the source meet filters at `count` adjacent places of the result.
+  int64_t most_met(int64_t count) const {
+    return std::clamp<int64_t>((count - 1) * stride + (kernel - 1) * dilation + 1, 0, source);
+  }
+
   /// The taps that lie in the source when the filter is at a place of the result.
   Range taps_at(int64_t place) const {
     const int64_t first = place * stride - pad;

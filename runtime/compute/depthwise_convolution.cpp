@@ -3,6 +3,7 @@
 #include "runtime/compute/channel_product.h"
 #include "runtime/compute/convolution_geometry.h"
 #include "runtime/compute/epilogue.h"
+#include "runtime/compute/line_kernel.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/panel_product.h"
 #include "runtime/compute/parallel.h"
@@ -58,7 +59,7 @@ bool pairs_lines(const ConvolutionGeometry& g) {
   return is_flat && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
 }
 
-class DepthwiseConvolution final : public Kernel {
+class DepthwiseConvolution final : public Kernel, public LineKernel {
  public:
   DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
       : geometry_(convolution.form),
@@ -76,44 +77,69 @@ class DepthwiseConvolution final : public Kernel {
   std::string implementation() const override { return "depthwise"; }
 
   void run(const RunArgs& args) const override {
-    const float* const bias = bias_.of(args);
     const ConvolutionGeometry& g = geometry_;
     const int64_t blocks = division_.blocks, parts = division_.parts;
-    const int64_t all_lines = g.axes[0].result * g.axes[1].result;
+    const int64_t all_lines = g.axes[0].result * g.axes[1].result, line_size = g.axes[2].result * g.channels;
     parallel_tasks(g.images * blocks * parts, [&](int64_t i) {
       const int64_t image = i / (blocks * parts);
       const Range lines = range_of_part(all_lines, i % blocks, blocks);
-      const Range channels = range_of_part(g.channels, i / blocks % parts, parts, kPanelColumns);
-      if (lines.size() == 0 || channels.size() == 0) return;
-      const int64_t first = image * g.pixels * g.channels + channels.begin;
-      Block block{args.input<float>(0) + image * g.source_pixels * g.source_step + channels.begin,
-                  filters_ + channels.begin,
-                  args.output<float>(0) + first,
-                  epilogue_.finish(args),
-                  lines,
-                  channels.size()};
-      if (bias) block.finish.bias = bias + channels.begin;
-      if (block.finish.summand) block.finish.summand += first;
-      convolve(block);
-      const int64_t pixel = lines.begin * g.axes[2].result;
-      epilogue_.apply(args, first + pixel * g.channels, lines.size() * g.axes[2].result, channels.size(), g.channels);
+      convolve(LineCall{args, image, lines, args.input<float>(0) + image * g.source_pixels * g.source_step, 0,
+                        args.output<float>(0) + (image * all_lines + lines.begin) * line_size},
+               i / blocks % parts);
     });
   }
 
+  const LineKernel* by_lines() const override {
+    const ConvolutionAxis& depth = geometry_.axes[0];
+    return depth.source == 1 && depth.result == 1 ? this : nullptr;
+  }
+
+  Sizes sizes() const override {
+    const auto& [depth, height, width] = geometry_.axes;
+    return {geometry_.images,
+            height.source,
+            width.source * geometry_.source_step,
+            height.result,
+            width.result * geometry_.channels,
+            geometry_.taps * geometry_.channels * kFloatBytes};
+  }
+
+  Range source_lines(Range lines) const override { return geometry_.axes[1].source_of(lines); }
+  int64_t most_source_lines(int64_t lines) const override { return geometry_.axes[1].most_met(lines); }
+
+  void run_lines(const LineCall& call) const override {
+    for (int64_t part = 0; part < division_.parts; ++part) convolve(call, part);
+  }
+
  private:
-  /// Lines and channels of an image; the pointers are those of its first pixel, at the first of the channels.
+  /// Lines and channels of an image; the pointers are those of the first of the channels.
   struct Block {
-    const float* source;
+    const float* source;  // line `source_line`
+    int64_t source_line;
     const float* weight;
-    float* result;
-    Finish finish;
+    float* result;  // line lines.begin
+    Finish finish;  // of that line
     Range lines;
     int64_t channels;
   };
 
-  void convolve(const Block& block) const {
-    for (int64_t i = 0; i < division_.columns; ++i)
-      convolve(block, range_of_part(geometry_.axes[2].result, i, division_.columns));
+  void convolve(const LineCall& call, int64_t part) const {
+    const ConvolutionGeometry& g = geometry_;
+    const Range channels = range_of_part(g.channels, part, division_.parts, kPanelColumns);
+    if (call.lines.size() == 0 || channels.size() == 0) return;
+    const int64_t width = g.axes[2].result;
+    const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.channels + channels.begin;
+    Block block{call.source + channels.begin,
+                call.source_line,
+                filters_ + channels.begin,
+                call.result + channels.begin,
+                epilogue_.finish(call.args),
+                call.lines,
+                channels.size()};
+    if (const float* const bias = bias_.of(call.args)) block.finish.bias = bias + channels.begin;
+    if (block.finish.summand) block.finish.summand += first;
+    for (int64_t i = 0; i < division_.columns; ++i) convolve(block, range_of_part(width, i, division_.columns));
+    epilogue_.apply(call.args, block.result, first, call.lines.size() * width, channels.size(), g.channels);
   }
 
   /// Columns of the block's lines.
@@ -154,7 +180,8 @@ class DepthwiseConvolution final : public Kernel {
         const int64_t plane = z * depth.stride - depth.pad + k * depth.dilation;
         const int64_t row = y * height.stride - height.pad + j * height.dilation;
         const int64_t column = x * width.stride - width.pad + columns.begin * width.dilation;
-        const float* source = block.source + ((plane * height.source + row) * width.source + column) * g.source_step;
+        const int64_t distance = (plane * height.source + row - block.source_line) * width.source + column;
+        const float* source = block.source + distance * g.source_step;
         const float* weight = block.weight + ((k * height.kernel + j) * width.kernel + columns.begin) * g.channels;
         for (int64_t i = columns.begin; i < columns.end; ++i) {
           taps[tap_count++] = {source, weight};
@@ -162,7 +189,7 @@ class DepthwiseConvolution final : public Kernel {
           weight += g.channels;
         }
       }
-    const int64_t place = (line * width.result + x) * g.channels;
+    const int64_t place = ((line - block.lines.begin) * width.result + x) * g.channels;
     Finish finish = block.finish;
     if (finish.summand) finish.summand += place;
     const bool is_line = step == width.stride && width.dilation == 1 && count > 1;

@@ -2,6 +2,7 @@
 
 #include "runtime/compute/convolution_geometry.h"
 #include "runtime/compute/epilogue.h"
+#include "runtime/compute/line_kernel.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/panel_product.h"
 #include "runtime/compute/parallel.h"
@@ -63,8 +64,10 @@ std::vector<int64_t> leave_out_taps(ConvolutionGeometry& g) {
   return numbers;
 }
 
-/// rows[tap * count + i]: where the source's pixel begins that the tap meets at pixel i of the block.
-void find_rows(const ConvolutionGeometry& g, const float* image, Range block, const float* zeros, const float** rows) {
+/// rows[tap * count + i]: where the source's pixel begins that the tap meets at pixel i of the block. `source`: line
+/// `source_line` of the image.
+void find_rows(const ConvolutionGeometry& g, const float* source, int64_t source_line, Range block, const float* zeros,
+               const float** rows) {
   const auto& [depth, height, width] = g.axes;
   const int64_t count = block.size();
   int64_t x = block.begin % width.result, y = block.begin / width.result % height.result,
@@ -77,7 +80,8 @@ void find_rows(const ConvolutionGeometry& g, const float* image, Range block, co
       for (int64_t j = 0; j < height.kernel; ++j) {
         const int64_t line = y * height.stride - height.pad + j * height.dilation;
         const bool is_inside = plane >= 0 && plane < depth.source && line >= 0 && line < height.source;
-        const float* const from = image + (plane * height.source + line) * width.source * g.source_step;
+        const int64_t distance = plane * height.source + line - source_line;
+        const float* const from = source + distance * width.source * g.source_step;
         for (int64_t i = 0; i < width.kernel; ++i, to += count) {
           int64_t column = x * width.stride - width.pad + i * width.dilation;
           for (int64_t n = 0; n < run; ++n, column += width.stride)
@@ -98,15 +102,22 @@ struct Division {
   int64_t parts = 1;   // of a group's filters, where every group is a run
 };
 
-Division division_of(const ConvolutionGeometry& g, int threads) {
-  constexpr int64_t kLeastWork = 1 << 17;     // multiply-adds that are worth a task
+constexpr int64_t kFewRows = 48;
+
+/// Pixels of a block.
+int64_t most_rows(const ConvolutionGeometry& g) {
   constexpr int64_t kSecondCache = 96 << 10;  // bytes of the source that a block should have
-  constexpr int64_t kTasksForEach = 4, kFewRows = 48, kMostRows = 240;
+  constexpr int64_t kMostRows = 240;
   int64_t read = g.depth * g.groups;  // of the source for each pixel of the result
   for (const ConvolutionAxis& axis : g.axes) read *= std::clamp<int64_t>(axis.kernel, 1, axis.stride);
   const int64_t cached = kSecondCache / (read * kFloatBytes);
-  const int64_t rows = std::min(kMostPointers / std::max<int64_t>(g.taps, 1), std::clamp(cached, kFewRows, kMostRows));
-  Division division{parts_of(g.pixels, rows)};
+  return std::min(kMostPointers / std::max<int64_t>(g.taps, 1), std::clamp(cached, kFewRows, kMostRows));
+}
+
+Division division_of(const ConvolutionGeometry& g, int threads) {
+  constexpr int64_t kLeastWork = 1 << 17;  // multiply-adds that are worth a task
+  constexpr int64_t kTasksForEach = 4;
+  Division division{parts_of(g.pixels, most_rows(g))};
   if (threads == 1) return division;
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.taps * g.depth);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
@@ -119,7 +130,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   return division;
 }
 
-class DirectConvolution final : public Kernel {
+class DirectConvolution final : public Kernel, public LineKernel {
  public:
   DirectConvolution(const KnownConvolution& convolution, Epilogue epilogue)
       : geometry_(convolution.form), epilogue_(std::move(epilogue)), bias_(convolution) {
@@ -143,20 +154,78 @@ class DirectConvolution final : public Kernel {
   std::string implementation() const override { return geometry_.taps > 1 ? "direct" : "product"; }
 
   void run(const RunArgs& args) const override {
-    Call call{args, args.input<float>(0), filters_, bias_.of(args)};
-    if (pads()) call.source = padded_source(args);
+    const ConvolutionGeometry& g = geometry_;
+    const float* const source = pads() ? padded_source(args) : args.input<float>(0);
+    const Call call{args, bias_.of(args)};
     const int64_t blocks = division_.blocks, runs = division_.runs, parts = division_.parts;
-    parallel_tasks(geometry_.images * runs * blocks * parts, [&](int64_t i) {
-      convolve(call, i / (blocks * parts * runs), i / (blocks * parts) % runs, i % blocks, i / blocks % parts);
+    parallel_tasks(g.images * runs * blocks * parts, [&](int64_t i) {
+      const int64_t image = i / (blocks * parts * runs);
+      const Place place{image, source + image * g.source_pixels * g.source_step, 0,
+                        args.output<float>(0) + image * g.pixels * g.filters, 0};
+      const Range columns = range_of_part(g.filters / g.groups, i / blocks % parts, parts, kPanelColumns);
+      convolve(call, place, range_of_part(g.pixels, i % blocks, blocks),
+               range_of_part(g.groups, i / (blocks * parts) % runs, runs), columns);
     });
+  }
+
+  const LineKernel* by_lines() const override {
+    const ConvolutionAxis& depth = geometry_.axes[0];
+    return depth.source == 1 && depth.result == 1 ? this : nullptr;
+  }
+
+  Sizes sizes() const override {
+    const auto& [depth, height, width] = geometry_.axes;
+    const int64_t source_width = pads() ? padded_.source : width.source;
+    return {geometry_.images,
+            height.source,
+            source_width * geometry_.source_step,
+            height.result,
+            width.result * geometry_.filters,
+            weight_bytes()};
+  }
+
+  Range source_lines(Range lines) const override { return geometry_.axes[1].source_of(lines); }
+  int64_t most_source_lines(int64_t lines) const override { return geometry_.axes[1].most_met(lines); }
+
+  size_t line_scratch_bytes(int64_t lines) const override {
+    const ConvolutionAxis& height = geometry_.axes[1];
+    return pads() ? static_cast<size_t>(height.most_met(lines) * padded_line() * kFloatBytes) : 0;
+  }
+
+  void run_lines(const LineCall& line_call) const override {
+    const ConvolutionGeometry& g = geometry_;
+    const int64_t width = g.axes[2].result;
+    const Call call{line_call.args, bias_.of(line_call.args)};
+    Place place{line_call.image, line_call.source, line_call.source_line, line_call.result,
+                line_call.lines.begin * width};
+    if (pads()) {
+      const Range read = source_lines(line_call.lines);
+      auto* const padded = static_cast<float*>(line_call.args.scratch);
+      pad_lines(line_call.source + (read.begin - line_call.source_line) * source_line(), read.size(), padded);
+      place.source = padded;
+      place.source_line = read.begin;
+    }
+    const int64_t pixels = line_call.lines.size() * width, blocks = parts_of(pixels, most_rows(g));
+    for (int64_t i = 0; i < blocks; ++i) {
+      const Range block = range_of_part(pixels, i, blocks);
+      convolve(call, place, {place.result_pixel + block.begin, place.result_pixel + block.end}, {0, g.groups},
+               {0, g.filters / g.groups});
+    }
   }
 
  private:
   struct Call {
     const RunArgs& args;
-    const float* source;
-    const float* weight;
     const float* bias;
+  };
+
+  /// Where an image lies, or some lines of it.
+  struct Place {
+    int64_t image;
+    const float* source;  // line `source_line`
+    int64_t source_line;
+    float* result;  // pixel `result_pixel`
+    int64_t result_pixel;
   };
 
   static memory::desc packed_form(const ConvolutionForm& form) {
@@ -170,32 +239,39 @@ class DirectConvolution final : public Kernel {
   /// Rows of the source are to be copied to where they have their padding.
   bool pads() const { return padded_.pad + padded_.pad_end > 0; }
 
-  const float* padded_source(const RunArgs& args) const {
+  int64_t source_line() const { return padded_.source * geometry_.channels; }
+  int64_t padded_line() const { return geometry_.axes[2].source * geometry_.channels; }
+
+  void pad_lines(const float* source, int64_t count, float* padded) const {
     const int64_t before = padded_.pad * geometry_.channels, after = padded_.pad_end * geometry_.channels;
-    const int64_t size = padded_.source * geometry_.channels;
+    for (int64_t line = 0; line < count; ++line, source += source_line(), padded += padded_line()) {
+      std::fill_n(padded, before, 0.0f);
+      std::memcpy(padded + before, source, static_cast<size_t>(source_line() * kFloatBytes));
+      std::fill_n(padded + before + source_line(), after, 0.0f);
+    }
+  }
+
+  const float* padded_source(const RunArgs& args) const {
     const auto* const source = args.input<float>(0);
     auto* const padded = static_cast<float*>(args.scratch);
     const int64_t lines = geometry_.images * geometry_.axes[0].source * geometry_.axes[1].source;
-    parallel_for(lines, std::max<int64_t>(kLightGrain / size, 1), [&](int64_t begin, int64_t end) {
-      for (int64_t line = begin; line < end; ++line) {
-        float* const to = padded + line * (before + size + after);
-        std::fill_n(to, before, 0.0f);
-        std::memcpy(to + before, source + line * size, static_cast<size_t>(size * kFloatBytes));
-        std::fill_n(to + before + size, after, 0.0f);
-      }
+    parallel_for(lines, std::max<int64_t>(kLightGrain / source_line(), 1), [&](int64_t begin, int64_t end) {
+      pad_lines(source + begin * source_line(), end - begin, padded + begin * padded_line());
     });
     return padded;
   }
 
-  void convolve(const Call& call, int64_t image, int64_t run, int64_t block, int64_t part) const {
+  int64_t weight_bytes() const {
+    const int64_t panels = geometry_.groups * parts_of(geometry_.filters / geometry_.groups, kPanelColumns);
+    return panels * panel_taps_ * geometry_.depth * kPanelColumns * kFloatBytes;
+  }
+
+  void convolve(const Call& call, const Place& place, Range pixels, Range groups, Range range) const {
     const ConvolutionGeometry& g = geometry_;
-    const Range pixels = range_of_part(g.pixels, block, division_.blocks);
-    const Range groups = range_of_part(g.groups, run, division_.runs);
     const int64_t columns = g.filters / g.groups;
-    const Range range = range_of_part(columns, part, division_.parts, kPanelColumns);
     if (pixels.size() == 0 || range.size() == 0) return;
     const float* rows[kMostPointers];
-    find_rows(g, call.source + image * g.source_pixels * g.source_step, pixels, zeros_.data(), rows);
+    find_rows(g, place.source, place.source_line, pixels, zeros_.data(), rows);
     PanelProduct product;
     product.rows = rows;
     product.count = pixels.size();
@@ -206,20 +282,21 @@ class DirectConvolution final : public Kernel {
     product.columns = range.size();
     product.stride = g.filters;
     const Finish finish = epilogue_.finish(call.args);
-    const int64_t first = (image * g.pixels + pixels.begin) * g.filters;  // where the block's pixels begin
+    float* const result = place.result + (pixels.begin - place.result_pixel) * g.filters;
+    const int64_t first = (place.image * g.pixels + pixels.begin) * g.filters;  // where that is in the whole result
     for (int64_t group = groups.begin; group < groups.end; ++group) {
       const int64_t column = group * columns + range.begin;
       const int64_t panel = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
       product.offset = group * g.depth;
-      product.panels = call.weight + panel * product.panel_size();
-      product.result = call.args.output<float>(0) + first + column;
+      product.panels = filters_ + panel * product.panel_size();
+      product.result = result + column;
       product.finish = finish;
       if (call.bias) product.finish.bias = call.bias + column;
       if (finish.summand) product.finish.summand += first + column;
       multiply(product);
     }
-    epilogue_.apply(call.args, first + groups.begin * columns + range.begin, pixels.size(),
-                    groups.size() * range.size(), g.filters);
+    const int64_t column = groups.begin * columns + range.begin;
+    epilogue_.apply(call.args, result + column, first + column, pixels.size(), groups.size() * range.size(), g.filters);
   }
 
   ConvolutionGeometry geometry_;

@@ -81,11 +81,13 @@ Finish Epilogue::finish(const RunArgs& args) const {
   return {nullptr, summand, clips_, low_, high_, is_hard_swish_};
 }
 
-void Epilogue::apply(const RunArgs& args, int64_t first, int64_t rows, int64_t columns, int64_t stride) const {
+void Epilogue::apply(const RunArgs& args, float* piece, int64_t first, int64_t rows, int64_t columns,
+                     int64_t stride) const {
+  if (rest_.empty()) return;
   Tile tile;
   tile.rows = rows;
   tile.columns = columns;
-  tile.output = args.output<float>(0) + first;
+  tile.output = piece;
   tile.row_strides.fill(stride);
   tile.column_strides.fill(1);
   for (const Step& step : rest_) {

@@ -20,8 +20,9 @@ class Epilogue {
   /// What is done in registers, for the whole result; without a bias.
   Finish finish(const RunArgs& args) const;
 
-  /// The rest, for `rows` rows of `columns` numbers that begin `first` behind the result's start.
-  void apply(const RunArgs& args, int64_t first, int64_t rows, int64_t columns, int64_t stride) const;
+  /// The rest, for `rows` rows of `columns` numbers at `piece`, whose place in the whole result is `first` behind its
+  /// start.
+  void apply(const RunArgs& args, float* piece, int64_t first, int64_t rows, int64_t columns, int64_t stride) const;
 
  private:
   struct Step {

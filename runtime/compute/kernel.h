@@ -31,6 +31,8 @@ struct RunArgs {
   }
 };
 
+class LineKernel;
+
 /// A computation on memory, prepared for concrete shapes, layouts and a number of threads. Immutable, so that many
 /// threads may run it at once, each with its own arguments.
 class Kernel {
@@ -41,6 +43,8 @@ class Kernel {
   virtual std::unique_ptr<KernelState> make_state() const { return nullptr; }
   /// For people: "loop", or oneDNN's name of the implementation such as "jit:avx2".
   virtual std::string implementation() const { return "loop"; }
+  /// The same line by line; null where it can't be made so.
+  virtual const LineKernel* by_lines() const { return nullptr; }
 };
 
 /// A kernel from a callable `void(const RunArgs&)`.

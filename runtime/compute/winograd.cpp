@@ -218,7 +218,8 @@ class WinogradConvolution final : public Kernel {
       if (to.finish.summand) to.finish.summand += first;
       winograd_result(to);
       for (int64_t row = 0; row < to.rows; ++row)
-        epilogue_.apply(call.args, first + row * to.row_stride, 1, to.columns * filters_, to.columns * filters_);
+        epilogue_.apply(call.args, to.result + row * to.row_stride, first + row * to.row_stride, 1,
+                        to.columns * filters_, to.columns * filters_);
     }
   }
 

@@ -1,5 +1,6 @@
 #include "runtime/exec/compile.h"
 
+#include "runtime/compute/joined_lines.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/exec/fuse.h"
 #include "runtime/exec/memory_plan.h"
@@ -122,7 +123,48 @@ class Compiler {
     return places(id).front();
   }
 
+  /// The step before makes what `step` reads first, and nobody else reads that.
+  bool feeds(const Step& before, const Step& step) const {
+    if (before.outputs.size() != 1 || step.inputs.empty()) return false;
+    const Operand &made = before.outputs[0], &read = step.inputs[0];
+    const auto is_made = [&](const Operand& operand) { return operand.buffer == made.buffer; };
+    return made.buffer >= 0 && is_made(read) && read.byte_offset == 0 && read.desc == made.desc &&
+           intervals_[static_cast<size_t>(made.buffer)].first == static_cast<int>(plan_.steps.size()) - 1 &&
+           is_free(made) && std::ranges::count_if(step.inputs, is_made) == 1 &&
+           std::ranges::none_of(step.outputs, is_made);
+  }
+
+  /// The kernel of the step before makes what this one reads together with it, if `step` is to be joined with it: then
+  /// nothing that it reads may be overwritten.
+  bool is_to_be_joined(const Step& step) const {
+    return options_.fusion != Fusion::kNone && !plan_.steps.empty() && feeds(plan_.steps.back(), step) &&
+           compute::is_worth_joining(*plan_.steps.back().kernel);
+  }
+
+  static bool reads(const Step& step, const Operand& operand) {
+    return std::ranges::any_of(step.inputs, [&](const Operand& other) { return other.buffer == operand.buffer; });
+  }
+
+  /// `step` with the one before it, as one.
+  Step joined_with_last(Step step) {
+    Step joined = std::move(plan_.steps.back());
+    plan_.steps.pop_back();
+    intervals_[static_cast<size_t>(joined.outputs[0].buffer)].first = -1;  // nowhere in the arena
+    joined.group += ", " + step.group;
+    joined.kernel = compute::join_lines({std::move(joined.kernel), joined.inputs.size()},
+                                        {std::move(step.kernel), step.inputs.size()});
+    step.inputs[0] = {};
+    joined.inputs.insert(joined.inputs.end(), std::make_move_iterator(step.inputs.begin()),
+                         std::make_move_iterator(step.inputs.end()));
+    joined.outputs = std::move(step.outputs);
+    return joined;
+  }
+
   void add_step(Step step) {
+    if (is_to_be_joined(step) &&
+        std::ranges::none_of(step.outputs, [&](const Operand& to) { return reads(plan_.steps.back(), to); }) &&
+        compute::can_join(*plan_.steps.back().kernel, *step.kernel, options_.limits.arena_bytes))
+      step = joined_with_last(std::move(step));
     const int index = static_cast<int>(plan_.steps.size());
     const auto touch = [&](const Operand& operand) {
       if (operand.buffer < 0) return;
@@ -267,7 +309,8 @@ class Compiler {
       const bool root_reads_it =
           std::ranges::any_of(std::span(step.inputs).first(epilogue.operand),
                               [&](const Operand& other) { return other.buffer == operand.buffer; });
-      if (in_place.buffer >= 0 || root_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
+      const bool chain_reads_it = is_to_be_joined(step) && reads(plan_.steps.back(), operand);
+      if (in_place.buffer >= 0 || root_reads_it || chain_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
           plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) ||
           graph_.is_output(group.result))
         continue;
@@ -306,8 +349,8 @@ class Compiler {
         step.outputs.push_back(wanted ? place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{})
                                       : Operand{});
       }
-      const size_t index = plan_.steps.size();
       add_step(std::move(step));
+      const size_t index = plan_.steps.size() - 1;
       for (size_t i = 0; i < outputs.size(); ++i) {
         const Operand& operand = plan_.steps[index].outputs[i];
         if (operand.buffer >= 0 && is_to_be_rounded(outputs[i], operand.desc)) round(outputs[i], Operand(operand));

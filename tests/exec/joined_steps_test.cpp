@@ -1,0 +1,94 @@
+// Steps whose kernels are made together, line by line.
+
+#include "runtime/exec/executor.h"
+
+#include "tests/exec/expect.h"
+#include "tests/exec/network.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace pli::exec {
+namespace {
+
+using test::expect_equal;
+using test::Network;
+using test::options;
+
+constexpr int64_t kSide = 72, kWide = 48;
+
+ir::ValueId relu6(Network& net, ir::ValueId x) { return net.node("Clip", {x, net.scalar(0), net.scalar(6)}); }
+
+struct Blocks {
+  ir::ValueId wide, deep, result;
+};
+
+/// 1x1, depthwise, 1x1.
+Blocks block(Network& net, ir::ValueId x, int64_t channels, int64_t filters, int64_t stride = 1) {
+  Blocks made;
+  made.wide = relu6(net, net.conv(x, channels, kWide, 1));
+  made.deep = relu6(net, net.conv(made.wide, kWide, kWide, 3, stride, kWide));
+  made.result = net.conv(made.deep, kWide, filters, 1);
+  return made;
+}
+
+std::string plan_of(const Executor& executor, const NamedValues& inputs) { return describe(*executor.plan(inputs), 0); }
+
+void expect_same_as_alone(const Network& net, const NamedValues& inputs) {
+  const NamedValues expected = Executor(net.graph, options(false)).run(inputs);
+  for (const int threads : {1, 2}) expect_equal(Executor(net.graph, options(true, threads)).run(inputs), expected);
+}
+
+TEST(JoinedSteps, AreOneStepWithoutTheValuesBetween) {
+  Network net;
+  const auto x = net.input("x", {ir::Dim("batch"), 8, kSide, kSide});
+  net.output("y", block(net, x, 8, 12).result);
+  const NamedValues inputs{{"x", net.tensor({2, 8, kSide, kSide})}};
+  const Executor executor(net.graph, options(true));
+  const auto plan = executor.plan(inputs);
+  EXPECT_NE(describe(*plan, 0).find("Conv + Clip, Conv + Clip, Conv"), std::string::npos) << describe(*plan, 0);
+  EXPECT_LT(plan->arena_bytes, 2 * kSide * kSide * 30 * static_cast<int64_t>(sizeof(float)));  // not 48 channels
+  expect_same_as_alone(net, inputs);
+}
+
+/// What the chain adds to its result is what it has read: that must not be written over line by line.
+TEST(JoinedSteps, KeepWhatTheyReadUntilTheEnd) {
+  Network net;
+  const auto x = net.input("x", {1, 8, kSide, kSide});
+  const auto first = net.conv(x, 8, 24, 1);
+  const auto second = net.node("Add", {block(net, first, 24, 24).result, first});
+  const auto third = net.node("Add", {second, block(net, second, 24, 24).result});
+  net.output("y", net.node("Relu", {third}));
+  const NamedValues inputs{{"x", net.tensor({1, 8, kSide, kSide})}};
+  const std::string plan = plan_of(Executor(net.graph, options(true)), inputs);
+  EXPECT_NE(plan.find("Conv + Clip, Conv + Clip, Conv + Add"), std::string::npos) << plan;
+  expect_same_as_alone(net, inputs);
+}
+
+TEST(JoinedSteps, LeaveWhatOthersRead) {
+  for (const bool is_output : {false, true}) {
+    Network net;
+    const auto x = net.input("x", {1, 8, kSide, kSide});
+    const Blocks made = block(net, x, 8, kWide);
+    net.output("y", is_output ? made.result : net.node("Add", {net.node("Sigmoid", {made.wide}), made.result}));
+    if (is_output) net.output("wide", made.wide);
+    const NamedValues inputs{{"x", net.tensor({1, 8, kSide, kSide})}};
+    const std::string plan = plan_of(Executor(net.graph, options(true)), inputs);
+    EXPECT_EQ(plan.find("Conv + Clip, Conv + Clip"), std::string::npos) << plan;
+    EXPECT_EQ(plan.find("depthwise, product") != std::string::npos, is_output) << plan;
+    expect_same_as_alone(net, inputs);
+  }
+}
+
+TEST(JoinedSteps, AreApartWhereNothingIsFused) {
+  Network net;
+  const auto x = net.input("x", {1, 8, kSide, kSide});
+  net.output("y", block(net, x, 8, 12).result);
+  const NamedValues inputs{{"x", net.tensor({1, 8, kSide, kSide})}};
+  const std::string apart = plan_of(Executor(net.graph, options(false)), inputs);
+  EXPECT_EQ(apart.find(", Conv"), std::string::npos) << apart;
+}
+
+}  // namespace
+}  // namespace pli::exec
