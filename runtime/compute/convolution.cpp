@@ -223,6 +223,7 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionProblem& problem) {
   return with_onednn([&]() -> std::unique_ptr<Kernel> {
     const ConvolutionForm form = form_of(problem);
     if (auto own = make_own(problem, form)) return own;
+    if (!is_channels_last(problem.result)) fail(ErrorCode::kInternal, "no kernel gives an image of this layout");
     if (!is_channels_last(problem.source)) {
       ConvolutionProblem dense = problem;
       dense.source = channels_last(DataType::kFloat32, problem.source.dims);

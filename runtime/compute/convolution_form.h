@@ -6,7 +6,7 @@ namespace pli::compute {
 
 /// A convolution as oneDNN wants it: 1-D as 2-D, weights with an explicit dimension of groups where there is more than
 /// one, [groups,] M / groups, C / groups, kernel...; dilations count the gap. Source and result channels-last; for
-/// kernels of ours, the source's pixels at any equal distances.
+/// kernels of ours, pixels at any equal distances.
 struct ConvolutionForm {
   bool transposed = false, has_bias = false;
   TensorDesc source, result, weight;
@@ -18,6 +18,7 @@ struct ConvolutionForm {
   int64_t kernel(size_t spatial) const { return weight.dims[weight.dims.size() - strides.size() + spatial]; }
   /// Numbers from a pixel of the source to the next.
   int64_t source_step() const { return pixel_step(source).value_or(source.dims[1]); }
+  int64_t result_step() const { return pixel_step(result).value_or(result.dims[1]); }
   /// The distance from a filter's first tap to behind its last.
   int64_t extent(size_t spatial) const { return (kernel(spatial) - 1) * (dilations[spatial] + 1) + 1; }
 };

@@ -59,8 +59,8 @@ struct ConvolutionGeometry {
   std::array<ConvolutionAxis, kAxes> axes;                    // depth, height, width
   int64_t images = 0, groups = 1, channels = 0, filters = 0;  // of all groups
   int64_t taps = 1, depth = 0;
-  int64_t pixels = 1, source_pixels = 1;  // of an image
-  int64_t source_step = 0;                // numbers from a pixel of the source to the next
+  int64_t pixels = 1, source_pixels = 1;     // of an image
+  int64_t source_step = 0, result_step = 0;  // numbers from a pixel to the next
 
   explicit ConvolutionGeometry(const ConvolutionForm& form) {
     images = form.result.dims[0];
@@ -69,6 +69,7 @@ struct ConvolutionGeometry {
     filters = form.result.dims[1];
     depth = channels / groups;
     source_step = form.source_step();
+    result_step = form.result_step();
     const size_t rank = form.strides.size();
     for (size_t i = 0; i < rank; ++i)
       axes[kAxes - rank + i] = {form.source.dims[i + 2], form.result.dims[i + 2], form.kernel(i),  form.strides[i],

@@ -22,6 +22,7 @@ namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
 constexpr int64_t kMostTaps = 512;
+constexpr size_t kFirstTapAxis = 3;  // of a weight, behind groups, filters and channels
 
 /// Into what a convolution is divided: the result does not depend on it.
 struct Division {
@@ -66,11 +67,10 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
         epilogue_(std::move(epilogue)),
         bias_(convolution),
         division_(division_of(geometry_, threads_here())),
-        pairs_lines_(pairs_lines(geometry_)) {
+        pairs_lines_(pairs_lines(geometry_)),
+        tap_step_(spaced(geometry_.channels)) {
     const ConvolutionForm& form = convolution.form;
-    const auto tag = form.strides.size() == 3 ? memory::format_tag::dhwigo : memory::format_tag::hwigo;
-    const memory::desc taps(form.weight.dims, memory::data_type::f32, tag);
-    weight_ = packed(*convolution.weight, to_onednn(form.weight), taps, convolution.cache);
+    weight_ = packed(*convolution.weight, to_onednn(form.weight), packed_form(form), convolution.cache);
     filters_ = floats_of(weight_);
   }
 
@@ -79,7 +79,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
   void run(const RunArgs& args) const override {
     const ConvolutionGeometry& g = geometry_;
     const int64_t blocks = division_.blocks, parts = division_.parts;
-    const int64_t all_lines = g.axes[0].result * g.axes[1].result, line_size = g.axes[2].result * g.channels;
+    const int64_t all_lines = g.axes[0].result * g.axes[1].result, line_size = g.axes[2].result * g.result_step;
     parallel_tasks(g.images * blocks * parts, [&](int64_t i) {
       const int64_t image = i / (blocks * parts);
       const Range lines = range_of_part(all_lines, i % blocks, blocks);
@@ -100,7 +100,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
             height.source,
             width.source * geometry_.source_step,
             height.result,
-            width.result * geometry_.channels,
+            width.result * geometry_.result_step,
             geometry_.taps * geometry_.channels * kFloatBytes};
   }
 
@@ -112,6 +112,15 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
   }
 
  private:
+  /// The taps row by row, of each those of all channels.
+  memory::desc packed_form(const ConvolutionForm& form) const {
+    PerAxis strides(form.weight.dims.size(), geometry_.taps * tap_step_);
+    strides[0] = 1;
+    int64_t stride = tap_step_;
+    for (size_t axis = strides.size(); axis-- > kFirstTapAxis; stride *= form.weight.dims[axis]) strides[axis] = stride;
+    return {form.weight.dims, memory::data_type::f32, strides};
+  }
+
   /// Lines and channels of an image; the pointers are those of the first of the channels.
   struct Block {
     const float* source;  // line `source_line`
@@ -128,7 +137,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
     const Range channels = range_of_part(g.channels, part, division_.parts, kPanelColumns);
     if (call.lines.size() == 0 || channels.size() == 0) return;
     const int64_t width = g.axes[2].result;
-    const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.channels + channels.begin;
+    const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.result_step + channels.begin;
     Block block{call.source + channels.begin,
                 call.source_line,
                 filters_ + channels.begin,
@@ -139,7 +148,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
     if (const float* const bias = bias_.of(call.args)) block.finish.bias = bias + channels.begin;
     if (block.finish.summand) block.finish.summand += first;
     for (int64_t i = 0; i < division_.columns; ++i) convolve(block, range_of_part(width, i, division_.columns));
-    epilogue_.apply(call.args, block.result, first, call.lines.size() * width, channels.size(), g.channels);
+    epilogue_.apply(call.args, block.result, first, call.lines.size() * width, channels.size(), g.result_step);
   }
 
   /// Columns of the block's lines.
@@ -182,20 +191,20 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
         const int64_t column = x * width.stride - width.pad + columns.begin * width.dilation;
         const int64_t distance = (plane * height.source + row - block.source_line) * width.source + column;
         const float* source = block.source + distance * g.source_step;
-        const float* weight = block.weight + ((k * height.kernel + j) * width.kernel + columns.begin) * g.channels;
+        const float* weight = block.weight + ((k * height.kernel + j) * width.kernel + columns.begin) * tap_step_;
         for (int64_t i = columns.begin; i < columns.end; ++i) {
           taps[tap_count++] = {source, weight};
           source += width.dilation * g.source_step;
-          weight += g.channels;
+          weight += tap_step_;
         }
       }
-    const int64_t place = ((line - block.lines.begin) * width.result + x) * g.channels;
+    const int64_t place = ((line - block.lines.begin) * width.result + x) * g.result_step;
     Finish finish = block.finish;
     if (finish.summand) finish.summand += place;
     const bool is_line = step == width.stride && width.dilation == 1 && count > 1;
     multiply(ChannelProduct{taps, tap_count, step * g.source_step, columns.size(), is_line ? width.stride : 0, count,
-                            block.channels, block.result + place, stride * g.channels, finish, lines == 2,
-                            width.source * g.source_step, width.result * g.channels});
+                            block.channels, block.result + place, stride * g.result_step, finish, lines == 2,
+                            width.source * g.source_step, width.result * g.result_step});
   }
 
   ConvolutionGeometry geometry_;
@@ -203,6 +212,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
   ConvolutionBias bias_;
   Division division_;
   bool pairs_lines_;
+  int64_t tap_step_;  // numbers from a tap of all channels to the next
   SharedWeights weight_;
   const float* filters_;
 };

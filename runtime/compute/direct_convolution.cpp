@@ -161,7 +161,7 @@ class DirectConvolution final : public Kernel, public LineKernel {
     parallel_tasks(g.images * runs * blocks * parts, [&](int64_t i) {
       const int64_t image = i / (blocks * parts * runs);
       const Place place{image, source + image * g.source_pixels * g.source_step, 0,
-                        args.output<float>(0) + image * g.pixels * g.filters, 0};
+                        args.output<float>(0) + image * g.pixels * g.result_step, 0};
       const Range columns = range_of_part(g.filters / g.groups, i / blocks % parts, parts, kPanelColumns);
       convolve(call, place, range_of_part(g.pixels, i % blocks, blocks),
                range_of_part(g.groups, i / (blocks * parts) % runs, runs), columns);
@@ -180,7 +180,7 @@ class DirectConvolution final : public Kernel, public LineKernel {
             height.source,
             source_width * geometry_.source_step,
             height.result,
-            width.result * geometry_.filters,
+            width.result * geometry_.result_step,
             weight_bytes()};
   }
 
@@ -280,10 +280,10 @@ class DirectConvolution final : public Kernel, public LineKernel {
     product.tap_numbers = tap_numbers_.empty() ? nullptr : tap_numbers_.data();
     product.panel_taps = panel_taps_;
     product.columns = range.size();
-    product.stride = g.filters;
+    product.stride = g.result_step;
     const Finish finish = epilogue_.finish(call.args);
-    float* const result = place.result + (pixels.begin - place.result_pixel) * g.filters;
-    const int64_t first = (place.image * g.pixels + pixels.begin) * g.filters;  // where that is in the whole result
+    float* const result = place.result + (pixels.begin - place.result_pixel) * g.result_step;
+    const int64_t first = (place.image * g.pixels + pixels.begin) * g.result_step;  // where that is in the whole result
     for (int64_t group = groups.begin; group < groups.end; ++group) {
       const int64_t column = group * columns + range.begin;
       const int64_t panel = parts_of(columns, kPanelColumns) * group + range.begin / kPanelColumns;
@@ -296,7 +296,8 @@ class DirectConvolution final : public Kernel, public LineKernel {
       multiply(product);
     }
     const int64_t column = groups.begin * columns + range.begin;
-    epilogue_.apply(call.args, result + column, first + column, pixels.size(), groups.size() * range.size(), g.filters);
+    epilogue_.apply(call.args, result + column, first + column, pixels.size(), groups.size() * range.size(),
+                    g.result_step);
   }
 
   ConvolutionGeometry geometry_;

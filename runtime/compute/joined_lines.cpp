@@ -232,7 +232,7 @@ bool can_join(const Kernel& first, const Kernel& second, int64_t most_scratch_by
   for (const LineKernel* const stage : stages) weights += stage->sizes().weight_bytes;
   const Strips strips = strips_of(stages);
   const LineKernel::Sizes result = last->sizes();
-  const bool fits = strips.bytes <= kSecondCache && weights <= strips.bytes;
+  const bool fits = strips.bytes <= kSecondCache && 4 * weights <= strips.bytes;
   return fits && result.images * result.lines <= WorkShares::kMost &&
          static_cast<int64_t>(JoinedLines::scratch_bytes(strips, threads_here())) <= most_scratch_bytes;
 }

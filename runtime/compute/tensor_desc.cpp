@@ -53,6 +53,18 @@ TensorDesc channels_last(DataType dtype, PerAxis dims) {
   return {dtype, std::move(dims), std::move(strides)};
 }
 
+int64_t spaced(int64_t size) {
+  // Of 64 sets, with lines of 16 numbers, as many as 8 are met then, each with 8 lines or a few more.
+  constexpr int64_t kCrowding = 128, kLine = 16;
+  return size % kCrowding == 0 ? size + kLine : size;
+}
+
+TensorDesc spaced_channels_last(DataType dtype, PerAxis dims) {
+  PerAxis apart = dims;
+  apart[1] = spaced(dims[1]);
+  return {dtype, std::move(dims), channels_last_strides(apart)};
+}
+
 TensorDesc laid_out_like(DataType dtype, PerAxis dims, const TensorDesc& like) {
   if (dims.size() != like.dims.size()) return plain(dtype, std::move(dims));
   auto strides = dense_strides(dims, innermost_first(like));

@@ -30,6 +30,13 @@ PerAxis channels_last_strides(std::span<const int64_t> dims);
 
 TensorDesc plain(DataType dtype, PerAxis dims);
 TensorDesc channels_last(DataType dtype, PerAxis dims);
+
+/// Numbers from one array of so many numbers to the next, for arrays that are read side by side: more than that where
+/// they would be so large a power of two apart that they meet in a few sets of the first cache, and drive each other
+/// out of it.
+int64_t spaced(int64_t size);
+/// Channels-last, pixels spaced.
+TensorDesc spaced_channels_last(DataType dtype, PerAxis dims);
 /// `dims` laid out densely in the order of dimensions that `like` has, outermost first (largest stride first).
 TensorDesc laid_out_like(DataType dtype, PerAxis dims, const TensorDesc& like);
 

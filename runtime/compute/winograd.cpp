@@ -243,6 +243,7 @@ std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convol
   constexpr int64_t kLeastChannels = 16, kLeastSide = 10;
   const ConvolutionForm& form = convolution.form;
   if (form.groups() != 1 || form.strides.size() != 2 || form.result.size() == 0) return nullptr;
+  if (form.result_step() != form.result.dims[1]) return nullptr;
   for (size_t i = 0; i < 2; ++i)
     if (form.kernel(i) != 3 || form.strides[i] != 1 || form.dilations[i] != 0 || form.result.dims[i + 2] < kLeastSide)
       return nullptr;

@@ -5,6 +5,7 @@
 #include "runtime/exec/fuse.h"
 #include "runtime/exec/memory_plan.h"
 #include "runtime/ops/arithmetic/cast.h"
+#include "runtime/ops/linear/convolution.h"
 
 #include <algorithm>
 #include <map>
@@ -72,9 +73,12 @@ class Compiler {
   }
 
   void count_readers(std::span<const Group> groups) {
-    for (const Group& group : groups)
+    for (const Group& group : groups) {
       for (const ir::ValueId id : operands_of(group))
         if (id) ++readers(id);
+      const ir::Node& root = graph_.node(group.root);
+      if (ops::wants_spaced_pixels(graph_, root)) spacers_.push_back(root.inputs[0]);
+    }
     for (const ir::Output& output : graph_.outputs()) ++readers(output.value);
   }
 
@@ -223,6 +227,12 @@ class Compiler {
                                [&](ir::ValueId id) { return readers_[static_cast<size_t>(id.index)] == 0; });
   }
 
+  /// Everything that reads the value had better have its pixels spaced.
+  bool is_to_be_spaced(ir::ValueId id) const {
+    const auto spacers = std::ranges::count(spacers_, id);
+    return spacers > 0 && spacers == readers_[static_cast<size_t>(id.index)];
+  }
+
   ops::PrepareContext context_of(const Work& work) {
     ops::PrepareContext context{graph_,
                                 work.root,
@@ -234,7 +244,8 @@ class Compiler {
                                 work.group.epilogues,
                                 options_.threads->threads(),
                                 options_.weights.get(),
-                                options_.fusion != Fusion::kAll};
+                                options_.fusion != Fusion::kAll,
+                                is_to_be_spaced(work.group.result)};
     context.inputs.reserve(work.operands.size());
     context.constants.reserve(work.operands.size());
     context.outputs.reserve(work.outputs.size());
@@ -453,6 +464,7 @@ class Compiler {
   Plan plan_;
   std::vector<Places> places_;                       // by value: the first is where it was made, others are copies
   std::vector<int> readers_;                         // by value: groups and outputs that have yet to read it
+  std::vector<ir::ValueId> spacers_;                 // what is read by a step that had better have it spaced
   std::vector<Interval> intervals_;                  // by buffer
   std::vector<std::vector<ir::ValueId>> residents_;  // by buffer: the values that lie in it
   std::string unsupported_;

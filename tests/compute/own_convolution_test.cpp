@@ -170,7 +170,8 @@ struct Asked {
   PostOps ops;
   bool has_bias = true, bias_is_constant = true, exact = false;
   int threads = 1;
-  int64_t gap = 0;  // numbers between two pixels of the source
+  int64_t gap = 0;         // numbers between two pixels of the source
+  int64_t result_gap = 0;  // likewise
 };
 
 /// The first channels of an image that has more.
@@ -190,6 +191,16 @@ Numbers with_gaps(const Numbers& pixels, int64_t channels, int64_t gap) {
   return result;
 }
 
+Numbers without_gaps(const Numbers& pixels, int64_t channels, int64_t gap) {
+  Numbers result;
+  for (auto pixel = pixels.begin(); pixel < pixels.end(); pixel += channels + gap) {
+    result.insert(result.end(), pixel, pixel + channels);
+    const bool is_kept = std::all_of(pixel + channels, pixel + channels + gap, [](float x) { return std::isnan(x); });
+    EXPECT_TRUE(is_kept) << "written to between pixels";
+  }
+  return result;
+}
+
 /// Compares with the sums in double; gives the implementation.
 std::string check(const Case& c, const Asked& asked, unsigned seed) {
   Operands random(seed);
@@ -200,7 +211,7 @@ std::string check(const Case& c, const Asked& asked, unsigned seed) {
   problem.pads_begin = c.pads_begin;
   problem.pads_end = c.pads_end;
   problem.source = some_channels(c.source, asked.gap);
-  problem.result = channels_last(DataType::kFloat32, c.result());
+  problem.result = some_channels(c.result(), asked.result_gap);
   problem.weight_dims = {c.filters, c.source[1] / c.groups};
   problem.weight_dims.insert(problem.weight_dims.end(), c.kernel.begin(), c.kernel.end());
   problem.exact = asked.exact;
@@ -225,7 +236,8 @@ std::string check(const Case& c, const Asked& asked, unsigned seed) {
   const std::unique_ptr<Kernel> kernel = make_convolution(problem);
   std::vector<Numbers> given = operands;
   given[0] = with_gaps(operands[0], c.source[1], asked.gap);
-  const Numbers result = run(*kernel, given, before);
+  const Numbers result =
+      without_gaps(run(*kernel, given, with_gaps(before, c.filters, asked.result_gap)), c.filters, asked.result_gap);
   const Sums sums = sums_of(c, operands[0], operands[1], operands[2]);
   // A winograd tile's rounding errors are those of all of its sums.
   const bool is_winograd = kernel->implementation() == "winograd";
@@ -287,6 +299,21 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), plain, 18), "winograd");
   EXPECT_EQ(check(Case::simple({1, 150, 14, 14}, 170, {3, 3}, 1, 1), plain, 19), "winograd");
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");
+}
+
+TEST_P(OwnConvolutions, GivePixelsThatAreApart) {
+  for (const int threads : {1, 3}) {
+    Asked apart{{{Kind::kHardSwish, 0, 0, 0, {}}}, true, true, false, threads};
+    apart.result_gap = 16;
+    EXPECT_EQ(check(Case::simple({2, 37, 13, 11}, 128, {1, 1}), apart, 51), "product");
+    EXPECT_EQ(check(Case::simple({1, 16, 31, 29}, 29, {1, 1}, 2), apart, 52), "product");
+    EXPECT_EQ(check(Case::simple({1, 19, 32, 27}, 23, {3, 3}, 1, 1), apart, 53), "direct");  // no winograd
+    apart.gap = 16;
+    apart.ops = {{Kind::kSwish, 1, 0, 0, {}}};
+    EXPECT_EQ(check(Case::simple({2, 128, 13, 12}, 128, {5, 5}, 1, 2, 128), apart, 54), "depthwise");
+    EXPECT_EQ(check(Case::simple({1, 256, 9, 21}, 256, {3, 3}, 2, 1, 256), apart, 55), "depthwise");
+    EXPECT_EQ(check(Case::simple({1, 128, 5, 6, 7}, 128, {3, 3, 3}, 1, 1, 128), apart, 56), "depthwise");
+  }
 }
 
 /// Whole vectors, halves, and what is left of them, of many rows and of few.

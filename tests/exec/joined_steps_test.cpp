@@ -90,5 +90,34 @@ TEST(JoinedSteps, AreApartWhereNothingIsFused) {
   EXPECT_EQ(apart.find(", Conv"), std::string::npos) << apart;
 }
 
+/// What depthwise convolutions alone read lies with its pixels apart where they would crowd a few sets of the cache.
+TEST(SpacedPixels, AreGivenToWhoWantsThem) {
+  for (const bool is_read_otherwise : {false, true}) {
+    Network net;
+    const auto x = net.input("x", {ir::Dim("batch"), 8, 9, 11});
+    const auto wide = net.node("HardSwish", {net.conv(x, 8, 128, 1)});
+    const auto deep = net.node("Relu", {net.conv(wide, 128, 128, 5, 1, 128)});
+    const auto deeper = net.conv(wide, 128, 128, 3, 1, 128);
+    const auto sum = net.node("Add", {net.conv(deep, 128, 12, 1), net.conv(deeper, 128, 12, 1)});
+    net.output("y", is_read_otherwise ? net.node("Add", {sum, net.conv(wide, 128, 12, 1)}) : sum);
+    const NamedValues inputs{{"x", net.tensor({2, 8, 9, 11})}};
+    const std::string plan = plan_of(Executor(net.graph, options(true)), inputs);
+    EXPECT_EQ(plan.find("-> float32[2, 128, 9, 11] strided") != std::string::npos, !is_read_otherwise) << plan;
+    expect_same_as_alone(net, inputs);
+  }
+}
+
+TEST(SpacedPixels, AreNoOutputs) {
+  Network net;
+  const auto x = net.input("x", {1, 8, 9, 11});
+  const auto wide = net.conv(x, 8, 128, 1);
+  net.output("y", net.conv(wide, 128, 128, 5, 2, 128));
+  net.output("wide", wide);
+  const NamedValues inputs{{"x", net.tensor({1, 8, 9, 11})}};
+  const std::string plan = plan_of(Executor(net.graph, options(true)), inputs);
+  EXPECT_EQ(plan.find("strided"), std::string::npos) << plan;
+  expect_same_as_alone(net, inputs);
+}
+
 }  // namespace
 }  // namespace pli::exec

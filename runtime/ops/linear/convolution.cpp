@@ -159,21 +159,48 @@ std::vector<ir::Type> infer_conv(const InferContext& context) {
   return {ir::Type::tensor(x.dtype, std::move(dims))};
 }
 
+/// A convolution in which each channel is a group, with one filter that is known.
+bool is_depthwise(const ir::Graph& graph, const ir::Node& node) {
+  const int64_t group = node.int_or("group", 1);
+  const Tensor* const weight = graph.constant_of(node.input(1));
+  const auto dims = graph.type(node.inputs[0]).shape();
+  return group > 1 && weight && dims && group == (*dims)[1] && group == weight->shape()[0];
+}
+
+/// Not to be widened first.
+bool is_stored_in_float32(const ir::Graph& graph, ir::ValueId id) { return graph.type(id).dtype == DataType::kFloat32; }
+
+bool is_pointwise(const Tensor& weight) {
+  return std::ranges::all_of(weight.shape().subspan(2), [](int64_t size) { return size == 1; });
+}
+
 /// The kernels of float64 want images row by row. Filters that are known take some of an image's channels where they
-/// lie.
+/// lie, and those of one pixel give pixels that are spaced.
 Layouts convolution_layouts(const PrepareContext& context) {
   if (context.inputs[0].dtype == DataType::kFloat64) return row_major_layouts(context);
   Layouts layouts = channels_last_layouts(context);
   if (context.node.is("ConvTranspose") || !context.constants[1]) return layouts;
-  const int64_t group = context.node.int_or("group", 1);
-  const bool is_depthwise = group == context.inputs[0].dims[1] && group == context.inputs[1].dims[0];
-  const bool is_stored = context.graph.type(context.node.inputs[0]).dtype == DataType::kFloat32;  // not to be widened
-  if (is_stored && (group == 1 || is_depthwise) && compute::pixel_step(context.inputs[0]))
+  const bool is_dense = context.node.int_or("group", 1) == 1;
+  const bool takes_steps = is_dense || is_depthwise(context.graph, context.node);
+  if (is_stored_in_float32(context.graph, context.node.inputs[0]) && takes_steps &&
+      compute::pixel_step(context.inputs[0]))
     layouts.inputs[0] = context.inputs[0];
+  const bool adds = std::ranges::any_of(
+      context.epilogues, [](const Epilogue& epilogue) { return epilogue.kind != Epilogue::Kind::kActivation; });
+  if (context.spaces_result && is_dense && is_pointwise(*context.constants[1]) && !adds &&
+      context.outputs[0].size() > 0)
+    layouts.outputs[0] = compute::spaced_channels_last(context.outputs[0].dtype, context.outputs[0].dims);
   return layouts;
 }
 
 }  // namespace
+
+bool wants_spaced_pixels(const ir::Graph& graph, const ir::Node& node) {
+  if (!node.is("Conv") || node.inputs.size() < 2 || !is_depthwise(graph, node)) return false;
+  const Tensor& weight = *graph.constant_of(node.inputs[1]);
+  const int64_t channels = weight.shape()[0];
+  return is_stored_in_float32(graph, node.inputs[0]) && compute::spaced(channels) != channels && !is_pointwise(weight);
+}
 
 ConvView ConvView::of(const ir::Graph& graph, const ir::Node& node) {
   ConvView view;

@@ -41,6 +41,10 @@ struct ConvView {
 
 Family convolution_family();
 
+/// Whether the node is a convolution that reads pixels spaced (compute::spaced) faster than side by side. Shapes are
+/// concrete.
+bool wants_spaced_pixels(const ir::Graph& graph, const ir::Node& node);
+
 // In convolution_kernel.cpp.
 std::unique_ptr<Kernel> prepare_convolution(const PrepareContext& context);
 
