@@ -2,6 +2,7 @@
 
 #include "runtime/compute/float_control.h"
 #include "runtime/compute/parallel.h"
+#include "runtime/core/memory.h"
 #include "runtime/core/tensor.h"
 
 #include <chrono>
@@ -115,7 +116,10 @@ Tensor make_output(const Plan& plan, size_t index) {
   const compute::TensorDesc& desc = plan.outputs[index];
   if (is_constant_output(plan, index))
     return deep_copy(*plan.buffers[static_cast<size_t>(plan.output_buffers[index])].constant);
-  return Tensor(desc.dtype == DataType::kString ? kStringAddress : desc.dtype, desc.dims);
+  if (desc.dtype == DataType::kString) return Tensor(kStringAddress, desc.dims);
+  // Not filled with zeros, since the steps write every element.
+  const auto bytes = static_cast<size_t>(compute::span_bytes(desc));
+  return Tensor::adopt(desc.dtype, desc.dims, allocate(bytes), bytes);
 }
 
 Tensor give_strings(const Tensor& addresses) {
