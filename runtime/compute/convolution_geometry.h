@@ -89,6 +89,7 @@ struct ConvolutionGeometry {
   bool is_padded() const {
     return std::ranges::any_of(axes, [](const ConvolutionAxis& axis) { return axis.pad > 0 || axis.pad_end > 0; });
   }
+  bool has_lines_only() const { return axes[0].source == 1 && axes[0].result == 1; }
   bool is_depthwise() const { return groups > 1 && groups == channels && groups == filters; }
 };
 

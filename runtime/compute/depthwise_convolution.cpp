@@ -89,19 +89,17 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
     });
   }
 
-  const LineKernel* by_lines() const override {
-    const ConvolutionAxis& depth = geometry_.axes[0];
-    return depth.source == 1 && depth.result == 1 ? this : nullptr;
-  }
+  const LineKernel* by_lines() const override { return geometry_.has_lines_only() ? this : nullptr; }
 
   Sizes sizes() const override {
     const auto& [depth, height, width] = geometry_.axes;
-    return {geometry_.images,
-            height.source,
-            width.source * geometry_.source_step,
-            height.result,
-            width.result * geometry_.result_step,
-            geometry_.taps * geometry_.channels * kFloatBytes};
+    return {.images = geometry_.images,
+            .source_lines = height.source,
+            .source_stride = width.source * geometry_.source_step,
+            .lines = height.result,
+            .stride = width.result * geometry_.result_step,
+            .weight_bytes = geometry_.taps * geometry_.channels * kFloatBytes,
+            .reads_result = epilogue_.adds_result()};
   }
 
   Range source_lines(Range lines) const override { return geometry_.axes[1].source_of(lines); }

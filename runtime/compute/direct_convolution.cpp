@@ -168,20 +168,18 @@ class DirectConvolution final : public Kernel, public LineKernel {
     });
   }
 
-  const LineKernel* by_lines() const override {
-    const ConvolutionAxis& depth = geometry_.axes[0];
-    return depth.source == 1 && depth.result == 1 ? this : nullptr;
-  }
+  const LineKernel* by_lines() const override { return geometry_.has_lines_only() ? this : nullptr; }
 
   Sizes sizes() const override {
     const auto& [depth, height, width] = geometry_.axes;
     const int64_t source_width = pads() ? padded_.source : width.source;
-    return {geometry_.images,
-            height.source,
-            source_width * geometry_.source_step,
-            height.result,
-            width.result * geometry_.result_step,
-            weight_bytes()};
+    return {.images = geometry_.images,
+            .source_lines = height.source,
+            .source_stride = source_width * geometry_.source_step,
+            .lines = height.result,
+            .stride = width.result * geometry_.result_step,
+            .weight_bytes = weight_bytes(),
+            .reads_result = epilogue_.adds_result()};
   }
 
   Range source_lines(Range lines) const override { return geometry_.axes[1].source_of(lines); }

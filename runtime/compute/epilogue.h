@@ -17,6 +17,9 @@ class Epilogue {
   /// Nothing where the result's memory is to be added after something else has been done: by then it is overwritten.
   static std::optional<Epilogue> of(const PostOps& ops);
 
+  /// The sum is with what the result's memory holds.
+  bool adds_result() const { return adds_result_; }
+
   /// What is done in registers, for the whole result; without a bias.
   Finish finish(const RunArgs& args) const;
 

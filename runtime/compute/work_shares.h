@@ -2,6 +2,7 @@
 
 #include "runtime/compute/sliced.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <span>

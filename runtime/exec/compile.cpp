@@ -21,7 +21,11 @@ using ops::Layouts;
 class Compiler {
  public:
   Compiler(const ir::Graph& graph, const CompileOptions& options)
-      : graph_(graph), options_(options), places_(graph.value_limit()), readers_(graph.value_limit(), 0) {
+      : graph_(graph),
+        options_(options),
+        places_(graph.value_limit()),
+        readers_(graph.value_limit(), 0),
+        spacers_(graph.value_limit(), 0) {
     for (size_t i = 0; i < graph_.outputs().size(); ++i) first_output_.emplace(graph_.outputs()[i].value, i);
   }
 
@@ -77,7 +81,7 @@ class Compiler {
       for (const ir::ValueId id : operands_of(group))
         if (id) ++readers(id);
       const ir::Node& root = graph_.node(group.root);
-      if (ops::wants_spaced_pixels(graph_, root)) spacers_.push_back(root.inputs[0]);
+      if (ops::wants_spaced_pixels(graph_, root)) ++spacers_[static_cast<size_t>(root.inputs[0].index)];
     }
     for (const ir::Output& output : graph_.outputs()) ++readers(output.value);
   }
@@ -127,7 +131,7 @@ class Compiler {
     return places(id).front();
   }
 
-  /// The step before makes what `step` reads first, and nobody else reads that.
+  /// The step before makes what `step` reads first, from nothing, and nobody else reads that.
   bool feeds(const Step& before, const Step& step) const {
     if (before.outputs.size() != 1 || step.inputs.empty()) return false;
     const Operand &made = before.outputs[0], &read = step.inputs[0];
@@ -138,11 +142,15 @@ class Compiler {
            std::ranges::none_of(step.outputs, is_made);
   }
 
-  /// The kernel of the step before makes what this one reads together with it, if `step` is to be joined with it: then
-  /// nothing that it reads may be overwritten.
-  bool is_to_be_joined(const Step& step) const {
+  /// Perhaps `step` and the one before it will be one, as their kernels tell: then `step` must not overwrite what that
+  /// reads.
+  bool may_be_joined(const Step& step) const {
     return options_.fusion != Fusion::kNone && !plan_.steps.empty() && feeds(plan_.steps.back(), step) &&
            compute::is_worth_joining(*plan_.steps.back().kernel);
+  }
+
+  bool can_be_joined(const Step& step) const {
+    return compute::can_join(*plan_.steps.back().kernel, *step.kernel, options_.limits.arena_bytes);
   }
 
   static bool reads(const Step& step, const Operand& operand) {
@@ -165,9 +173,8 @@ class Compiler {
   }
 
   void add_step(Step step) {
-    if (is_to_be_joined(step) &&
-        std::ranges::none_of(step.outputs, [&](const Operand& to) { return reads(plan_.steps.back(), to); }) &&
-        compute::can_join(*plan_.steps.back().kernel, *step.kernel, options_.limits.arena_bytes))
+    const auto is_read = [&](const Operand& to) { return reads(plan_.steps.back(), to); };
+    if (may_be_joined(step) && can_be_joined(step) && std::ranges::none_of(step.outputs, is_read))
       step = joined_with_last(std::move(step));
     const int index = static_cast<int>(plan_.steps.size());
     const auto touch = [&](const Operand& operand) {
@@ -229,8 +236,9 @@ class Compiler {
 
   /// Everything that reads the value had better have its pixels spaced.
   bool is_to_be_spaced(ir::ValueId id) const {
-    const auto spacers = std::ranges::count(spacers_, id);
-    return spacers > 0 && spacers == readers_[static_cast<size_t>(id.index)];
+    if (!id) return false;
+    const auto index = static_cast<size_t>(id.index);
+    return spacers_[index] > 0 && spacers_[index] == readers_[index];
   }
 
   ops::PrepareContext context_of(const Work& work) {
@@ -311,8 +319,9 @@ class Compiler {
   }
 
   /// Residual operands come in the result's layout; one that dies here lends the result its memory.
-  void settle_epilogues(const Group& group, const Layouts& layouts, ops::PrepareContext& context, Step& step,
-                        Operand& in_place) {
+  /// `is_joined`: the step before reads its operands meanwhile.
+  void settle_epilogues(const Group& group, const Layouts& layouts, bool is_joined, ops::PrepareContext& context,
+                        const Step& step, Operand& in_place) {
     for (size_t i = 0; i < group.epilogues.size(); ++i) {
       ops::Epilogue& epilogue = context.epilogues[i];
       if (epilogue.kind != ops::Epilogue::Kind::kAdd) continue;
@@ -320,7 +329,7 @@ class Compiler {
       const bool root_reads_it =
           std::ranges::any_of(std::span(step.inputs).first(epilogue.operand),
                               [&](const Operand& other) { return other.buffer == operand.buffer; });
-      const bool chain_reads_it = is_to_be_joined(step) && reads(plan_.steps.back(), operand);
+      const bool chain_reads_it = is_joined && reads(plan_.steps.back(), operand);
       if (in_place.buffer >= 0 || root_reads_it || chain_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
           plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) ||
           graph_.is_output(group.result))
@@ -350,11 +359,16 @@ class Compiler {
       }
       release();
       Operand in_place;
-      settle_epilogues(group, layouts, context, step, in_place);
+      const bool is_joined = may_be_joined(step);
+      settle_epilogues(group, layouts, is_joined, context, step, in_place);
       context.inputs = layouts.inputs;
       context.outputs = layouts.outputs;
       if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
       step.kernel = op.prepare(context);
+      if (is_joined && in_place.buffer < 0 && !can_be_joined(step)) {
+        settle_epilogues(group, layouts, false, context, step, in_place);
+        if (in_place.buffer >= 0) step.kernel = op.prepare(context);
+      }
       for (size_t i = 0; i < outputs.size(); ++i) {
         const bool wanted = outputs[i] && layouts.outputs[i].present();
         step.outputs.push_back(wanted ? place_output(outputs[i], layouts.outputs[i], i == 0 ? in_place : Operand{})
@@ -464,7 +478,7 @@ class Compiler {
   Plan plan_;
   std::vector<Places> places_;                       // by value: the first is where it was made, others are copies
   std::vector<int> readers_;                         // by value: groups and outputs that have yet to read it
-  std::vector<ir::ValueId> spacers_;                 // what is read by a step that had better have it spaced
+  std::vector<int> spacers_;                         // by value: groups that had better have it spaced
   std::vector<Interval> intervals_;                  // by buffer
   std::vector<std::vector<ir::ValueId>> residents_;  // by buffer: the values that lie in it
   std::string unsupported_;

@@ -66,6 +66,21 @@ TEST(JoinedSteps, KeepWhatTheyReadUntilTheEnd) {
   expect_same_as_alone(net, inputs);
 }
 
+/// The second convolution's weights are too many for strips: it adds in place, as if nothing could have been joined.
+TEST(JoinedSteps, AddInPlaceWhereTheyAreNotJoined) {
+  Network net;
+  const auto x = net.input("x", {1, 8, 30, 30});
+  const auto first = net.node("Relu", {net.conv(x, 8, 160, 1)});
+  const auto wide = net.node("Relu", {net.conv(first, 160, 160, 1)});
+  net.output("y", net.node("GlobalAveragePool", {net.node("Add", {net.conv(wide, 160, 160, 1), first})}));
+  const NamedValues inputs{{"x", net.tensor({1, 8, 30, 30})}};
+  const Executor executor(net.graph, options(true));
+  const auto plan = executor.plan(inputs);
+  EXPECT_EQ(describe(*plan, 0).find("product, product"), std::string::npos) << describe(*plan, 0);
+  EXPECT_LT(plan->arena_bytes, 5 * 160 * 30 * 30 / 2 * static_cast<int64_t>(sizeof(float))) << describe(*plan, 0);
+  expect_same_as_alone(net, inputs);
+}
+
 TEST(JoinedSteps, LeaveWhatOthersRead) {
   for (const bool is_output : {false, true}) {
     Network net;
@@ -105,6 +120,17 @@ TEST(SpacedPixels, AreGivenToWhoWantsThem) {
     EXPECT_EQ(plan.find("-> float32[2, 128, 9, 11] strided") != std::string::npos, !is_read_otherwise) << plan;
     expect_same_as_alone(net, inputs);
   }
+}
+
+TEST(SpacedPixels, LieInStripsToo) {
+  Network net;
+  const auto x = net.input("x", {1, 8, 40, 40});
+  const auto deep = net.conv(relu6(net, net.conv(x, 8, 128, 1)), 128, 128, 5, 2, 128);
+  net.output("y", net.conv(deep, 128, 12, 1));
+  const NamedValues inputs{{"x", net.tensor({1, 8, 40, 40})}};
+  const std::string plan = plan_of(Executor(net.graph, options(true)), inputs);
+  EXPECT_NE(plan.find("[product, depthwise]"), std::string::npos) << plan;
+  expect_same_as_alone(net, inputs);
 }
 
 TEST(SpacedPixels, AreNoOutputs) {

@@ -117,7 +117,8 @@ struct ValueDescription {
 
 /// Where the time of a run goes: one step of a plan.
 struct StepTime {
-  std::string operators;       // that the step stands for, such as "Conv + Add + Relu"
+  std::string operators;       // that the step stands for, such as "Conv + Add + Relu"; "Conv + Relu, Conv": of two
+                               // convolutions that are made together
   std::string name;            // of the first node
   std::string implementation;  // "loop", or oneDNN's name such as "jit:avx2"
   double ms = 0;

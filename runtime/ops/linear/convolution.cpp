@@ -188,8 +188,10 @@ Layouts convolution_layouts(const PrepareContext& context) {
   const bool adds = std::ranges::any_of(
       context.epilogues, [](const Epilogue& epilogue) { return epilogue.kind != Epilogue::Kind::kActivation; });
   if (context.spaces_result && is_dense && is_pointwise(*context.constants[1]) && !adds &&
-      context.outputs[0].size() > 0)
-    layouts.outputs[0] = compute::spaced_channels_last(context.outputs[0].dtype, context.outputs[0].dims);
+      context.outputs[0].size() > 0) {
+    TensorDesc spaced = compute::spaced_channels_last(context.outputs[0].dtype, context.outputs[0].dims);
+    if (compute::span_bytes(spaced) <= context.limits.tensor_bytes) layouts.outputs[0] = std::move(spaced);
+  }
   return layouts;
 }
 
