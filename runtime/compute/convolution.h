@@ -8,8 +8,8 @@ namespace pli::compute {
 
 /// A convolution, or its transpose, of images of float32 or float64 with 1 to 3 spatial dimensions. Inputs of the
 /// kernel: 0 source, 1 weight, 2 bias (where present), then what post-ops name; output 0: the result. Source and result
-/// channels-last, the source's pixels at any equal distances; in float64 row-major. Constants may be stored as float16
-/// or bfloat16 where the rest is float32.
+/// channels-last, pixels at any equal distances (of the result: kernels of ours); in float64 row-major. Constants may
+/// be stored as float16 or bfloat16 where the rest is float32.
 struct ConvolutionProblem {
   bool transposed = false;
   TensorDesc source;               // [N, C, spatial...]

@@ -199,7 +199,7 @@ class DirectConvolution final : public Kernel, public LineKernel {
     if (pads()) {
       const Range read = source_lines(line_call.lines);
       auto* const padded = static_cast<float*>(line_call.args.scratch);
-      pad_lines(line_call.source + (read.begin - line_call.source_line) * source_line(), read.size(), padded);
+      pad_lines(line_call.source + (read.begin - line_call.source_line) * unpadded_line(), read.size(), padded);
       place.source = padded;
       place.source_line = read.begin;
     }
@@ -237,15 +237,15 @@ class DirectConvolution final : public Kernel, public LineKernel {
   /// Rows of the source are to be copied to where they have their padding.
   bool pads() const { return padded_.pad + padded_.pad_end > 0; }
 
-  int64_t source_line() const { return padded_.source * geometry_.channels; }
+  int64_t unpadded_line() const { return padded_.source * geometry_.channels; }
   int64_t padded_line() const { return geometry_.axes[2].source * geometry_.channels; }
 
   void pad_lines(const float* source, int64_t count, float* padded) const {
     const int64_t before = padded_.pad * geometry_.channels, after = padded_.pad_end * geometry_.channels;
-    for (int64_t line = 0; line < count; ++line, source += source_line(), padded += padded_line()) {
+    for (int64_t line = 0; line < count; ++line, source += unpadded_line(), padded += padded_line()) {
       std::fill_n(padded, before, 0.0f);
-      std::memcpy(padded + before, source, static_cast<size_t>(source_line() * kFloatBytes));
-      std::fill_n(padded + before + source_line(), after, 0.0f);
+      std::memcpy(padded + before, source, static_cast<size_t>(unpadded_line() * kFloatBytes));
+      std::fill_n(padded + before + unpadded_line(), after, 0.0f);
     }
   }
 
@@ -253,8 +253,8 @@ class DirectConvolution final : public Kernel, public LineKernel {
     const auto* const source = args.input<float>(0);
     auto* const padded = static_cast<float*>(args.scratch);
     const int64_t lines = geometry_.images * geometry_.axes[0].source * geometry_.axes[1].source;
-    parallel_for(lines, std::max<int64_t>(kLightGrain / source_line(), 1), [&](int64_t begin, int64_t end) {
-      pad_lines(source + begin * source_line(), end - begin, padded + begin * padded_line());
+    parallel_for(lines, std::max<int64_t>(kLightGrain / unpadded_line(), 1), [&](int64_t begin, int64_t end) {
+      pad_lines(source + begin * unpadded_line(), end - begin, padded + begin * padded_line());
     });
     return padded;
   }

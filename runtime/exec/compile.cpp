@@ -153,8 +153,9 @@ class Compiler {
     return compute::can_join(*plan_.steps.back().kernel, *step.kernel, options_.limits.arena_bytes);
   }
 
-  static bool reads(const Step& step, const Operand& operand) {
-    return std::ranges::any_of(step.inputs, [&](const Operand& other) { return other.buffer == operand.buffer; });
+  /// One of the operands lies in the memory of `operand`.
+  static bool reads(std::span<const Operand> operands, const Operand& operand) {
+    return std::ranges::find(operands, operand.buffer, &Operand::buffer) != operands.end();
   }
 
   /// `step` with the one before it, as one.
@@ -173,7 +174,7 @@ class Compiler {
   }
 
   void add_step(Step step) {
-    const auto is_read = [&](const Operand& to) { return reads(plan_.steps.back(), to); };
+    const auto is_read = [&](const Operand& to) { return reads(plan_.steps.back().inputs, to); };
     if (may_be_joined(step) && can_be_joined(step) && std::ranges::none_of(step.outputs, is_read))
       step = joined_with_last(std::move(step));
     const int index = static_cast<int>(plan_.steps.size());
@@ -318,25 +319,28 @@ class Compiler {
     return true;
   }
 
-  /// Residual operands come in the result's layout; one that dies here lends the result its memory.
-  /// `is_joined`: the step before reads its operands meanwhile.
-  void settle_epilogues(const Group& group, const Layouts& layouts, bool is_joined, ops::PrepareContext& context,
+  /// Residual operands come in the result's layout; one that dies here lends the result its memory. Whether it did not
+  /// since the step before, which `is_joined` with this one, reads it meanwhile.
+  bool settle_epilogues(const Group& group, const Layouts& layouts, bool is_joined, ops::PrepareContext& context,
                         const Step& step, Operand& in_place) {
+    bool is_held_back = false;
     for (size_t i = 0; i < group.epilogues.size(); ++i) {
       ops::Epilogue& epilogue = context.epilogues[i];
       if (epilogue.kind != ops::Epilogue::Kind::kAdd) continue;
       const Operand& operand = step.inputs[epilogue.operand];
-      const bool root_reads_it =
-          std::ranges::any_of(std::span(step.inputs).first(epilogue.operand),
-                              [&](const Operand& other) { return other.buffer == operand.buffer; });
-      const bool chain_reads_it = is_joined && reads(plan_.steps.back(), operand);
-      if (in_place.buffer >= 0 || root_reads_it || chain_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
+      const bool root_reads_it = reads(std::span(step.inputs).first(epilogue.operand), operand);
+      if (in_place.buffer >= 0 || root_reads_it || operand.byte_offset != 0 || !is_free(operand) ||
           plan_.buffers[static_cast<size_t>(operand.buffer)].bytes != compute::span_bytes(layouts.outputs[0]) ||
           graph_.is_output(group.result))
         continue;
+      if (is_joined && reads(plan_.steps.back().inputs, operand)) {
+        is_held_back = true;
+        continue;
+      }
       epilogue.kind = ops::Epilogue::Kind::kAddInPlace;
       in_place = operand;
     }
+    return is_held_back;
   }
 
   void add_group(const Work& work) {
@@ -359,15 +363,14 @@ class Compiler {
       }
       release();
       Operand in_place;
-      const bool is_joined = may_be_joined(step);
-      settle_epilogues(group, layouts, is_joined, context, step, in_place);
+      const bool is_held_back = settle_epilogues(group, layouts, may_be_joined(step), context, step, in_place);
       context.inputs = layouts.inputs;
       context.outputs = layouts.outputs;
       if (!op.prepare) fail(ErrorCode::kInternal, "operator {} has no kernel", root.op_type);
       step.kernel = op.prepare(context);
-      if (is_joined && in_place.buffer < 0 && !can_be_joined(step)) {
+      if (is_held_back && in_place.buffer < 0 && !can_be_joined(step)) {
         settle_epilogues(group, layouts, false, context, step, in_place);
-        if (in_place.buffer >= 0) step.kernel = op.prepare(context);
+        step.kernel = op.prepare(context);
       }
       for (size_t i = 0; i < outputs.size(); ++i) {
         const bool wanted = outputs[i] && layouts.outputs[i].present();
