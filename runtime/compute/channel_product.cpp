@@ -164,7 +164,8 @@ template <class V, int kVectors, int kTaps, int kStride>
 
 /// kVectors: so many of a line's filter leave registers for the sums.
 template <class V, int kVectors>
-[[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& p) {
+[[gnu::always_inline]] inline void multiply_channels(const ChannelProduct& product) {
+  const ChannelProduct p = product;  // which no store to the result can change, as the compiler knows
   // The widest vectors have registers for the sums of two lines beside two lines of the filter.
   if constexpr (sizeof(V) == sizeof(SixteenFloats)) {
     constexpr int kPixels = 8;

@@ -11,10 +11,11 @@ namespace pli::compute {
 
 namespace {
 
-/// Where kPrefetches, a panel is asked for meanwhile that begins at `next`.
+/// Where kPrefetches, what lies from `next` on is asked for meanwhile, `step` numbers with each step of the sum.
 template <bool kPrefetches, class V, int kRows, int kVectors>
 [[gnu::always_inline]] inline void add_products(const PanelProduct& p, int64_t row, const float* panel,
-                                                [[maybe_unused]] const float* next, Sums<V, kRows, kVectors>& sums) {
+                                                [[maybe_unused]] const float* next, [[maybe_unused]] int64_t step,
+                                                Sums<V, kRows, kVectors>& sums) {
   // The second vector is in the same panel or, where one is as wide as a panel, in the next.
   const int64_t distance = kWidth<V> < kPanelColumns ? kWidth<V> : p.panel_size();
   PLI_UNROLL for (int r = 0; r < kRows; ++r) PLI_UNROLL for (int n = 0; n < kVectors; ++n) sums.at[r][n] = V{};
@@ -26,7 +27,7 @@ template <bool kPrefetches, class V, int kRows, int kVectors>
     for (int64_t k = 0; k < p.depth; ++k, weights += kPanelColumns) {
       if constexpr (kPrefetches) {
         __builtin_prefetch(next, 0, 2);
-        next += kPanelColumns;
+        next += step;
       }
       V weight[kVectors];
       PLI_UNROLL for (int n = 0; n < kVectors; ++n) load(weight[n], weights + n * distance);
@@ -41,30 +42,34 @@ template <bool kPrefetches, class V, int kRows, int kVectors>
 template <class V, int kMostRows, int kVectors>
 [[gnu::always_inline]] inline void multiply_columns(const PanelProduct& p, int64_t column) {
   const float* const weights = p.panels + column / kPanelColumns * p.panel_size() + column % kPanelColumns;
-  // Weights that come from memory are waited for, with few rows most of the time that they are used: while the first
-  // tiles are made, those of the next columns are asked for, which the processor does not foresee.
+  // Weights that come from memory are waited for, with few rows most of the time that they are used, and the processor
+  // does not foresee the next ones: they are asked for while these are used, with every tile as many, since all at once
+  // are more than memory gives meanwhile.
   constexpr int64_t kPanels = kVectors * kWidth<V> / kPanelColumns;  // in use; 0: a part of one
   constexpr bool kMayPrefetch = kVectors > 1 && kPanels > 0;
-  int64_t to_prefetch = 0;
-  if (kMayPrefetch && p.count > kMostRows)
-    to_prefetch = std::min(kPanels, (p.columns - column - 1) / kPanelColumns + 1 - kPanels);
-  const float* next = weights + kPanels * p.panel_size();
+  const float *next = weights + kPanels * p.panel_size(), *end = next;
+  int64_t step = 0;
+  if (kMayPrefetch && p.count > kMostRows) {
+    end += std::min(kPanels, (p.columns - column - 1) / kPanelColumns + 1 - kPanels) * p.panel_size();
+    const int64_t steps = (p.count + kMostRows - 1) / kMostRows * p.taps * p.depth;
+    if (steps > 0) step = std::min((end - next + steps - 1) / steps, kPanelColumns);
+  }
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         Sums<V, kRows, kVectors> sums;
-        if (kMayPrefetch && to_prefetch > 0) {
-          add_products<kMayPrefetch>(p, row, weights, next, sums);
-          next += p.panel_size();
-          --to_prefetch;
+        if (kMayPrefetch && next < end) {
+          add_products<kMayPrefetch>(p, row, weights, next, step, sums);
+          next += p.taps * p.depth * step;
         } else {
-          add_products<false>(p, row, weights, nullptr, sums);
+          add_products<false>(p, row, weights, nullptr, 0, sums);
         }
         finish(p.finish, p.result, p.stride, row, column, p.columns - column, sums);
       });
 }
 
 template <class V, int kRowsOfTwo, int kRowsOfOne>
-[[gnu::always_inline]] inline void multiply_panels(const PanelProduct& p) {
+[[gnu::always_inline]] inline void multiply_panels(const PanelProduct& product) {
+  const PanelProduct p = product;  // which no store to the result can change, as the compiler knows
   // The last columns go by half a vector, where that is half the work, if they fit into it.
   constexpr bool kHasHalves = sizeof(V) == sizeof(SixteenFloats);
   constexpr int64_t kHalf = kHasHalves ? kWidth<EightFloats> : 0;
