@@ -47,13 +47,13 @@ Groups groups_of(const TensorDesc& desc, std::span<const int64_t> axes) {
   if (out) {
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < count; ++i) {
-      const float e = fast_exp(in[i] - shift);
+      const float e = fast_normal_exp(in[i] - shift);
       out[i] = e;
       sum += e;
     }
   } else {
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < count; ++i) sum += fast_exp(in[i] - shift);
+    for (int64_t i = 0; i < count; ++i) sum += fast_normal_exp(in[i] - shift);
   }
   return sum;
 }
@@ -111,7 +111,7 @@ void softmax_rows(bool logarithm, const Groups& groups, const float* in, float* 
     float* to = out + r * stride;
 #pragma omp simd
     for (int64_t c = 0; c < width; ++c) {
-      const float e = fast_exp(row[c] - most[static_cast<size_t>(c)]);
+      const float e = fast_normal_exp(row[c] - most[static_cast<size_t>(c)]);
       sum[static_cast<size_t>(c)] += e;
       if (!logarithm) to[c] = e;
     }

@@ -14,6 +14,20 @@ namespace pli::compute {
 
 namespace detail {
 
+/// Defined elsewhere so that the compiler does not know the numbers: around a bound that it knows it makes paths of
+/// their own, several instructions instead of one.
+struct Bounds {
+  float low, high;
+};
+extern const Bounds kExpBounds, kNormalExpBounds, kExpm1Bounds, kTanhBounds, kErfBounds;
+
+/// x between the bounds; NaN where it is NaN.
+PLI_VECTOR_MATH float at_most(float x, float high) { return x > high ? high : x; }
+PLI_VECTOR_MATH float between(float x, const Bounds& bounds) {
+  const float most = at_most(x, bounds.high);
+  return most < bounds.low ? bounds.low : most;
+}
+
 /// exp(x) = 2^n (1 + q) with n a whole number and q in [-0.293, 0.415]. For |x| below 2^21; NaN goes to q.
 struct Exponential {
   int32_t n;
@@ -32,43 +46,41 @@ PLI_VECTOR_MATH Exponential reduce_exp(float x) {
   return {static_cast<int32_t>(std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kToInteger)), r + r * r * p};
 }
 
-/// 2^n for n from -126 to 127.
+/// 2^n for n from -126 to 127; 0 for -127, and infinity for 128.
 PLI_VECTOR_MATH float power_of_two(int32_t n) { return std::bit_cast<float>((static_cast<uint32_t>(n) + 127u) << 23); }
 
 }  // namespace detail
 
 PLI_VECTOR_MATH float fast_exp(float x) {
-  x = x > 89.0f ? 89.0f : x;      // beyond: infinity
-  x = x < -104.0f ? -104.0f : x;  // beyond: zero
-  const auto [n, q] = detail::reduce_exp(x);
+  const auto [n, q] = detail::reduce_exp(detail::between(x, detail::kExpBounds));
   const int32_t half = n >> 1;  // in two steps: 2^n alone may be too large, or no normal number
   return (1.0f + q) * detail::power_of_two(half) * detail::power_of_two(n - half);
 }
 
+/// exp(x) where it is a normal number, from -87.3 to 88.3; below and above 0 and infinity.
+PLI_VECTOR_MATH float fast_normal_exp(float x) {
+  const auto [n, q] = detail::reduce_exp(detail::between(x, detail::kNormalExpBounds));
+  return (1.0f + q) * detail::power_of_two(n);
+}
+
 /// exp(x) - 1, exact near 0 as well. Infinite from x = 88.3 on.
 PLI_VECTOR_MATH float fast_expm1(float x) {
-  constexpr float kMost = 88.3f;  // 2^n is a number up to here
-  float bounded = x < -25.0f ? -25.0f : x;
-  bounded = bounded > kMost ? kMost : bounded;
-  const auto [n, q] = detail::reduce_exp(bounded);
+  const auto [n, q] = detail::reduce_exp(detail::between(x, detail::kExpm1Bounds));
   const float scale = detail::power_of_two(n);
   const float result = scale * q + (scale - 1.0f);
-  return x > kMost ? std::numeric_limits<float>::infinity() : result;
+  return x > detail::kExpm1Bounds.high ? std::numeric_limits<float>::infinity() : result;
 }
 
 PLI_VECTOR_MATH float fast_tanh(float x) {
-  float twice = 2.0f * std::abs(x);
-  twice = twice > 20.0f ? 20.0f : twice;
-  const float e = fast_expm1(twice);
+  const float e = fast_expm1(detail::at_most(2.0f * std::abs(x), detail::kTanhBounds.high));
   return std::copysign(e / (e + 2.0f), x);
 }
 
-/// 0 below -88.7, where the exact value is no normal number any more.
-PLI_VECTOR_MATH float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+/// 0 below -88.3, where the exact value is no normal number any more.
+PLI_VECTOR_MATH float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_normal_exp(-x)); }
 
 PLI_VECTOR_MATH float fast_erf(float x) {
-  float a = std::abs(x);
-  a = a > 4.0f ? 4.0f : a;
+  const float a = detail::at_most(std::abs(x), detail::kErfBounds.high);
   const float t = a * a;
   float small = 7.853854186e-05f;
   small = small * t + -8.010191377e-04f;

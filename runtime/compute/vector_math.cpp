@@ -1,0 +1,13 @@
+#include "runtime/compute/vector_math.h"
+
+namespace pli::compute::detail {
+
+constexpr float kNone = std::numeric_limits<float>::infinity();
+
+const Bounds kExpBounds{-104, 89};       // beyond them exp(x) is 0 and infinite
+const Bounds kNormalExpBounds{-88, 89};  // so that n is from -127 to 128
+const Bounds kExpm1Bounds{-25, 88.3f};   // beyond them it is -1, and 2^n is no number
+const Bounds kTanhBounds{-kNone, 20};    // of twice the argument: from there on it is 1
+const Bounds kErfBounds{-kNone, 4};      // of the magnitude: the same
+
+}  // namespace pli::compute::detail
