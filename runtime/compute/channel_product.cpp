@@ -97,8 +97,8 @@ template <int kTaps, class V, int kRows>
 /// second time; not where the result is added to what was there. Returns where to go on.
 template <class V>
 [[gnu::always_inline]] inline int64_t last_vector(const ChannelProduct& p, int64_t channel) {
-  const bool may_repeat = p.finish.summand != p.result && p.channels >= kWidth<V>;
-  return channel < p.channels && may_repeat ? p.channels - kWidth<V> : channel;
+  const bool may_repeat = p.finish.summand != p.result && p.groups >= kWidth<V>;
+  return channel < p.groups && may_repeat ? p.groups - kWidth<V> : channel;
 }
 
 template <class V, int kTaps, int kMostRows>
@@ -108,7 +108,7 @@ template <class V, int kTaps, int kMostRows>
   for_tiles<kMostRows>(
       p.count, [&]<int kRows>(int64_t row) __attribute__((always_inline)) {
         const auto multiply_from = [&]<class W>(int64_t channel) __attribute__((always_inline)) {
-          for (; channel + kWidth<W> <= p.channels; channel += kWidth<W>) {
+          for (; channel + kWidth<W> <= p.groups; channel += kWidth<W>) {
             Sums<W, kRows, 1> first, second;
             add_pair<kTaps>(p, row, channel, first, second);
             finish(p.finish, p.result, p.stride, row, channel, kWidth<W>, first);
@@ -128,7 +128,7 @@ template <class V, int kVectors, int kRows, class Add>
 [[gnu::always_inline]] inline int64_t multiply_whole(const ChannelProduct& p, int64_t row, int64_t channel,
                                                      const Add& add) {
   constexpr int64_t kChannels = kVectors * kWidth<V>;
-  for (; channel + kChannels <= p.channels; channel += kChannels) {
+  for (; channel + kChannels <= p.groups; channel += kChannels) {
     Sums<V, kRows, kVectors> sums;
     add(row, channel, sums);
     finish(p.finish, p.result, p.stride, row, channel, kChannels, sums);
@@ -188,6 +188,7 @@ template <class V, int kVectors>
 }  // namespace
 
 void multiply(const ChannelProduct& product) {
+  if (product.filters > 1) return multiply_groups(product);
   simd_of<multiply_channels<FourFloats, 1>, multiply_channels<EightFloats, 1>, multiply_channels<SixteenFloats, 2>>(
       product);
 }

@@ -3,8 +3,8 @@
 #include "runtime/compute/convolution_f64.h"
 #include "runtime/compute/convolution_form.h"
 #include "runtime/compute/copy.h"
-#include "runtime/compute/depthwise_convolution.h"
 #include "runtime/compute/direct_convolution.h"
+#include "runtime/compute/grouped_convolution.h"
 #include "runtime/compute/onednn.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/sliced.h"
@@ -210,7 +210,7 @@ std::unique_ptr<Kernel> make_own(const ConvolutionProblem& problem, const Convol
   if (!problem.weight || problem.transposed) return nullptr;
   if (!is_channels_last(problem.source) && !pixel_step(problem.source)) return nullptr;
   const KnownConvolution known{form, problem.weight, problem.bias, 2, problem.cache};
-  if (auto kernel = make_depthwise_convolution(known)) return kernel;
+  if (auto kernel = make_grouped_convolution(known)) return kernel;
   if (!problem.exact)
     if (auto kernel = make_winograd_convolution(known, problem.most_scratch_bytes)) return kernel;
   return make_direct_convolution(known);

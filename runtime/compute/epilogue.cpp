@@ -85,8 +85,9 @@ void Epilogue::apply(const RunArgs& args, float* piece, int64_t first, int64_t r
                      int64_t stride) const {
   if (rest_.empty()) return;
   Tile tile;
-  tile.rows = rows;
-  tile.columns = columns;
+  const bool is_one_row = stride == columns;
+  tile.rows = is_one_row ? 1 : rows;
+  tile.columns = is_one_row ? rows * columns : columns;
   tile.output = piece;
   tile.row_strides.fill(stride);
   tile.column_strides.fill(1);

@@ -281,7 +281,7 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   const int64_t huge = int64_t{1} << 31;  // strides whose product is beyond 64 bits
   EXPECT_EQ(check({{1, 9, 1, 1, 1}, 12, {1, 1, 1}, 1, {huge, huge, 4}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}}, plain, 29),
             "product");
-  EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), plain, 8), "direct");  // 12 filters a group
+  EXPECT_EQ(check(Case::simple({1, 27, 10, 9}, 39, {3, 3}, 1, 1, 3), plain, 8), "direct");  // 13 filters a group
   EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), plain, 9), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 40, 15, 14}, 40, {5, 5}, 2, 2, 40), plain, 10), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 18, 3, 2}, 18, {5, 5}, 1, 4, 18), plain, 11), "depthwise");  // filters lie outside
@@ -299,6 +299,30 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), plain, 18), "winograd");
   EXPECT_EQ(check(Case::simple({1, 150, 14, 14}, 170, {3, 3}, 1, 1), plain, 19), "winograd");
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");
+}
+
+/// Groups of few filters: whole vectors and halves, in lines of taps that all lie in the source and in others.
+TEST_P(OwnConvolutions, AreRightInNarrowGroups) {
+  unsigned seed = 200;
+  for (const int threads : {1, 3}) {
+    const Asked asked{{kAdd, {Kind::kHardSwish, 0, 0, 0, {}}}, true, true, false, threads};
+    const auto expect_grouped = [&](const Case& c) {
+      EXPECT_EQ(check(c, asked, ++seed), "grouped") << c.text();
+      EXPECT_EQ(check(c, {{kRelu}, false, true, false, threads}, ++seed), "grouped") << c.text();
+    };
+    for (const int64_t filters : {4, 8, 12, 16, 28, 32})
+      for (const int64_t stride : {1, 2})
+        expect_grouped(Case::simple({2, 5 * 7, 11, 27}, 5 * filters, {3, 3}, stride, 1, 5));
+    expect_grouped(Case::simple({1, 104, 28, 28}, 104, {3, 3}, 1, 1, 13));
+    expect_grouped(Case::simple({1, 32, 14, 13}, 32, {5, 5}, 1, 2, 8));
+    expect_grouped(Case::simple({1, 6, 13, 12}, 24, {3, 3}, 1, 1, 6));  // four filters for each channel
+    expect_grouped(Case::simple({1, 12, 9, 10}, 16, {1, 1}, 1, 0, 4));
+    expect_grouped(Case::simple({1, 15, 41}, 24, {3}, 2, 1, 3));
+    expect_grouped(Case::simple({1, 9, 5, 6, 19}, 24, {3, 3, 3}, 1, 1, 3));
+    expect_grouped(Case::simple({1, 16, 3, 2}, 16, {3, 3}, 1, 2, 2));  // filters lie outside
+    expect_grouped({{1, 12, 17, 20}, 16, {3, 3}, 4, {1, 3}, {2, 2}, {2, 1}, {0, 3}});
+    expect_grouped({{1, 12, 17, 20}, 16, {4, 3}, 2, {3, 1}, {2, 1}, {2, 1}, {0, 3}});
+  }
 }
 
 TEST_P(OwnConvolutions, GivePixelsThatAreApart) {
@@ -328,8 +352,8 @@ TEST_P(OwnConvolutions, AreRightForAnyNumberOfFilters) {
 TEST_P(OwnConvolutions, DivideGroupsAmongThreads) {
   for (const int threads : {1, 2, 5}) {
     const Asked asked{{kAdd, kRelu, {Kind::kSigmoid, 0, 0, 0, {}}}, true, true, false, threads};
-    EXPECT_EQ(check(Case::simple({2, 104, 10, 9}, 104, {3, 3}, 1, 1, 13), asked, 31), "direct");
-    EXPECT_EQ(check(Case::simple({1, 48, 31, 30}, 96, {3, 3}, 2, 1, 6), asked, 32), "direct");
+    EXPECT_EQ(check(Case::simple({2, 104, 10, 9}, 104, {3, 3}, 1, 1, 13), asked, 31), "grouped");
+    EXPECT_EQ(check(Case::simple({1, 48, 31, 30}, 240, {3, 3}, 2, 1, 6), asked, 32), "direct");
     EXPECT_EQ(check(Case::simple({1, 128, 3, 3}, 500, {3, 3}, 1, 1, 2), asked, 33), "direct");  // parts of a group
   }
 }
@@ -341,7 +365,7 @@ TEST_P(OwnConvolutions, TakeSomeOfTheChannels) {
   EXPECT_EQ(check(Case::simple({3, 5, 1, 1}, 33, {1, 1}), apart, 32), "product");
   EXPECT_EQ(check(Case::simple({2, 19, 12, 17}, 23, {3, 5}, 2, 1), apart, 33), "direct");
   EXPECT_EQ(check(Case::simple({1, 3, 30, 23}, 18, {7, 7}, 2, 3), apart, 34), "direct");
-  EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), apart, 35), "direct");
+  EXPECT_EQ(check(Case::simple({1, 24, 10, 9}, 36, {3, 3}, 1, 1, 3), apart, 35), "grouped");
   EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), apart, 36), "depthwise");
   EXPECT_EQ(check(Case::simple({2, 20, 31}, 20, {5}, 2, 2, 20), apart, 37), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), apart, 38), "direct");

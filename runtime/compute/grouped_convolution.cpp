@@ -1,4 +1,4 @@
-#include "runtime/compute/depthwise_convolution.h"
+#include "runtime/compute/grouped_convolution.h"
 
 #include "runtime/compute/channel_product.h"
 #include "runtime/compute/convolution_geometry.h"
@@ -10,9 +10,9 @@
 
 #include <algorithm>
 
-// Pixels that meet the same taps of their filters, at equal distances, are one product. Along a line of the result
-// these are the pixels whose filters lie in the source from left to right; of the others, at both ends, those below one
-// another.
+// Pixels that meet the same taps of their filters, at equal distances, are one product, for any number of groups. Along
+// a line of the result these are the pixels whose filters lie in the source from left to right; of the others, at both
+// ends, those below one another.
 
 namespace pli::compute {
 
@@ -28,7 +28,7 @@ constexpr size_t kFirstTapAxis = 3;  // of a weight, behind groups, filters and 
 struct Division {
   int64_t blocks = 1;   // of an image's lines
   int64_t columns = 1;  // of a line
-  int64_t parts = 1;    // of the channels
+  int64_t parts = 1;    // of the groups
 };
 
 Division division_of(const ConvolutionGeometry& g, int threads) {
@@ -44,7 +44,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const int64_t columns = kSecondCache / (std::min(channels, g.channels) * line_bytes);
   division.columns = parts_of(width.result, std::max((columns - met(0)) / width.stride, kLeastColumns));
   if (threads == 1) return division;
-  const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.channels * g.taps);
+  const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.depth * g.taps);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
   division.blocks = std::min(parts_of(wanted, g.images * division.parts), g.axes[0].result * height.result);
@@ -57,24 +57,35 @@ bool pairs_lines(const ConvolutionGeometry& g) {
   const auto& [depth, height, width] = g.axes;
   const auto is_dense = [](const ConvolutionAxis& axis) { return axis.stride == 1 && axis.dilation == 1; };
   const bool is_flat = depth.kernel == 1 && depth.pad == 0 && depth.pad_end == 0;
-  return is_flat && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
+  return g.is_depthwise() && is_flat && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
 }
 
-class DepthwiseConvolution final : public Kernel, public LineKernel {
+/// Whether filters of a group are vectors, and few enough of them that a product of panels is slower: one has no use of
+/// the pixels that several taps of a line meet.
+bool has_narrow_groups(const ConvolutionGeometry& g) {
+  constexpr int64_t kLeastVector = 4, kPanelsAreFull = 8, kPanelsAreFaster = 32;
+  const int64_t filters = g.filters / g.groups;
+  const ConvolutionAxis& width = g.axes.back();
+  if (filters % kLeastVector != 0 || filters > kPanelsAreFaster) return false;
+  return filters < kPanelsAreFull || (width.kernel == 3 && width.stride <= 2 && width.dilation == 1);
+}
+
+class GroupedConvolution final : public Kernel, public LineKernel {
  public:
-  DepthwiseConvolution(const KnownConvolution& convolution, Epilogue epilogue)
+  GroupedConvolution(const KnownConvolution& convolution, Epilogue epilogue)
       : geometry_(convolution.form),
         epilogue_(std::move(epilogue)),
         bias_(convolution),
         division_(division_of(geometry_, threads_here())),
         pairs_lines_(pairs_lines(geometry_)),
-        tap_step_(spaced(geometry_.channels)) {
+        filters_of_group_(geometry_.filters / geometry_.groups),
+        tap_step_(spaced(geometry_.filters * geometry_.depth)) {
     const ConvolutionForm& form = convolution.form;
     weight_ = packed(*convolution.weight, to_onednn(form.weight), packed_form(form), convolution.cache);
     filters_ = floats_of(weight_);
   }
 
-  std::string implementation() const override { return "depthwise"; }
+  std::string implementation() const override { return geometry_.is_depthwise() ? "depthwise" : "grouped"; }
 
   void run(const RunArgs& args) const override {
     const ConvolutionGeometry& g = geometry_;
@@ -98,7 +109,7 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
             .source_stride = width.source * geometry_.source_step,
             .lines = height.result,
             .stride = width.result * geometry_.result_step,
-            .weight_bytes = geometry_.taps * geometry_.channels * kFloatBytes,
+            .weight_bytes = geometry_.taps * geometry_.filters * geometry_.depth * kFloatBytes,
             .reads_result = epilogue_.adds_result()};
   }
 
@@ -110,16 +121,18 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
   }
 
  private:
-  /// The taps row by row, of each those of all channels.
+  /// The taps row by row, of each those of all groups: channel by channel its filters.
   memory::desc packed_form(const ConvolutionForm& form) const {
     PerAxis strides(form.weight.dims.size(), geometry_.taps * tap_step_);
-    strides[0] = 1;
+    strides[0] = geometry_.depth * filters_of_group_;
+    strides[1] = 1;
+    strides[2] = filters_of_group_;
     int64_t stride = tap_step_;
     for (size_t axis = strides.size(); axis-- > kFirstTapAxis; stride *= form.weight.dims[axis]) strides[axis] = stride;
     return {form.weight.dims, memory::data_type::f32, strides};
   }
 
-  /// Lines and channels of an image; the pointers are those of the first of the channels.
+  /// Lines and groups of an image; the pointers are those of the first of the groups.
   struct Block {
     const float* source;  // line `source_line`
     int64_t source_line;
@@ -127,26 +140,27 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
     float* result;  // line lines.begin
     Finish finish;  // of that line
     Range lines;
-    int64_t channels;
+    int64_t groups;
   };
 
   void convolve(const LineCall& call, int64_t part) const {
     const ConvolutionGeometry& g = geometry_;
-    const Range channels = range_of_part(g.channels, part, division_.parts, kPanelColumns);
-    if (call.lines.size() == 0 || channels.size() == 0) return;
-    const int64_t width = g.axes[2].result;
-    const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.result_step + channels.begin;
-    Block block{call.source + channels.begin,
+    const Range groups = range_of_part(g.groups, part, division_.parts, g.is_depthwise() ? kPanelColumns : 1);
+    if (call.lines.size() == 0 || groups.size() == 0) return;
+    const int64_t width = g.axes[2].result, filter = groups.begin * filters_of_group_;
+    const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.result_step + filter;
+    Block block{call.source + groups.begin * g.depth,
                 call.source_line,
-                filters_ + channels.begin,
-                call.result + channels.begin,
+                filters_ + filter * g.depth,
+                call.result + filter,
                 epilogue_.finish(call.args),
                 call.lines,
-                channels.size()};
-    if (const float* const bias = bias_.of(call.args)) block.finish.bias = bias + channels.begin;
+                groups.size()};
+    if (const float* const bias = bias_.of(call.args)) block.finish.bias = bias + filter;
     if (block.finish.summand) block.finish.summand += first;
     for (int64_t i = 0; i < division_.columns; ++i) convolve(block, range_of_part(width, i, division_.columns));
-    epilogue_.apply(call.args, block.result, first, call.lines.size() * width, channels.size(), g.result_step);
+    epilogue_.apply(call.args, block.result, first, call.lines.size() * width, groups.size() * filters_of_group_,
+                    g.result_step);
   }
 
   /// Columns of the block's lines.
@@ -200,9 +214,23 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
     Finish finish = block.finish;
     if (finish.summand) finish.summand += place;
     const bool is_line = step == width.stride && width.dilation == 1 && count > 1;
-    multiply(ChannelProduct{taps, tap_count, step * g.source_step, columns.size(), is_line ? width.stride : 0, count,
-                            block.channels, block.result + place, stride * g.result_step, finish, lines == 2,
-                            width.source * g.source_step, width.result * g.result_step});
+    ChannelProduct product;
+    product.taps = taps;
+    product.tap_count = tap_count;
+    product.step = step * g.source_step;
+    product.line_taps = columns.size();
+    product.line_stride = is_line ? width.stride : 0;
+    product.count = count;
+    product.groups = block.groups;
+    product.depth = g.depth;
+    product.filters = filters_of_group_;
+    product.result = block.result + place;
+    product.stride = stride * g.result_step;
+    product.finish = finish;
+    product.has_pair = lines == 2;
+    product.source_line = width.source * g.source_step;
+    product.result_line = width.result * g.result_step;
+    multiply(product);
   }
 
   ConvolutionGeometry geometry_;
@@ -210,21 +238,23 @@ class DepthwiseConvolution final : public Kernel, public LineKernel {
   ConvolutionBias bias_;
   Division division_;
   bool pairs_lines_;
-  int64_t tap_step_;  // numbers from a tap of all channels to the next
+  int64_t filters_of_group_;
+  int64_t tap_step_;  // numbers from a tap of all groups to the next
   SharedWeights weight_;
   const float* filters_;
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_depthwise_convolution(const KnownConvolution& convolution) {
+std::unique_ptr<Kernel> make_grouped_convolution(const KnownConvolution& convolution) {
   const ConvolutionForm& form = convolution.form;
   const ConvolutionGeometry geometry(form);
-  if (!geometry.is_depthwise() || geometry.taps > kMostTaps) return nullptr;
+  if (geometry.groups == 1 || geometry.taps > kMostTaps) return nullptr;
+  if (!geometry.is_depthwise() && !has_narrow_groups(geometry)) return nullptr;
   if (form.result.size() == 0 || form.source.size() == 0 || form.weight.size() == 0) return nullptr;
   auto epilogue = Epilogue::of(form.post_ops);
   if (!epilogue) return nullptr;
-  return std::make_unique<DepthwiseConvolution>(convolution, std::move(*epilogue));
+  return std::make_unique<GroupedConvolution>(convolution, std::move(*epilogue));
 }
 
 }  // namespace pli::compute
