@@ -24,6 +24,11 @@ constexpr int64_t kFloatBytes = sizeof(float);
 constexpr int64_t kMostTaps = 512;
 constexpr size_t kFirstTapAxis = 3;  // of a weight, behind groups, filters and channels
 
+/// The groups whose filters a line of the cache has.
+int64_t groups_together(const ConvolutionGeometry& g) {
+  return std::max<int64_t>(kPanelColumns * g.groups / g.filters, 1);
+}
+
 /// Into what a convolution is divided: the result does not depend on it.
 struct Division {
   int64_t blocks = 1;   // of an image's lines
@@ -34,7 +39,7 @@ struct Division {
 Division division_of(const ConvolutionGeometry& g, int threads) {
   constexpr int64_t kLeastWork = 1 << 15;      // multiply-adds that are worth a task
   constexpr int64_t kSecondCache = 128 << 10;  // bytes of the lines of the source that a line of the result meets
-  constexpr int64_t kLeastColumns = 12, kTasksForEach = 4;
+  constexpr int64_t kLeastColumns = 12, kFewLines = 8, kTasksForEach = 4;
   const ConvolutionAxis &height = g.axes[1], &width = g.axes[2];
   const int64_t line_bytes = std::min(height.kernel, height.source) * kFloatBytes;  // of a column and a channel
   const auto met = [&](int64_t columns) { return columns * width.stride + width.kernel * width.dilation; };
@@ -47,7 +52,11 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const double work = static_cast<double>(g.images * g.pixels) * static_cast<double>(g.filters * g.depth * g.taps);
   const auto most = static_cast<int64_t>(std::min(work / kLeastWork, 1e6));
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
-  division.blocks = std::min(parts_of(wanted, g.images * division.parts), g.axes[0].result * height.result);
+  // A task had better read and write what lies together; but of few lines it would have little more than their ends.
+  const int64_t lines = g.axes[0].result * height.result;
+  if (lines < kFewLines)
+    division.parts = std::clamp(parts_of(wanted, g.images), division.parts, parts_of(g.groups, groups_together(g)));
+  division.blocks = std::min(parts_of(wanted, g.images * division.parts), lines);
   return division;
 }
 
@@ -145,7 +154,7 @@ class GroupedConvolution final : public Kernel, public LineKernel {
 
   void convolve(const LineCall& call, int64_t part) const {
     const ConvolutionGeometry& g = geometry_;
-    const Range groups = range_of_part(g.groups, part, division_.parts, g.is_depthwise() ? kPanelColumns : 1);
+    const Range groups = range_of_part(g.groups, part, division_.parts, groups_together(g));
     if (call.lines.size() == 0 || groups.size() == 0) return;
     const int64_t width = g.axes[2].result, filter = groups.begin * filters_of_group_;
     const int64_t first = (call.image * g.pixels + call.lines.begin * width) * g.result_step + filter;
