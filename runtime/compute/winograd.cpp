@@ -94,7 +94,7 @@ class WinogradConvolution final : public Kernel {
   }
 
   size_t scratch_bytes() const override {
-    return static_cast<size_t>((shares_steps_ ? 1 : lanes_) * block_ * tile_floats() * kFloatBytes);
+    return static_cast<size_t>((shares_steps_ ? 1 : lanes_) * block_floats() * kFloatBytes);
   }
   std::string implementation() const override { return "winograd"; }
 
@@ -108,7 +108,7 @@ class WinogradConvolution final : public Kernel {
     }
     std::atomic<int64_t> next = 0;
     parallel_tasks(std::min<int64_t>(lanes_, blocks), [&](int64_t lane) {
-      float* const own = scratch + lane * block_ * tile_floats();
+      float* const own = scratch + lane * block_floats();
       for (int64_t i = next++; i < blocks; i = next++) {
         check_interrupt();
         const Range tiles = range_of_part(tiles_, i, blocks);
@@ -126,11 +126,18 @@ class WinogradConvolution final : public Kernel {
     const float* bias;
   };
 
-  int64_t tile_floats() const { return kWinogradPoints * (channels_ + filters_); }
+  /// Numbers of a point of so many tiles, of `width` numbers each: an odd number of the cache's lines, so that what a
+  /// tile has at the points does not crowd a few of its sets.
+  static int64_t point_floats(int64_t tiles, int64_t width) {
+    constexpr int64_t kLine = 16;  // floats
+    return (parts_of(tiles * width, kLine) | 1) * kLine;
+  }
+  int64_t source_floats(int64_t tiles) const { return kWinogradPoints * point_floats(tiles, channels_); }
+  int64_t block_floats() const { return source_floats(block_) + kWinogradPoints * point_floats(block_, filters_); }
 
   void choose_block() {
     constexpr int64_t kSecondCache = 400 << 10, kThirdCache = 6 << 20, kFewTiles = 12;  // bytes
-    const int64_t bytes = tile_floats() * kFloatBytes;
+    const int64_t bytes = kWinogradPoints * (channels_ + filters_) * kFloatBytes;       // of a tile
     const int64_t blocks = parts_of(tiles_, std::max<int64_t>(kSecondCache / bytes, 1));
     shares_steps_ = kSecondCache / bytes < kFewTiles || blocks < 2 * lanes_;
     block_ = std::min(tiles_, shares_steps_ ? std::max(kThirdCache / bytes, kFewTiles) : kSecondCache / bytes);
@@ -172,15 +179,15 @@ class WinogradConvolution final : public Kernel {
       patch.columns = {std::max<int64_t>(-left, 0), std::clamp<int64_t>(source_width_ - left, 0, kWinogradPatch)};
       patch.channels = channels_;
       patch.values = memory + (tile - all.begin) * channels_;
-      patch.point_stride = all.size() * channels_;
+      patch.point_stride = point_floats(all.size(), channels_);
       winograd_source(patch);
     }
   }
 
   void multiply_point(int64_t tiles, int64_t point, Range filters, float* memory) const {
     constexpr int64_t kMostRows = 512;
-    const float* const values = memory + point * tiles * channels_;
-    float* const result = memory + kWinogradPoints * tiles * channels_ + point * tiles * filters_;
+    const float* const values = memory + point * point_floats(tiles, channels_);
+    float* const result = memory + source_floats(tiles) + point * point_floats(tiles, filters_);
     const int64_t of_point = parts_of(filters_, kPanelColumns) * channels_ * kPanelColumns;
     for (int64_t first = 0; first < tiles; first += kMostRows) {
       const int64_t count = std::min(kMostRows, tiles - first);
@@ -206,8 +213,8 @@ class WinogradConvolution final : public Kernel {
       const auto [image, y, x] = place_of(tile);
       const int64_t first = ((image * height_ + y) * width_ + x) * filters_;
       WinogradResult to;
-      to.values = memory + kWinogradPoints * all.size() * channels_ + (tile - all.begin) * filters_;
-      to.point_stride = all.size() * filters_;
+      to.values = memory + source_floats(all.size()) + (tile - all.begin) * filters_;
+      to.point_stride = point_floats(all.size(), filters_);
       to.channels = filters_;
       to.rows = std::min<int64_t>(kWinogradTile, height_ - y);
       to.columns = std::min<int64_t>(kWinogradTile, width_ - x);

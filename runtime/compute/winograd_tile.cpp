@@ -1,5 +1,7 @@
 #include "runtime/compute/winograd_tile.h"
 
+#include <algorithm>
+
 namespace pli::compute {
 
 namespace {
@@ -51,66 +53,105 @@ constexpr FilterMatrix filter_matrix() {
 /// infinity, over all. With q = (x - 1/2)(x + 2) = x^2 + 3/2 x - 1 these are
 /// (x^2 - 1) q, (x^2 + x) q, (x^2 - x) q, (x^2 + 2 x)(x^2 - 1), (x^2 - x / 2)(x^2 - 1), (x^3 - x) q.
 template <class V>
-[[gnu::always_inline]] inline void transform_source(V* d, int64_t stride) {
+[[gnu::always_inline]] inline void transform_source(V (&d)[kWinogradPatch]) {
   V q[4];
-  PLI_UNROLL for (int i = 0; i < 4; ++i) q[i] = d[(i + 2) * stride] - d[i * stride] + 1.5f * d[(i + 1) * stride];
-  const V odd = d[3 * stride] - d[stride], even = d[4 * stride] - d[2 * stride];
+  PLI_UNROLL for (int i = 0; i < 4; ++i) q[i] = d[i + 2] - d[i] + 1.5f * d[i + 1];
+  const V odd = d[3] - d[1], even = d[4] - d[2];
   d[0] = q[2] - q[0];
-  d[stride] = q[2] + q[1];
-  d[2 * stride] = q[2] - q[1];
-  d[3 * stride] = even + 2.0f * odd;
-  d[4 * stride] = even - 0.5f * odd;
-  d[5 * stride] = q[3] - q[1];
+  d[1] = q[2] + q[1];
+  d[2] = q[2] - q[1];
+  d[3] = even + 2.0f * odd;
+  d[4] = even - 0.5f * odd;
+  d[5] = q[3] - q[1];
 }
 
 /// Pixel i is the sum of the products at the points, each times the point's power i; that at infinity belongs to the
 /// last.
 template <class V>
-[[gnu::always_inline]] inline void transform_result(V* m, int64_t stride) {
-  const V sum = m[stride] + m[2 * stride], difference = m[stride] - m[2 * stride];
-  const V half = m[3 * stride], two = m[4 * stride];
-  m[0] = m[0] + sum + half + two;
-  m[stride] = difference + 0.5f * half - 2.0f * two;
-  m[2 * stride] = sum + 0.25f * half + 4.0f * two;
-  m[3 * stride] = difference + 0.125f * half - 8.0f * two + m[5 * stride];
+[[gnu::always_inline]] inline void transform_result(const V (&m)[kWinogradPatch], Sums<V, kWinogradTile, 1>& pixels) {
+  const V sum = m[1] + m[2], difference = m[1] - m[2];
+  const V half = m[3], two = m[4];
+  pixels.at[0][0] = m[0] + sum + half + two;
+  pixels.at[1][0] = difference + 0.5f * half - 2.0f * two;
+  pixels.at[2][0] = sum + 0.25f * half + 4.0f * two;
+  pixels.at[3][0] = difference + 0.125f * half - 8.0f * two + m[5];
 }
 
+// First the columns, by way of memory, then the rows, from and to where they belong: a whole tile is more than there
+// are registers for. What a line of the cache holds goes by at once, since the next point or pixel may well take its
+// place.
+
 template <class V>
-[[gnu::always_inline]] inline int64_t source_channels(const WinogradPatch& p, int64_t channel) {
+inline constexpr int64_t kTogether = std::max<int64_t>(kPanelColumns / kWidth<V>, 1);
+
+template <class V, int64_t kVectors>
+[[gnu::always_inline]] inline int64_t source_channels(const WinogradPatch& patch, int64_t channel) {
+  const WinogradPatch p = patch;  // which no store to the values can change, as the compiler knows
   const bool is_whole = p.rows.size() == kWinogradPatch && p.columns.size() == kWinogradPatch;
-  for (; channel + kWidth<V> <= p.channels; channel += kWidth<V>) {
-    V values[kWinogradPoints];
-    const float* row = p.source + channel;
-    for (int64_t i = 0; i < kWinogradPatch; ++i, row += p.row_stride)
-      for (int64_t j = 0; j < kWinogradPatch; ++j) {
-        V& value = values[i * kWinogradPatch + j];
-        if (is_whole || (i >= p.rows.begin && i < p.rows.end && j >= p.columns.begin && j < p.columns.end))
-          load(value, row + j * p.pixel_stride);
-        else
-          value = V{};
+  for (; channel + kVectors * kWidth<V> <= p.channels; channel += kVectors * kWidth<V>) {
+    V half_done[kWinogradPatch][kWinogradPatch][kVectors];
+    for (int64_t j = 0; j < kWinogradPatch; ++j)
+      for (int64_t n = 0; n < kVectors; ++n) {
+        const float* const column = p.source + j * p.pixel_stride + channel + n * kWidth<V>;
+        V values[kWinogradPatch];
+        if (is_whole) {
+          PLI_UNROLL for (int i = 0; i < kWinogradPatch; ++i) load(values[i], column + i * p.row_stride);
+        } else {
+          const bool is_inside = j >= p.columns.begin && j < p.columns.end;
+          PLI_UNROLL for (int i = 0; i < kWinogradPatch; ++i) {
+            values[i] = V{};
+            if (is_inside && i >= p.rows.begin && i < p.rows.end) load(values[i], column + i * p.row_stride);
+          }
+        }
+        transform_source(values);
+        PLI_UNROLL for (int i = 0; i < kWinogradPatch; ++i) half_done[i][j][n] = values[i];
       }
-    for (int64_t i = 0; i < kWinogradPatch; ++i) transform_source(values + i, kWinogradPatch);
-    for (int64_t i = 0; i < kWinogradPatch; ++i) transform_source(values + i * kWinogradPatch, 1);
-    for (int64_t q = 0; q < kWinogradPoints; ++q) store(p.values + q * p.point_stride + channel, values[q]);
+    for (int64_t i = 0; i < kWinogradPatch; ++i)
+      for (int64_t n = 0; n < kVectors; ++n) {
+        V values[kWinogradPatch];
+        PLI_UNROLL for (int j = 0; j < kWinogradPatch; ++j) values[j] = half_done[i][j][n];
+        transform_source(values);
+        float* const to = p.values + i * kWinogradPatch * p.point_stride + channel + n * kWidth<V>;
+        PLI_UNROLL for (int j = 0; j < kWinogradPatch; ++j) store(to + j * p.point_stride, values[j]);
+      }
   }
   return channel;
 }
 
-template <class V>
-[[gnu::always_inline]] inline int64_t result_channels(const WinogradResult& t, int64_t channel) {
-  for (; channel + kWidth<V> <= t.channels; channel += kWidth<V>) {
-    V values[kWinogradPoints];
-    for (int64_t q = 0; q < kWinogradPoints; ++q) load(values[q], t.values + q * t.point_stride + channel);
-    for (int64_t i = 0; i < kWinogradPatch; ++i) transform_result(values + i, kWinogradPatch);
-    for (int64_t i = 0; i < kWinogradTile; ++i) transform_result(values + i * kWinogradPatch, 1);
+template <class V, int64_t kVectors>
+[[gnu::always_inline]] inline int64_t result_channels(const WinogradResult& result, int64_t channel) {
+  const WinogradResult t = result;
+  for (; channel + kVectors * kWidth<V> <= t.channels; channel += kVectors * kWidth<V>) {
+    V half_done[kWinogradTile][kWinogradPatch][kVectors];
+    for (int64_t j = 0; j < kWinogradPatch; ++j)
+      for (int64_t n = 0; n < kVectors; ++n) {
+        V values[kWinogradPatch];
+        PLI_UNROLL for (int i = 0; i < kWinogradPatch; ++i)
+            load(values[i], t.values + (i * kWinogradPatch + j) * t.point_stride + channel + n * kWidth<V>);
+        Sums<V, kWinogradTile, 1> sums;
+        transform_result(values, sums);
+        PLI_UNROLL for (int i = 0; i < kWinogradTile; ++i) half_done[i][j][n] = sums.at[i][0];
+      }
     for (int64_t i = 0; i < t.rows; ++i)
-      for (int64_t j = 0; j < t.columns; ++j) {
-        const int64_t place = i * t.row_stride + j * t.channels + channel;
+      for (int64_t n = 0; n < kVectors; ++n) {
+        V values[kWinogradPatch];
+        PLI_UNROLL for (int j = 0; j < kWinogradPatch; ++j) values[j] = half_done[i][j][n];
+        Sums<V, kWinogradTile, 1> sums;
+        transform_result(values, sums);
+        const int64_t column = channel + n * kWidth<V>, place = i * t.row_stride + column;
         Finish here = t.finish;
-        if (here.bias) here.bias += channel;
+        if (here.bias) here.bias += column;
         if (here.summand) here.summand += place;
-        Sums<V, 1, 1> sums{{{values[i * kWinogradPatch + j]}}};
-        finish_whole(here, t.result + place, 0, 0, sums);
+        if (t.columns == kWinogradTile) {
+          finish_whole(here, t.result + place, t.channels, t.channels, sums);
+          continue;
+        }
+        PLI_UNROLL for (int j = 0; j < kWinogradTile; ++j) {
+          if (j >= t.columns) break;
+          Sums<V, 1, 1> pixel{{{sums.at[j][0]}}};
+          finish_whole(here, t.result + place + j * t.channels, 0, 0, pixel);
+          if (here.summand) here.summand += t.channels;
+        }
       }
   }
   return channel;
@@ -118,12 +159,16 @@ template <class V>
 
 template <class V>
 [[gnu::always_inline]] inline void source_all(const WinogradPatch& patch) {
-  source_channels<float>(patch, source_channels<FourFloats>(patch, source_channels<V>(patch, 0)));
+  int64_t channel = source_channels<V, kTogether<V>>(patch, 0);
+  if constexpr (kTogether < V >> 1) channel = source_channels<V, 1>(patch, channel);
+  source_channels<float, 1>(patch, source_channels<FourFloats, 1>(patch, channel));
 }
 
 template <class V>
 [[gnu::always_inline]] inline void result_all(const WinogradResult& tile) {
-  result_channels<float>(tile, result_channels<FourFloats>(tile, result_channels<V>(tile, 0)));
+  int64_t channel = result_channels<V, kTogether<V>>(tile, 0);
+  if constexpr (kTogether < V >> 1) channel = result_channels<V, 1>(tile, channel);
+  result_channels<float, 1>(tile, result_channels<FourFloats, 1>(tile, channel));
 }
 
 }  // namespace
