@@ -28,13 +28,15 @@ template <class V>
 /// The larger; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void maximize(V& most, const V& value) {
-  most = ((value > most) | (value != value)) ? value : most;
+  const V larger = most > value ? most : value;  // the second where one is NaN, as the processor's instruction does
+  most = most != most ? most : larger;
 }
 
 /// The smaller; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void minimize(V& least, const V& value) {
-  least = ((value < least) | (value != value)) ? value : least;
+  const V smaller = least < value ? least : value;
+  least = least != least ? least : smaller;
 }
 
 }  // namespace pli::compute

@@ -1,5 +1,5 @@
-#include "runtime/compute/lanes.h"
 #include "runtime/compute/pool_taps.h"
+#include "runtime/compute/register_tile.h"
 
 #include <limits>
 
@@ -9,6 +9,7 @@ namespace {
 
 struct Max {
   static constexpr float kIdentity = -std::numeric_limits<float>::infinity();
+  static constexpr bool kIsSum = false;
   template <class V>
   [[gnu::always_inline]] static void join(V& most, const V& value) {
     maximize(most, value);
@@ -17,6 +18,7 @@ struct Max {
 
 struct Add {
   static constexpr float kIdentity = 0;
+  static constexpr bool kIsSum = true;
   template <class V>
   [[gnu::always_inline]] static void join(V& total, const V& value) {
     total += value;
@@ -30,34 +32,52 @@ struct Grid {
   std::array<int64_t, 3> steps{};
 };
 
-/// N vectors of channels, one after the other: all positions joined and divided.
-template <class V, int N, class Operation>
+/// N vectors of channels, one after the other: all positions joined and divided. kSide: the window is flat, with so
+/// many positions along both sides, so that loops are unrolled; 0: any.
+template <class V, int N, int kSide, class Operation>
 [[gnu::always_inline]] inline void pool_channels(Operation op, const Grid& grid, int64_t channel, float divisor,
                                                  float* out) {
-  constexpr int64_t kWidth = sizeof(V) / sizeof(float);  // NOLINT(bugprone-sizeof-expression): V may be a float
+  const int64_t planes = kSide > 0 ? 1 : grid.counts[0], lines = kSide > 0 ? kSide : grid.counts[1];
+  const int64_t columns = kSide > 0 ? kSide : grid.counts[2];
   V total[N];
 #pragma GCC unroll 4
   for (int k = 0; k < N; ++k) total[k] = V{} + Operation::kIdentity;
-  for (int64_t d = 0; d < grid.counts[0]; ++d) {
-    for (int64_t h = 0; h < grid.counts[1]; ++h) {
+  for (int64_t d = 0; d < planes; ++d) {
+#pragma GCC unroll 4
+    for (int64_t h = 0; h < lines; ++h) {
       const float* from = grid.first + channel + d * grid.steps[0] + h * grid.steps[1];
-      V row[N];  // of its own, so that sums over many positions stay exact
+      V row[N];
 #pragma GCC unroll 4
       for (int k = 0; k < N; ++k) row[k] = V{} + Operation::kIdentity;
-      for (int64_t w = 0; w < grid.counts[2]; ++w, from += grid.steps[2]) {
+#pragma GCC unroll 4
+      for (int64_t w = 0; w < columns; ++w, from += grid.steps[2]) {
 #pragma GCC unroll 4
         for (int k = 0; k < N; ++k) {
           V value;
-          load(value, from + k * kWidth);
-          op.join(row[k], value);
+          load(value, from + k * kWidth<V>);
+          op.join(Operation::kIsSum ? row[k] : total[k], value);
         }
       }
+      if constexpr (Operation::kIsSum) {  // a row's is of its own, so that sums over many positions stay exact
 #pragma GCC unroll 4
-      for (int k = 0; k < N; ++k) op.join(total[k], row[k]);
+        for (int k = 0; k < N; ++k) op.join(total[k], row[k]);
+      }
     }
   }
 #pragma GCC unroll 4
-  for (int k = 0; k < N; ++k) store(out + channel + k * kWidth, V(total[k] / divisor));
+  for (int k = 0; k < N; ++k) {
+    if constexpr (Operation::kIsSum) total[k] /= divisor;
+    store(out + channel + k * kWidth<V>, total[k]);
+  }
+}
+
+template <int kSide, class Operation>
+[[gnu::always_inline]] inline void pool_pixel(Operation op, const Grid& grid, int64_t channels, float divisor,
+                                              float* out) {
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) pool_channels<Lanes, 4, kSide>(op, grid, c, divisor, out);
+  for (; c + kLanes <= channels; c += kLanes) pool_channels<Lanes, 1, kSide>(op, grid, c, divisor, out);
+  for (; c < channels; ++c) pool_channels<float, 1, kSide>(op, grid, c, divisor, out);
 }
 
 template <class Operation>
@@ -83,10 +103,13 @@ template <class Operation>
               : static_cast<float>(deep.count) * static_cast<float>(high.count) * static_cast<float>(wide.count);
       divisor = std::max(counted, 1.0F);
     }
-    int64_t c = 0;
-    for (; c + 4 * kLanes <= channels; c += 4 * kLanes) pool_channels<Lanes, 4>(op, grid, c, divisor, out);
-    for (; c + kLanes <= channels; c += kLanes) pool_channels<Lanes, 1>(op, grid, c, divisor, out);
-    for (; c < channels; ++c) pool_channels<float, 1>(op, grid, c, divisor, out);
+    const auto is_square = [&](int64_t side) { return grid.counts == std::array<int64_t, 3>{1, side, side}; };
+    if (is_square(3))
+      pool_pixel<3>(op, grid, channels, divisor, out);
+    else if (is_square(2))
+      pool_pixel<2>(op, grid, channels, divisor, out);
+    else
+      pool_pixel<0>(op, grid, channels, divisor, out);
   }
 }
 
