@@ -39,7 +39,7 @@ template <int kTaps, int kStride, class V, int kRows, int kVectors>
     PLI_UNROLL for (int t = 0; t < kTaps; ++t) PLI_UNROLL for (int n = 0; n < kVectors; ++n)
         load(weight[t][n], tap[t].weights + channel + n * kWidth<V>);
     const float* from = tap->source + row * p.step + channel;
-    PLI_UNROLL for (int i = 0; i < (kRows - 1) * kStride + kTaps; ++i, from += pixel) {
+    PLI_UNROLL_LINE for (int i = 0; i < (kRows - 1) * kStride + kTaps; ++i, from += pixel) {
       PLI_UNROLL for (int n = 0; n < kVectors; ++n) {
         V value;
         load(value, from + n * kWidth<V>);
@@ -178,7 +178,8 @@ template <class V, int kVectors>
     }
   }
   if (multiply_lines<V, kVectors, 3, 1>(p) || multiply_lines<V, kVectors, 3, 2>(p) ||
-      multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 7, 1>(p))
+      multiply_lines<V, kVectors, 5, 1>(p) || multiply_lines<V, kVectors, 5, 2>(p) ||
+      multiply_lines<V, kVectors, 7, 1>(p))
     return;
   multiply_tiles<V, 2, 6>(
       p, [&](int64_t row, int64_t channel, auto& sums)

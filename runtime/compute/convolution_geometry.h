@@ -44,11 +44,11 @@ struct ConvolutionAxis {
   }
 
   /// The taps that lie in the source when the filter is at a place of the result.
-  Range taps_at(int64_t place) const {
-    const int64_t first = place * stride - pad;
-    const auto before = [&](int64_t distance) {
-      return distance <= 0 ? 0 : std::min((distance + dilation - 1) / dilation, kernel);
-    };
+  Range taps_at(int64_t place) const { return inside_from(place * stride - pad, dilation, kernel); }
+
+  /// Of `count` places from `first` on, `step` apart, those that lie in the source.
+  Range inside_from(int64_t first, int64_t step, int64_t count) const {
+    const auto before = [&](int64_t distance) { return distance <= 0 ? 0 : std::min(parts_of(distance, step), count); };
     return {before(-first), before(source - first)};
   }
 };

@@ -64,12 +64,6 @@ std::vector<int64_t> leave_out_taps(ConvolutionGeometry& g) {
   return numbers;
 }
 
-/// Of `count` places from `first` on, a stride apart, those that lie in the source.
-Range places_inside(const ConvolutionAxis& axis, int64_t first, int64_t count) {
-  const int64_t begin = std::min(parts_of(std::max<int64_t>(-first, 0), axis.stride), count);
-  return {begin, std::clamp(parts_of(std::max<int64_t>(axis.source - first, 0), axis.stride), begin, count)};
-}
-
 /// rows[tap * count + i]: where the source's pixel begins that the tap meets at pixel i of the block. `source`: line
 /// `source_line` of the image.
 void find_rows(const ConvolutionGeometry& g, const float* source, int64_t source_line, Range block, const float* zeros,
@@ -90,7 +84,7 @@ void find_rows(const ConvolutionGeometry& g, const float* source, int64_t source
         const float* const from = source + distance * width.source * g.source_step;
         for (int64_t i = 0; i < width.kernel; ++i, to += count) {
           const int64_t column = x * width.stride - width.pad + i * width.dilation;
-          const Range inside = is_inside ? places_inside(width, column, run) : Range{run, run};
+          const Range inside = is_inside ? width.inside_from(column, width.stride, run) : Range{run, run};
           std::fill_n(to, inside.begin, zeros);
           const float* pixel = from + (column + inside.begin * width.stride) * g.source_step;
           for (int64_t n = inside.begin; n < inside.end; ++n, pixel += width.stride * g.source_step) to[n] = pixel;

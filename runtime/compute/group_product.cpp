@@ -8,8 +8,6 @@ namespace pli::compute {
 
 namespace {
 
-#define PLI_UNROLL_PIXELS _Pragma("GCC unroll 32")
-
 constexpr int kPixels = 10;  // of a tile: a sum for each beside a line of taps, and more than the products under way
 
 /// `channel` is the first of the group, `weight` the place of its first channel and the filters in a tap.
@@ -39,7 +37,7 @@ template <int kTaps, int kStride, class V, int kRows>
       V factor[kTaps];
       PLI_UNROLL for (int t = 0; t < kTaps; ++t) load(factor[t], line[t].weights + weight + k * p.filters);
       const float* from = source;
-      PLI_UNROLL_PIXELS for (int i = 0; i < (kRows - 1) * kStride + kTaps; ++i, from += pixel) {
+      PLI_UNROLL_LINE for (int i = 0; i < (kRows - 1) * kStride + kTaps; ++i, from += pixel) {
         const float value = *from;
         PLI_UNROLL for (int r = 0; r < kRows; ++r) {
           const int t = i - r * kStride;
@@ -65,7 +63,7 @@ template <class V, class Add>
   };
   for (int64_t group = 0; group < p.groups; ++group) {
     const int64_t left = multiply_filters.template operator()<V>(group, 0);
-    if constexpr (kWidth < V >> kWidth<FourFloats>) multiply_filters.template operator()<FourFloats>(group, left);
+    if constexpr (sizeof(V) > sizeof(FourFloats)) multiply_filters.template operator()<FourFloats>(group, left);
   }
 }
 

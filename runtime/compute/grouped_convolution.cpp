@@ -45,7 +45,8 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const auto met = [&](int64_t columns) { return columns * width.stride + width.kernel * width.dilation; };
   const int64_t least = std::min(met(kLeastColumns), width.source);
   const int64_t channels = std::max<int64_t>(kSecondCache / (least * line_bytes) / kPanelColumns, 1) * kPanelColumns;
-  Division division{1, 1, parts_of(g.channels, channels)};
+  const int64_t most_parts = parts_of(g.groups, groups_together(g));
+  Division division{1, 1, std::min(parts_of(g.channels, channels), most_parts)};
   const int64_t columns = kSecondCache / (std::min(channels, g.channels) * line_bytes);
   division.columns = parts_of(width.result, std::max((columns - met(0)) / width.stride, kLeastColumns));
   if (threads == 1) return division;
@@ -54,8 +55,7 @@ Division division_of(const ConvolutionGeometry& g, int threads) {
   const int64_t wanted = std::min(kTasksForEach * threads, std::max<int64_t>(most, 1));
   // A task had better read and write what lies together; but of few lines it would have little more than their ends.
   const int64_t lines = g.axes[0].result * height.result;
-  if (lines < kFewLines)
-    division.parts = std::clamp(parts_of(wanted, g.images), division.parts, parts_of(g.groups, groups_together(g)));
+  if (lines < kFewLines) division.parts = std::clamp(parts_of(wanted, g.images), division.parts, most_parts);
   division.blocks = std::min(parts_of(wanted, g.images * division.parts), lines);
   return division;
 }
@@ -69,14 +69,16 @@ bool pairs_lines(const ConvolutionGeometry& g) {
   return g.is_depthwise() && is_flat && is_dense(height) && is_dense(width) && may_pair_lines(width.kernel);
 }
 
-/// Whether filters of a group are vectors, and few enough of them that a product of panels is slower: one has no use of
-/// the pixels that several taps of a line meet.
+/// Whether filters of a group are vectors, and few enough of them that a product of panels is slower, which has no use
+/// of the pixels that several taps of a line meet; their weights are to stay in the first cache.
 bool has_narrow_groups(const ConvolutionGeometry& g) {
   constexpr int64_t kLeastVector = 4, kPanelsAreFull = 8, kPanelsAreFaster = 32;
+  constexpr int64_t kMostWeights = 1024;  // of a filter
   const int64_t filters = g.filters / g.groups;
   const ConvolutionAxis& width = g.axes.back();
   if (filters % kLeastVector != 0 || filters > kPanelsAreFaster) return false;
-  return filters < kPanelsAreFull || (width.kernel == 3 && width.stride <= 2 && width.dilation == 1);
+  const bool has_fast_lines = width.kernel == 3 && width.stride <= 2 && width.dilation == 1;
+  return filters < kPanelsAreFull || (has_fast_lines && g.taps * g.depth <= kMostWeights);
 }
 
 class GroupedConvolution final : public Kernel, public LineKernel {
@@ -132,7 +134,7 @@ class GroupedConvolution final : public Kernel, public LineKernel {
  private:
   /// The taps row by row, of each those of all groups: channel by channel its filters.
   memory::desc packed_form(const ConvolutionForm& form) const {
-    PerAxis strides(form.weight.dims.size(), geometry_.taps * tap_step_);
+    PerAxis strides(form.weight.dims.size());
     strides[0] = geometry_.depth * filters_of_group_;
     strides[1] = 1;
     strides[2] = filters_of_group_;

@@ -28,15 +28,15 @@ template <class V>
 /// The larger; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void maximize(V& most, const V& value) {
-  const V larger = most > value ? most : value;  // the second where one is NaN, as the processor's instruction does
-  most = most != most ? most : larger;
+  const V larger = value > most ? value : most;  // the second where one is NaN, as the processor's instruction does
+  most = value != value ? value : larger;
 }
 
 /// The smaller; NaN when one is NaN.
 template <class V>
 [[gnu::always_inline]] inline void minimize(V& least, const V& value) {
-  const V smaller = least < value ? least : value;
-  least = least != least ? least : smaller;
+  const V smaller = value < least ? value : least;
+  least = value != value ? value : smaller;
 }
 
 }  // namespace pli::compute

@@ -12,6 +12,7 @@ namespace pli::compute {
 
 // GCC keeps an array in registers only where every loop over it is unrolled.
 #define PLI_UNROLL _Pragma("GCC unroll 16")
+#define PLI_UNROLL_LINE _Pragma("GCC unroll 32")  // over the pixels that a tile meets along a line
 
 using FourFloats = float __attribute__((vector_size(16)));
 using EightFloats = float __attribute__((vector_size(32)));

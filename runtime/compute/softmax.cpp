@@ -1,6 +1,7 @@
 #include "runtime/compute/softmax.h"
 
 #include "runtime/compute/fold_row.h"
+#include "runtime/compute/lanes.h"
 #include "runtime/compute/loops.h"
 #include "runtime/compute/parallel.h"
 #include "runtime/compute/reduction_operations.h"
@@ -101,10 +102,7 @@ void softmax_rows(bool logarithm, const Groups& groups, const float* in, float* 
   most.fill(-std::numeric_limits<float>::infinity());
   for (int64_t r = 0; r < count; ++r) {
     const float* row = in + r * stride;
-    for (int64_t c = 0; c < width; ++c) {
-      float& m = most[static_cast<size_t>(c)];
-      m = ((row[c] > m) | (row[c] != row[c])) ? row[c] : m;
-    }
+    for (int64_t c = 0; c < width; ++c) maximize(most[static_cast<size_t>(c)], row[c]);
   }
   for (int64_t r = 0; r < count; ++r) {
     const float* row = in + r * stride;

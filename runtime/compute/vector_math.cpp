@@ -2,12 +2,10 @@
 
 namespace pli::compute::detail {
 
-constexpr float kNone = std::numeric_limits<float>::infinity();
-
 const Bounds kExpBounds{-104, 89};       // beyond them exp(x) is 0 and infinite
 const Bounds kNormalExpBounds{-88, 89};  // so that n is from -127 to 128
 const Bounds kExpm1Bounds{-25, 88.3f};   // beyond them it is -1, and 2^n is no number
-const Bounds kTanhBounds{-kNone, 20};    // of twice the argument: from there on it is 1
-const Bounds kErfBounds{-kNone, 4};      // of the magnitude: the same
+const float kMostTanh = 20;              // of twice the argument: from there on it is 1
+const float kMostErf = 4;                // the same
 
 }  // namespace pli::compute::detail

@@ -19,7 +19,8 @@ namespace detail {
 struct Bounds {
   float low, high;
 };
-extern const Bounds kExpBounds, kNormalExpBounds, kExpm1Bounds, kTanhBounds, kErfBounds;
+extern const Bounds kExpBounds, kNormalExpBounds, kExpm1Bounds;
+extern const float kMostTanh, kMostErf;
 
 /// x between the bounds; NaN where it is NaN.
 PLI_VECTOR_MATH float at_most(float x, float high) { return x > high ? high : x; }
@@ -57,7 +58,7 @@ PLI_VECTOR_MATH float fast_exp(float x) {
   return (1.0f + q) * detail::power_of_two(half) * detail::power_of_two(n - half);
 }
 
-/// exp(x) where it is a normal number, from -87.3 to 88.3; below and above 0 and infinity.
+/// exp(x) from -87.3 to 88.3; 0 below -87.7, infinite above 88.4, where exp(x) soon is no normal number either.
 PLI_VECTOR_MATH float fast_normal_exp(float x) {
   const auto [n, q] = detail::reduce_exp(detail::between(x, detail::kNormalExpBounds));
   return (1.0f + q) * detail::power_of_two(n);
@@ -72,7 +73,7 @@ PLI_VECTOR_MATH float fast_expm1(float x) {
 }
 
 PLI_VECTOR_MATH float fast_tanh(float x) {
-  const float e = fast_expm1(detail::at_most(2.0f * std::abs(x), detail::kTanhBounds.high));
+  const float e = fast_expm1(detail::at_most(2.0f * std::abs(x), detail::kMostTanh));
   return std::copysign(e / (e + 2.0f), x);
 }
 
@@ -80,7 +81,7 @@ PLI_VECTOR_MATH float fast_tanh(float x) {
 PLI_VECTOR_MATH float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_normal_exp(-x)); }
 
 PLI_VECTOR_MATH float fast_erf(float x) {
-  const float a = detail::at_most(std::abs(x), detail::kErfBounds.high);
+  const float a = detail::at_most(std::abs(x), detail::kMostErf);
   const float t = a * a;
   float small = 7.853854186e-05f;
   small = small * t + -8.010191377e-04f;

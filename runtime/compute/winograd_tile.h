@@ -5,18 +5,21 @@
 
 namespace pli::compute {
 
-// Winograd's F(4x4, 3x3): 4x4 pixels of the result from 6x6 of the source by 36 products for each pair of channels,
-// where the direct sum needs 144. Along each side a row of pixels is taken as a polynomial and multiplied with the
-// filter's by its values at points (Toom and Cook; Lavin and Gray, arXiv:1509.09308). The points are 0, 1, -1, 1/2, -2
-// and infinity: the factors of source and result are binary fractions, and the error is smaller than with 2 in the
-// place of 1/2.
+// Winograd's F(m x m, 3x3): m x m pixels of the result from (m + 2)^2 of the source by as many products for each pair
+// of channels, where the direct sum needs 9 m^2: 36 in the place of 144 for m = 4, 16 in the place of 36 for m = 2.
+// Along each side a row of pixels is taken as a polynomial and multiplied with the filter's by its values at points
+// (Toom and Cook; Lavin and Gray, arXiv:1509.09308). The points are 0, 1, -1 and infinity, for m = 4 also 1/2 and -2:
+// the factors of source and result are binary fractions, and the error is smaller than with 2 in the place of 1/2.
 
-inline constexpr int kWinogradTile = 4;   // pixels of the result along a side
-inline constexpr int kWinogradPatch = 6;  // of the source
-inline constexpr int kWinogradPoints = kWinogradPatch * kWinogradPatch;
+enum class WinogradTile : int { k2x2 = 2, k4x4 = 4 };
+
+/// Pixels along a side: of a tile of the result, and of the patch of the source that it is made of. Their points.
+constexpr int side_of(WinogradTile tile) { return static_cast<int>(tile); }
+constexpr int patch_of(WinogradTile tile) { return side_of(tile) + 2; }
+constexpr int points_of(WinogradTile tile) { return patch_of(tile) * patch_of(tile); }
 
 /// The values of 16 filters of 3x3 at the points, from taps[3][3][16]; those of the next point lie point_stride behind.
-void winograd_filters(const double* taps, float* values, int64_t point_stride);
+void winograd_filters(WinogradTile tile, const double* taps, float* values, int64_t point_stride);
 
 /// The values of a patch of the source at the points, for every channel.
 struct WinogradPatch {
@@ -27,7 +30,7 @@ struct WinogradPatch {
   float* values = nullptr;  // those of the next point lie point_stride behind
   int64_t point_stride = 0;
 };
-void winograd_source(const WinogradPatch& patch);
+void winograd_source(WinogradTile tile, const WinogradPatch& patch);
 
 /// The pixels of a tile of the result from the products of the values, finished.
 struct WinogradResult {
@@ -39,6 +42,6 @@ struct WinogradResult {
   int64_t row_stride = 0;         // a pixel has `channels` numbers
   Finish finish;                  // of the first pixel
 };
-void winograd_result(const WinogradResult& tile);
+void winograd_result(WinogradTile tile, const WinogradResult& pixels);
 
 }  // namespace pli::compute

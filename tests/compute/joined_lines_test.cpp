@@ -160,6 +160,7 @@ TEST_P(JoinedLines, HaveTheBitsOfTheirKernels) {
     check({2, 9, 17, 8}, {depthwise(9, 5, 1, {kAdd, kSwish}), pointwise(24, {kAddInPlace, kSwish})}, 5);
     // Groups; more padding above than below; filters that skip lines; lines that meet nothing but padding.
     check({1, 10, 20, 12}, {pointwise(32), {48, 3, 1, 4, 2, 0, {kClip}}, {24, 3, 2, 2, 0, 1, {}}}, 6);
+    check({1, 10, 20, 12}, {pointwise(32), {52, 3, 1, 4, 2, 0, {kClip}}, {26, 5, 2, 2, 0, 2, {}}}, 12);
     check({2, 8, 16, 7}, {pointwise(17), {17, 1, 3, 17, 0, 0, {kClip}}, pointwise(5)}, 7);
     check({1, 6, 5, 4}, {pointwise(19), {19, 3, 1, 19, 4, 4, {}}, {8, 3, 1, 1, 3, 2, {}}}, 8);
     // One line, one pixel.

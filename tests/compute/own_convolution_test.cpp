@@ -240,7 +240,7 @@ std::string check(const Case& c, const Asked& asked, unsigned seed) {
       without_gaps(run(*kernel, given, with_gaps(before, c.filters, asked.result_gap)), c.filters, asked.result_gap);
   const Sums sums = sums_of(c, operands[0], operands[1], operands[2]);
   // A winograd tile's rounding errors are those of all of its sums.
-  const bool is_winograd = kernel->implementation() == "winograd";
+  const bool is_winograd = kernel->implementation().starts_with("winograd");
   const double largest = *std::ranges::max_element(sums.magnitudes);
   for (size_t i = 0; i < result.size(); ++i) {
     double expected = sums.values[i];
@@ -294,10 +294,14 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 1300, 7, 60}, 1300, {3, 3}, 2, 1, 1300), plain, 28), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), plain, 14), "direct");
   EXPECT_EQ(check(Case::simple({1, 24, 5, 6, 7}, 24, {3, 3, 3}, 1, 1, 24), plain, 15), "depthwise");
-  EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), plain, 16), "winograd");
+  EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), plain, 16), "winograd 4x4");
   EXPECT_EQ(check(Case::simple({3, 16, 11, 13}, 16, {3, 3}, 1, 0), plain, 17), "direct");  // too small a result
-  EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), plain, 18), "winograd");
-  EXPECT_EQ(check(Case::simple({1, 150, 14, 14}, 170, {3, 3}, 1, 1), plain, 19), "winograd");
+  EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), plain, 18), "winograd 4x4");
+  EXPECT_EQ(check(Case::simple({1, 150, 14, 14}, 170, {3, 3}, 1, 1), plain, 19), "winograd 4x4");
+  EXPECT_EQ(check(Case::simple({1, 93, 7, 7}, 70, {3, 3}, 1, 1), plain, 30), "winograd 2x2");
+  EXPECT_EQ(check(Case::simple({1, 88, 8, 5}, 131, {3, 3}, 1, 2), plain, 31), "winograd 2x2");
+  EXPECT_EQ(check(Case::simple({9, 40, 7, 7}, 45, {3, 3}, 1, 1), plain, 32), "winograd 4x4");  // tiles of all images
+  EXPECT_EQ(check(Case::simple({1, 256, 4, 4}, 256, {3, 3}, 1, 1), plain, 33), "direct");      // weights are most of it
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");
 }
 
@@ -322,6 +326,13 @@ TEST_P(OwnConvolutions, AreRightInNarrowGroups) {
     expect_grouped(Case::simple({1, 16, 3, 2}, 16, {3, 3}, 1, 2, 2));  // filters lie outside
     expect_grouped({{1, 12, 17, 20}, 16, {3, 3}, 4, {1, 3}, {2, 2}, {2, 1}, {0, 3}});
     expect_grouped({{1, 12, 17, 20}, 16, {4, 3}, 2, {3, 1}, {2, 1}, {2, 1}, {0, 3}});
+    // Panels are faster.
+    const auto expect_direct = [&](const Case& c) { EXPECT_EQ(check(c, asked, ++seed), "direct") << c.text(); };
+    expect_direct(Case::simple({1, 32, 14, 13}, 32, {5, 5}, 1, 2, 2));
+    expect_direct(Case::simple({1, 32, 14, 13}, 32, {3, 3}, 3, 1, 2));
+    expect_direct({{1, 32, 14, 13}, 32, {3, 3}, 2, {1, 1}, {1, 2}, {1, 2}, {1, 2}});
+    expect_direct(Case::simple({1, 18, 14, 13}, 72, {3, 3}, 1, 1, 2));
+    expect_direct(Case::simple({1, 256, 9, 8}, 32, {3, 3}, 1, 1, 2));
   }
 }
 
@@ -353,6 +364,10 @@ TEST_P(OwnConvolutions, DivideGroupsAmongThreads) {
   for (const int threads : {1, 2, 5}) {
     const Asked asked{{kAdd, kRelu, {Kind::kSigmoid, 0, 0, 0, {}}}, true, true, false, threads};
     EXPECT_EQ(check(Case::simple({2, 104, 10, 9}, 104, {3, 3}, 1, 1, 13), asked, 31), "grouped");
+    // Few lines: the groups are divided, the last part has fewer.
+    EXPECT_EQ(check(Case::simple({1, 128, 6, 40}, 128, {3, 3}, 1, 1, 32), asked, 34), "grouped");
+    EXPECT_EQ(check(Case::simple({1, 52, 6, 40}, 52, {3, 3}, 1, 1, 13), asked, 35), "grouped");
+    EXPECT_EQ(check(Case::simple({1, 1024, 6, 20}, 8, {3, 3}, 1, 1, 2), asked, 36), "grouped");
     EXPECT_EQ(check(Case::simple({1, 48, 31, 30}, 240, {3, 3}, 2, 1, 6), asked, 32), "direct");
     EXPECT_EQ(check(Case::simple({1, 128, 3, 3}, 500, {3, 3}, 1, 1, 2), asked, 33), "direct");  // parts of a group
   }
@@ -369,7 +384,7 @@ TEST_P(OwnConvolutions, TakeSomeOfTheChannels) {
   EXPECT_EQ(check(Case::simple({2, 53, 13, 12}, 53, {3, 3}, 1, 1, 53), apart, 36), "depthwise");
   EXPECT_EQ(check(Case::simple({2, 20, 31}, 20, {5}, 2, 2, 20), apart, 37), "depthwise");
   EXPECT_EQ(check(Case::simple({1, 6, 7, 8, 9}, 21, {3, 2, 3}, 1, 1), apart, 38), "direct");
-  EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), apart, 39), "winograd");
+  EXPECT_EQ(check(Case::simple({2, 32, 21, 40}, 48, {3, 3}, 1, 2), apart, 39), "winograd 4x4");
   // What no kernel of ours does.
   apart.has_bias = apart.bias_is_constant = false;
   EXPECT_EQ(check(Case::simple({2, 12, 9, 7}, 12, {3, 3}, 1, 1, 4), apart, 41).find("direct"), std::string::npos);
@@ -413,11 +428,13 @@ TEST_P(OwnConvolutions, DoWhatComesBehind) {
   unsigned seed = 100;
   for (const PostOps& ops : all)
     for (const bool bias_is_constant : {true, false})
-      for (const Case& c : {Case::simple({1, 12, 9, 7}, 27, {1, 1}), Case::simple({1, 21, 8, 9}, 21, {3, 3}, 1, 1, 21),
-                            Case::simple({1, 17, 14, 11}, 19, {3, 3}, 1, 1)}) {
+      for (const Case& c :
+           {Case::simple({1, 12, 9, 7}, 27, {1, 1}), Case::simple({1, 21, 8, 9}, 21, {3, 3}, 1, 1, 21),
+            Case::simple({1, 15, 8, 9}, 20, {3, 3}, 1, 1, 5), Case::simple({1, 17, 14, 11}, 19, {3, 3}, 1, 1)}) {
         SCOPED_TRACE(ops.size());
         const std::string made = check(c, {ops, true, bias_is_constant}, ++seed);
-        const bool is_own = made == "product" || made == "depthwise" || made == "winograd";
+        const bool is_own =
+            made == "product" || made == "depthwise" || made == "grouped" || made.starts_with("winograd");
         EXPECT_EQ(is_own, !(ops.size() == 2 && ops[1].kind == Kind::kAddInPlace)) << made;
         check(c, {ops, false}, ++seed);
       }
@@ -447,10 +464,11 @@ TEST_P(OwnConvolutions, AreRightOnRandomShapes) {
     Asked asked{{kRelu}, random.below(2) == 0, random.below(2) == 0, false, static_cast<int>(1 + random.below(3))};
     if (random.below(2) == 0) asked.ops.insert(asked.ops.begin(), random.below(2) == 0 ? kAdd : kAddInPlace);
     asked.gap = random.below(3) == 0 ? random.below(20) : 0;
-    ++made[check(c, asked, 1000 + round)];
+    const std::string implementation = check(c, asked, 1000 + round);
+    ++made[implementation.substr(0, implementation.find(' '))];
     if (HasFailure()) return;
   }
-  for (const char* own : {"product", "direct", "depthwise", "winograd"}) EXPECT_GT(made[own], 0) << own;
+  for (const char* own : {"product", "direct", "depthwise", "grouped", "winograd"}) EXPECT_GT(made[own], 0) << own;
 }
 
 TEST_P(OwnConvolutions, KeepNanWhereExactnessIsAsked) {

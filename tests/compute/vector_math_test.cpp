@@ -21,6 +21,7 @@ template <float (*kFunction)(float)>
 }
 
 [[gnu::always_inline]] inline float exp_of(float x) { return fast_exp(x); }
+[[gnu::always_inline]] inline float normal_exp_of(float x) { return fast_normal_exp(x); }
 [[gnu::always_inline]] inline float expm1_of(float x) { return fast_expm1(x); }
 [[gnu::always_inline]] inline float tanh_of(float x) { return fast_tanh(x); }
 [[gnu::always_inline]] inline float sigmoid_of(float x) { return fast_sigmoid(x); }
@@ -60,6 +61,7 @@ TEST(VectorMath, StaysWithinThreeUnitsInTheLastPlaceAtEverySimdLevel) {
   for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
     const SimdLimit limit(level);
     EXPECT_LE(worst_error<exp_of>(std::exp, -kInfinity, kInfinity), 3);
+    EXPECT_LE(worst_error<normal_exp_of>(std::exp, -87.3f, 88.3f), 3);
     EXPECT_LE(worst_error<expm1_of>(std::expm1, -kInfinity, 88.3f), 3);
     EXPECT_LE(worst_error<tanh_of>(std::tanh, -kInfinity, kInfinity), 3);
     EXPECT_LE(worst_error<sigmoid_of>(exact_sigmoid, -87, kInfinity), 3);
@@ -70,7 +72,7 @@ TEST(VectorMath, StaysWithinThreeUnitsInTheLastPlaceAtEverySimdLevel) {
 }
 
 TEST(VectorMath, KeepsNaN) {
-  for (const auto function : {exp_of, expm1_of, tanh_of, sigmoid_of, erf_of, log_of, log1p_of})
+  for (const auto function : {exp_of, normal_exp_of, expm1_of, tanh_of, sigmoid_of, erf_of, log_of, log1p_of})
     EXPECT_TRUE(std::isnan(function(kNaN)));
 }
 
@@ -78,6 +80,10 @@ TEST(VectorMath, GoesToTheLimits) {
   EXPECT_EQ(exp_of(kInfinity), kInfinity);
   EXPECT_EQ(exp_of(-kInfinity), 0.0f);
   EXPECT_EQ(exp_of(0), 1.0f);
+  EXPECT_EQ(normal_exp_of(kInfinity), kInfinity);
+  EXPECT_EQ(normal_exp_of(89), kInfinity);
+  EXPECT_EQ(normal_exp_of(-90), 0.0f);
+  EXPECT_EQ(normal_exp_of(-kInfinity), 0.0f);
   EXPECT_EQ(expm1_of(kInfinity), kInfinity);
   EXPECT_EQ(expm1_of(-kInfinity), -1.0f);
   EXPECT_EQ(tanh_of(kInfinity), 1.0f);

@@ -154,7 +154,7 @@ TEST(Plans, TakeADirectConvolutionWhereAnotherWouldPassTheirLimit) {
   SessionOptions options{.threads = 1};
   const Executor fast(net.graph, options);
   const auto plan = fast.plan(inputs);
-  EXPECT_NE(describe(*plan, 0).find("[winograd]"), std::string::npos) << describe(*plan, 0);
+  EXPECT_NE(describe(*plan, 0).find("[winograd 4x4]"), std::string::npos) << describe(*plan, 0);
   ASSERT_GT(plan->scratch_bytes, plan->arena_bytes);
   options.limits.arena_bytes = plan->scratch_bytes - 1;
   const Executor limited(net.graph, options);

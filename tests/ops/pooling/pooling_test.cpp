@@ -239,6 +239,17 @@ TEST(Pooling, NanAndInfinitiesGoThrough) {
       EXPECT_FALSE(std::isnan(result[2]) || std::isnan(result[36])) << op;
     }
   }
+  for (const int64_t side : {2, 3, 5})
+    for (int64_t place = 0; place < side * side; ++place) {
+      Tensor window = random_tensor({1, 45, side, side}, 4);
+      const auto numbers = window.mutable_data<float>();
+      for (const int64_t channel : {3, 33, 44})  // of a block of vectors, of one, and of what is left
+        numbers[static_cast<size_t>(channel * side * side + place)] = NAN;
+      NodeCase node{"MaxPool", 12, {window}, {ints("kernel_shape", {side, side})}};
+      const auto result = to_doubles(test::run_channels_last(node)[0]);
+      for (size_t channel = 0; channel < 45; ++channel)
+        EXPECT_EQ(std::isnan(result[channel]), channel == 3 || channel == 33 || channel == 44) << side << " " << place;
+    }
   const auto outputs =
       test::run({"MaxPool", 12, {tensor<float>({1, 1, 3}, {5, NAN, 7})}, {ints("kernel_shape", {3})}, 2});
   EXPECT_TRUE(std::isnan(outputs[0].data<float>()[0]));
