@@ -119,7 +119,7 @@ const Geometry kGeometries[] = {
     {{1, 6, 15}, {3}, 6, 6, {1}, {2}, {2, 2}, false},
     {{1, 4, 5, 6, 7}, {3, 2, 3}, 9, 1, {1, 2, 1}, {1, 1, 1}, {1, 0, 1, 1, 1, 1}, true},
     {{2, 6, 4, 5, 6}, {2, 2, 2}, 4, 2, {1, 1, 1}, {1, 1, 1}, {0, 0, 0, 0, 0, 0}, false},
-    {{1, 40, 9, 21}, {3, 3}, 70, 1, {1, 1}, {1, 1}, {1, 1, 1, 1}, true},  // more than one block of everything
+    {{1, 40, 9, 21}, {3, 5}, 70, 1, {1, 1}, {1, 1}, {1, 2, 1, 2}, true},  // more than one block of everything
 };
 
 TEST(Convolution, AgreesWithTheDefinition) {
