@@ -5,6 +5,7 @@
 #include "tools/support/console/command_line.h"
 #include "tools/support/console/json.h"
 #include "tools/support/console/progress.h"
+#include "tools/support/data/precision.h"
 
 #include <algorithm>
 #include <csignal>
@@ -25,7 +26,8 @@ struct Options {
 
 std::vector<Flag> setting_flags(BenchSettings& settings) {
   return {{.names = "--no-optimize", .target = &settings.no_optimize, .help = "run the model as it is in the file"},
-          {.names = "--no-fuse", .target = &settings.no_fuse, .help = "run every operator on its own"}};
+          {.names = "--no-fuse", .target = &settings.no_fuse, .help = "run every operator on its own"},
+          precision_flag(settings.precision)};
 }
 
 void add_flags(CommandLine& line, Options& options) {
@@ -34,7 +36,7 @@ void add_flags(CommandLine& line, Options& options) {
             .help = "the models; the first is what the others are compared with"});
   line.add({.names = "--vs",
             .target = &options.versus,
-            .help = "run each model with these flags, too: --threads N, --no-optimize, --no-fuse",
+            .help = "run each model with these flags, too: --threads N, --no-optimize, --no-fuse, --precision P",
             .value = "FLAGS"});
   line.add({.names = "--min-time",
             .target = &options.min_time,

@@ -9,6 +9,7 @@
 #include "tools/support/data/inputs.h"
 #include "tools/support/data/model_file.h"
 #include "tools/support/data/output_files.h"
+#include "tools/support/data/precision.h"
 #include "tools/support/process/stopwatch.h"
 
 #include "runtime/core/error.h"
@@ -25,6 +26,7 @@ struct Options {
   std::string output_dir;
   bool protobuf = false;
   bool no_optimize = false;
+  std::string precision;
   ModelOptions model_options;
   InputOptions inputs;
 };
@@ -77,6 +79,7 @@ int run_model(const CommandLine& line, const Options& options) {
   SessionOptions session_options;
   session_options.threads = line.threads();
   session_options.optimize = !options.no_optimize;
+  session_options.precision = precision_of(options.precision);
   session_options.compile_early = false;
   if (line.verbose())
     session_options.log = [&](LogLevel, const std::string& message) {
@@ -142,6 +145,7 @@ int onnx_run(int argc, char** argv) {
   line.add(
       {.names = "--pb", .target = &options.protobuf, .help = "write outputs as TensorProto (.pb) instead of .npy"});
   line.add({.names = "--no-optimize", .target = &options.no_optimize, .help = "run the model as it is in the file"});
+  line.add(precision_flag(options.precision));
   if (!line.parse()) return kDone;
   if (options.model.empty()) fail(ErrorCode::kInvalidArgument, "no MODEL given; see --help");
   if (options.protobuf && options.output_dir.empty()) fail(ErrorCode::kInvalidArgument, "--pb needs --output-dir");

@@ -86,7 +86,7 @@ struct SwishFunction {
 struct GeluErfFunction {
   template <class T>
   T operator()(T x) const {
-    return T(0.5) * x * (T(1) + fast_erf(x * T(0.70710678118654752440)));
+    return fast_gelu(x);
   }
 };
 

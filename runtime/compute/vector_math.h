@@ -20,7 +20,7 @@ struct Bounds {
   float low, high;
 };
 extern const Bounds kExpBounds, kNormalExpBounds, kExpm1Bounds;
-extern const float kMostTanh, kMostErf;
+extern const float kMostTanh, kMostErf, kMostGelu;
 
 /// x between the bounds; NaN where it is NaN.
 PLI_VECTOR_MATH float at_most(float x, float high) { return x > high ? high : x; }
@@ -104,6 +104,26 @@ PLI_VECTOR_MATH float fast_erf(float x) {
   return std::copysign(a < 1.0f ? small : large, x);
 }
 
+/// x (1 + erf(x / sqrt 2)) / 2, to 1.5 units in the last place of x; below -7.5 a number that is nearly 0, and NaN for
+/// -infinity, as by the formula.
+PLI_VECTOR_MATH float fast_gelu(float x) {
+  const float t = detail::at_most(std::abs(x), detail::kMostGelu);
+  float p = -1.480797744e-09f;  // -log(1 - erf(t / sqrt 2)) / t
+  p = p * t + 5.901483372e-08f;
+  p = p * t + -1.027268889e-06f;
+  p = p * t + 1.020741536e-05f;
+  p = p * t + -6.228445248e-05f;
+  p = p * t + 2.136729276e-04f;
+  p = p * t + -2.439249568e-05f;
+  p = p * t + -4.799759892e-03f;
+  p = p * t + 3.634609036e-02f;
+  p = p * t + 3.183070630e-01f;
+  p = p * t + 7.978848280e-01f;
+  const auto [n, q] = detail::reduce_exp(-p * t);
+  const float rest = 0.5f * t * ((1.0f + q) * detail::power_of_two(n));
+  return (x < 0.0f ? x * 0.0f : x) - rest;
+}
+
 PLI_VECTOR_MATH float fast_log(float x) {
   constexpr uint32_t kSqrtHalf = 0x3f3504f3;
   const bool tiny = x < std::numeric_limits<float>::min();
@@ -138,6 +158,7 @@ inline double fast_expm1(double x) { return std::expm1(x); }
 inline double fast_tanh(double x) { return std::tanh(x); }
 inline double fast_sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 inline double fast_erf(double x) { return std::erf(x); }
+inline double fast_gelu(double x) { return 0.5 * x * std::erfc(x * -0.70710678118654752440); }
 inline double fast_log(double x) { return std::log(x); }
 inline double fast_log1p(double x) { return std::log1p(x); }
 

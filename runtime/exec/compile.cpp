@@ -253,7 +253,7 @@ class Compiler {
                                 work.group.epilogues,
                                 options_.threads->threads(),
                                 options_.weights.get(),
-                                options_.fusion != Fusion::kAll,
+                                options_.fusion != Fusion::kAll || options_.precision == Precision::kFloat32Exact,
                                 is_to_be_spaced(work.group.result)};
     context.inputs.reserve(work.operands.size());
     context.constants.reserve(work.operands.size());

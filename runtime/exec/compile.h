@@ -6,11 +6,14 @@
 #include "runtime/exec/plan.h"
 #include "runtime/exec/specialize.h"
 
+#include <pli/session.h>
+
 namespace pli::exec {
 
 struct CompileOptions {
   std::shared_ptr<compute::ThreadPool> threads;
   Fusion fusion = Fusion::kAll;
+  Precision precision = Precision::kFloat32;
   bool round_halves = false;  // each step rounds the halves that it gives, which may stay float32 otherwise
   Limits limits;
   ops::FoldingBudget folding;  // for each plan, and what its inputs add

@@ -78,6 +78,7 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   compile_options_.threads = std::make_shared<compute::ThreadPool>(
       options.threads == 0 ? compute::available_threads().threads : options.threads);
   compile_options_.limits = options.limits;
+  compile_options_.precision = options.precision;
   compile_options_.round_halves = !options.fuse || !options.float32_between_steps;
   compile_options_.weights = compute::make_weight_cache();
   const compute::ThreadScope threads(compile_options_.threads.get());

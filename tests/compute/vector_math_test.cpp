@@ -28,6 +28,7 @@ template <float (*kFunction)(float)>
 [[gnu::always_inline]] inline float erf_of(float x) { return fast_erf(x); }
 [[gnu::always_inline]] inline float log_of(float x) { return fast_log(x); }
 [[gnu::always_inline]] inline float log1p_of(float x) { return fast_log1p(x); }
+[[gnu::always_inline]] inline float gelu_of(float x) { return fast_gelu(x); }
 double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 /// The largest error in units in the last place over floats of every magnitude in [low, high].
@@ -71,8 +72,25 @@ TEST(VectorMath, StaysWithinThreeUnitsInTheLastPlaceAtEverySimdLevel) {
   }
 }
 
+TEST(VectorMath, GeluIsRightToTheLastPlacesOfItsArgument) {
+  std::vector<float> x;
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 5003)
+    if (const float value = std::bit_cast<float>(static_cast<uint32_t>(bits)); std::isfinite(value)) x.push_back(value);
+  std::vector<float> y(x.size());
+  for (const SimdLevel level : {SimdLevel::kBaseline, SimdLevel::kAvx2, SimdLevel::kAvx512}) {
+    const SimdLimit limit(level);
+    simd<loop<gelu_of>>(x.data(), y.data(), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double exact = 0.5 * double{x[i]} * std::erfc(double{x[i]} * -std::sqrt(0.5));
+      ASSERT_LE(std::abs(double{y[i]} - exact), 9e-8 * std::abs(double{x[i]}) + 1e-45) << "at " << x[i];
+    }
+  }
+  EXPECT_EQ(fast_gelu(kInfinity), kInfinity);
+  EXPECT_TRUE(std::isnan(fast_gelu(-kInfinity)));
+}
+
 TEST(VectorMath, KeepsNaN) {
-  for (const auto function : {exp_of, normal_exp_of, expm1_of, tanh_of, sigmoid_of, erf_of, log_of, log1p_of})
+  for (const auto function : {exp_of, normal_exp_of, expm1_of, tanh_of, sigmoid_of, erf_of, log_of, log1p_of, gelu_of})
     EXPECT_TRUE(std::isnan(function(kNaN)));
 }
 

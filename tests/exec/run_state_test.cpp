@@ -164,6 +164,20 @@ TEST(Plans, TakeADirectConvolutionWhereAnotherWouldPassTheirLimit) {
   for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4f);
 }
 
+TEST(Plans, TakeADirectConvolutionWhereSumsAreToBeTheirOwn) {
+  Network net;
+  net.output("y", net.conv(net.input("x", {1, 32, 20, 20}), 32, 32, 3));
+  const NamedValues inputs{{"x", net.tensor({1, 32, 20, 20})}};
+  const Executor fast(net.graph, {.threads = 1});
+  const Executor exact(net.graph, {.threads = 1, .precision = Precision::kFloat32Exact});
+  EXPECT_NE(describe(*fast.plan(inputs), 0).find("[winograd 4x4]"), std::string::npos);
+  const std::string text = describe(*exact.plan(inputs), 0);
+  EXPECT_NE(text.find("[direct]"), std::string::npos) << text;
+  const auto a = values_of<float>(fast.run(inputs), "y"), b = values_of<float>(exact.run(inputs), "y");
+  EXPECT_NE(a, b);
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4f);
+}
+
 TEST(RunInto, ComputesTheOutputsThatItHasMemoryForAndNoOthers) {
   const Executor executor(squares(), {.threads = 1});
   const NamedValues inputs{{"x", tensor_of<float>({2, 3})}, {"w", tensor_of<double>({4})}};

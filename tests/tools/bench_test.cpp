@@ -63,6 +63,9 @@ TEST_F(Bench, ComparesSettings) {
   EXPECT_EQ(bench["comparisons"].size(), 2u);
   const Finished finished = run({"onnx-bench", kDigits, "--min-time", "0.02", "--vs", "--threads 1"});
   EXPECT_TRUE(contains(finished.out, "digits.onnx (--threads 1) against ")) << finished.out;
+  EXPECT_EQ(run_json({"onnx-bench", kDigits, "--min-time", "0.02", "--vs", "--precision f32-exact"})["models"].size(),
+            2u);
+  refused({"onnx-bench", kDigits, "--vs", "--precision exact"}, 2);
   refused({"onnx-bench", kDigits, "--vs", "--thread 1"}, 2);
   refused({"onnx-bench", kDigits, "--vs", "--threads"}, 2);
   refused({"onnx-bench", kDigits, "--vs", "other.onnx"}, 2);
@@ -107,7 +110,7 @@ TEST_F(Bench, TellsWhatAWorkerCouldNotDo) {
   refused({"onnx-bench", kDigits, "--min-time", "0"}, 2);
   EXPECT_TRUE(contains(refused({"onnx-bench", "-"}, 2), "name files"));
   refused({"onnx-bench", kDigits, "--runs", "-3"}, 2);
-  for (const char* later : {"--per-op", "--trace", "--precision"}) refused({"onnx-bench", kDigits, later}, 2);
+  for (const char* later : {"--per-op", "--trace", "--precision=bf16"}) refused({"onnx-bench", kDigits, later}, 2);
 }
 
 }  // namespace

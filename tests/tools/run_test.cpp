@@ -37,6 +37,15 @@ TEST_F(Run, SeedsAreFixedAndOptimizingChangesLittle) {
   EXPECT_EQ(first["inputs"][0]["shape"], nlohmann::json::array({1, 1, 8, 8}));
 }
 
+TEST_F(Run, TakesAPrecision) {
+  const auto fast = run_json({"onnx-run", kDigits, "--precision", "f32"});
+  const auto exact = run_json({"onnx-run", kDigits, "--precision", "f32-exact"});
+  EXPECT_EQ(fast["outputs"], run_json({"onnx-run", kDigits})["outputs"]);
+  EXPECT_NEAR(fast["outputs"][0]["max"].get<double>(), exact["outputs"][0]["max"].get<double>(), 1e-4);
+  const std::string line = refused({"onnx-run", kDigits, "--precision", "bf16"}, 2);
+  EXPECT_TRUE(contains(line, "f32-exact")) << line;
+}
+
 TEST_F(Run, TakesAndWritesBothKindsOfFiles) {
   const std::string image = "image=" + kDigitsCase + "/test_data_set_0/input_0.pb";
   const auto report = run_json({"onnx-run", kDigits, "--input", image, "--output-dir", "npy"});

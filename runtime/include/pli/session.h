@@ -24,6 +24,15 @@ namespace pli {
 
 enum class LogLevel { kInfo, kWarning };
 
+/// How numbers of float32 are computed.
+enum class Precision {
+  /// Whatever is fastest. Convolutions of 3x3 may go by Winograd's method, with a half to a quarter of the
+  /// multiplications: their error is a few times that of the plain sum.
+  kFloat32,
+  /// Convolutions are sums of their products, term by term.
+  kFloat32Exact,
+};
+
 /// Takes one message: a line, without its end.
 using LogFunction = std::function<void(LogLevel level, const std::string& message)>;
 
@@ -35,10 +44,11 @@ struct SessionOptions {
   /// Run `pli::optimize` on the model first.
   bool optimize = true;
   /// Fuse activations, biases and residual sums into the operators before them. Off: one kernel a node. A fused Relu,
-  /// Clip or HardSigmoid makes NaN a number, and a convolution of 3x3 spreads it over a tile of 4x4 pixels, so that
+  /// Clip or HardSigmoid makes NaN a number, and a convolution of 3x3 spreads it over a tile of pixels, so that
   /// with NaN or infinity in its inputs, or in the model's constants, a run takes a plan without either. What only
   /// arises inside, as by an overflow, still meets them; off, nothing does.
   bool fuse = true;
+  Precision precision = Precision::kFloat32;
   /// What computes on float16 or bfloat16 does so in float32 and rounds when it has ended. On: what it gives stays
   /// float32 for the operators behind it, which is faster and rounds less often; a number beyond 65504 is then none
   /// that becomes infinite. Casts and the outputs of the model are rounded always. Off, or with `fuse` off, each

@@ -63,6 +63,7 @@ Json load_request(const BenchEntry& entry) {
           {"threads", settings.threads},
           {"optimize", !settings.no_optimize},
           {"fuse", !settings.no_fuse},
+          {"precision", settings.precision},
           {"shapes", settings.inputs.shapes},
           {"dims", settings.inputs.dims}};
 }

@@ -1,5 +1,6 @@
 #include "tools/support/benchmark/bench.h"
 #include "tools/support/console/json.h"
+#include "tools/support/data/precision.h"
 #include "tools/support/process/process.h"
 #include "tools/support/process/stopwatch.h"
 
@@ -76,6 +77,7 @@ class Worker {
     options.threads = request.at("threads");
     options.optimize = request.at("optimize");
     options.fuse = request.at("fuse");
+    options.precision = precision_of(request.at("precision"));
     options.compile_early = false;
     Stopwatch watch;
     session_.emplace(std::move(model), options);
