@@ -26,7 +26,7 @@ struct Options {
   std::string output_dir;
   bool protobuf = false;
   bool no_optimize = false;
-  std::string precision;
+  std::string precision = "f32";
   ModelOptions model_options;
   InputOptions inputs;
 };

@@ -22,7 +22,7 @@ struct ConvolutionProblem {
   PerAxis strides, dilations, pads_begin, pads_end;  // one for each spatial dimension; dilations start at 1
   PostOps post_ops;                                  // what they add is described as the result
   WeightCache* cache = nullptr;                      // where packed weights are shared; may be null
-  bool exact = false;                                // sums are made of their own terms, which alone NaN comes from
+  bool exact = false;                                // sums are made of their own products: NaN reaches what reads it
   int64_t most_scratch_bytes = INT64_MAX;            // where there is a kernel that takes less
 };
 

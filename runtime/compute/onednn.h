@@ -12,6 +12,8 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -138,13 +140,14 @@ class WeightCache {
   /// `tensor`, described by `from`, in the layout `to`: packed now unless somebody has it.
   SharedWeights get(const Tensor& tensor, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
 
-  /// What make(numbers) gives for `tensor`, unless somebody has it; `form` tells the forms of one tensor apart. A Form
+  /// What make(numbers) gives for `tensor`, unless somebody has it; `form` tells the forms of one tensor apart, and its
+  /// shape what is the same memory seen otherwise. A Form
   /// keeps the tensor and knows its bytes(). The numbers may lie elsewhere, as float32, where the tensor's own memory
   /// was given back.
   template <class Form, class Make>
   std::shared_ptr<const Form> form_of(const Tensor& tensor, const std::string& form, const Make& make) {
     const std::scoped_lock lock(mutex_);
-    const auto name = std::pair(tensor.bytes().data(), form);
+    const std::tuple name(tensor.bytes().data(), Shape(tensor.shape().begin(), tensor.shape().end()), form);
     if (const auto found = forms_.find(name); found != forms_.end())
       if (auto there = found->second.form.lock()) return std::static_pointer_cast<const Form>(there);
     std::erase_if(forms_, [](const auto& entry) { return entry.second.form.expired(); });
@@ -184,7 +187,7 @@ class WeightCache {
   std::unordered_map<const std::byte*, Released> released_;   // likewise by address
   int64_t unpacked_ = 0;                                      // of those
   std::vector<std::byte> aside_;                              // to pack them
-  std::map<std::pair<const std::byte*, std::string>, OtherForm> forms_;
+  std::map<std::tuple<const std::byte*, Shape, std::string>, OtherForm> forms_;  // by address, shape and form
 };
 
 /// `tensor`, described by `from`, in the layout `to`; from `cache` where there is one. The payload itself, without a

@@ -6,8 +6,9 @@
 #include <limits>
 
 /// Elementary functions for loops: without branches or table look-ups, so that a loop over them vectorises. For float
-/// they stay within 3 units in the last place (the polynomials are minimax fits of our own); for double they are the
-/// standard library's. NaN gives NaN, infinities their limits. A loop that calls them belongs in a body of simd<>.
+/// they stay within 3 units in the last place, fast_gelu of its argument (the polynomials are minimax fits of our own);
+/// for double they are the standard library's. NaN gives NaN, infinities their limits. A loop that calls them belongs
+/// in a body of simd<>.
 namespace pli::compute {
 
 #define PLI_VECTOR_MATH [[gnu::always_inline]] inline

@@ -26,7 +26,7 @@ namespace {
 constexpr int64_t kFloatBytes = sizeof(float), kTaps = 9;
 
 /// The filters' values at the points: [points][filters / 16][channels][16]. They keep the tensor that they were made
-/// of: its address is their name.
+/// of: its address and shape are their name.
 struct FilterValues {
   Tensor tensor;
   std::shared_ptr<std::byte> memory;
@@ -72,7 +72,8 @@ FilterValues values_of(WinogradTile tile, const Tensor& weight, const Tensor& co
 
 class WinogradConvolution final : public Kernel {
  public:
-  WinogradConvolution(const KnownConvolution& convolution, WinogradTile tile, Epilogue epilogue)
+  WinogradConvolution(const KnownConvolution& convolution, WinogradTile tile, Epilogue epilogue,
+                      int64_t most_scratch_bytes)
       : tile_(tile),
         epilogue_(std::move(epilogue)),
         bias_(convolution),
@@ -89,7 +90,7 @@ class WinogradConvolution final : public Kernel {
         across_(parts_of(width_, side_of(tile))),
         tiles_(images_ * across_ * parts_of(height_, side_of(tile))),
         lanes_(threads_here()) {
-    choose_block();
+    choose_block(most_scratch_bytes);
   }
 
   /// Before the first run.
@@ -143,13 +144,17 @@ class WinogradConvolution final : public Kernel {
   }
   int64_t source_floats(int64_t tiles) const { return points() * point_floats(tiles, channels_); }
   int64_t block_floats() const { return source_floats(block_) + points() * point_floats(block_, filters_); }
+  int64_t fewest_tiles() const { return std::min<int64_t>(tiles_, 12); }  // of a block
 
-  void choose_block() {
-    constexpr int64_t kSecondCache = 400 << 10, kThirdCache = 6 << 20, kFewTiles = 12;  // bytes
-    const int64_t bytes = points() * (channels_ + filters_) * kFloatBytes;              // of a tile
+  void choose_block(int64_t most_scratch_bytes) {
+    constexpr int64_t kSecondCache = 400 << 10, kThirdCache = 6 << 20;      // bytes
+    const int64_t bytes = points() * (channels_ + filters_) * kFloatBytes;  // of a tile
     const int64_t blocks = parts_of(tiles_, std::max<int64_t>(kSecondCache / bytes, 1));
-    shares_steps_ = kSecondCache / bytes < kFewTiles || blocks < 2 * lanes_;
-    block_ = std::min(tiles_, shares_steps_ ? std::max(kThirdCache / bytes, kFewTiles) : kSecondCache / bytes);
+    shares_steps_ = kSecondCache / bytes < fewest_tiles() || blocks < 2 * lanes_;
+    block_ = std::min(tiles_, shares_steps_ ? std::max(kThirdCache / bytes, fewest_tiles()) : kSecondCache / bytes);
+    const auto is_too_much = [&] { return static_cast<int64_t>(scratch_bytes()) > most_scratch_bytes; };
+    shares_steps_ = shares_steps_ || is_too_much();
+    while (block_ > fewest_tiles() && is_too_much()) block_ = std::max(block_ / 2, fewest_tiles());
   }
 
   /// The threads share each of the steps.
@@ -178,7 +183,7 @@ class WinogradConvolution final : public Kernel {
   /// `memory`: for each point the values of the source, [tiles][channels], then so those of the result,
   /// [tiles][filters].
   void transform_source(const Call& call, Range all, Range tiles, float* memory) const {
-    const int64_t side = patch_of(tile_);
+    const int64_t patch_side = patch_of(tile_);
     for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const auto [image, y, x] = place_of(tile);
       const int64_t top = y - pad_top_, left = x - pad_left_;
@@ -186,8 +191,8 @@ class WinogradConvolution final : public Kernel {
       patch.source = call.source + ((image * source_height_ + top) * source_width_ + left) * source_step_;
       patch.row_stride = source_width_ * source_step_;
       patch.pixel_stride = source_step_;
-      patch.rows = {std::max<int64_t>(-top, 0), std::clamp<int64_t>(source_height_ - top, 0, side)};
-      patch.columns = {std::max<int64_t>(-left, 0), std::clamp<int64_t>(source_width_ - left, 0, side)};
+      patch.rows = {std::max<int64_t>(-top, 0), std::clamp<int64_t>(source_height_ - top, 0, patch_side)};
+      patch.columns = {std::max<int64_t>(-left, 0), std::clamp<int64_t>(source_width_ - left, 0, patch_side)};
       patch.channels = channels_;
       patch.values = memory + (tile - all.begin) * channels_;
       patch.point_stride = point_floats(all.size(), channels_);
@@ -288,8 +293,8 @@ std::unique_ptr<Kernel> make_winograd_convolution(const KnownConvolution& convol
   const auto tile = tile_for(form);
   auto epilogue = Epilogue::of(form.post_ops);
   if (!tile || !epilogue) return nullptr;
-  auto kernel = std::make_unique<WinogradConvolution>(convolution, *tile, std::move(*epilogue));
-  if (static_cast<int64_t>(kernel->scratch_bytes()) > most_scratch_bytes) return nullptr;
+  auto kernel = std::make_unique<WinogradConvolution>(convolution, *tile, std::move(*epilogue), most_scratch_bytes);
+  if (static_cast<int64_t>(kernel->scratch_bytes()) > most_scratch_bytes) return nullptr;  // for any number of threads
   kernel->transform_filters(convolution);
   return kernel;
 }

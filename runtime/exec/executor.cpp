@@ -97,7 +97,8 @@ Executor::Executor(ir::Graph graph, const SessionOptions& options)
   });
   const auto moves_nan = [&](ir::NodeId id) {  // what a branch holds is not looked at
     const ir::Node& node = graph_.node(id);
-    return node.is("If") || node.is("Conv") || drops_nan_when_fused(graph_, node);
+    const bool may_spread_it = node.is("Conv") && options.precision != Precision::kFloat32Exact;
+    return node.is("If") || may_spread_it || drops_nan_when_fused(graph_, node);
   };
   if (!options.fuse)
     compile_options_.fusion = Fusion::kNone;

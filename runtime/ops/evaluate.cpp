@@ -196,6 +196,7 @@ std::vector<Tensor> evaluate(const ir::Graph& origin, const ir::Node& original, 
   const std::vector<ir::Type> types = infer(op, graph, node, limits);
   std::vector<Tensor> outputs;
   PrepareContext context{graph, node, limits, opset, {}, {}, {}, {}, 1};
+  context.exact = true;  // whatever becomes of a constant, what it holds is exact
   for (size_t i = 0; i < inputs.size(); ++i) {
     context.constants.push_back(inputs[i]);
     context.inputs.push_back(input_desc(graph, node.input(i)));

@@ -117,7 +117,7 @@ struct PrepareContext {
   std::vector<Epilogue> epilogues;
   int threads = 1;
   compute::WeightCache* weights = nullptr;  // packed weights shared by the session's kernels; may be null
-  bool exact = false;                       // sums are made of their own terms: NaN and infinity reach nothing else
+  bool exact = false;                       // sums are made of their own products: NaN reaches what reads it
   bool spaces_result = false;               // whoever reads output 0 had better have its pixels spaced
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].present(); }

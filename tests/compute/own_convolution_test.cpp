@@ -300,6 +300,7 @@ TEST_P(OwnConvolutions, AreRightOnKnownShapes) {
   EXPECT_EQ(check(Case::simple({1, 150, 14, 14}, 170, {3, 3}, 1, 1), plain, 19), "winograd 4x4");
   EXPECT_EQ(check(Case::simple({1, 93, 7, 7}, 70, {3, 3}, 1, 1), plain, 30), "winograd 2x2");
   EXPECT_EQ(check(Case::simple({1, 88, 8, 5}, 131, {3, 3}, 1, 2), plain, 31), "winograd 2x2");
+  EXPECT_EQ(check(Case::simple({150, 64, 4, 4}, 64, {3, 3}), plain, 34), "winograd 2x2");      // blocks of images
   EXPECT_EQ(check(Case::simple({9, 40, 7, 7}, 45, {3, 3}, 1, 1), plain, 32), "winograd 4x4");  // tiles of all images
   EXPECT_EQ(check(Case::simple({1, 256, 4, 4}, 256, {3, 3}, 1, 1), plain, 33), "direct");      // weights are most of it
   EXPECT_EQ(check(Case::simple({1, 19, 23, 18}, 37, {3, 3}, 1, 1), {{kRelu}, true, true, true}, 20), "direct");

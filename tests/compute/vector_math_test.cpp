@@ -87,6 +87,8 @@ TEST(VectorMath, GeluIsRightToTheLastPlacesOfItsArgument) {
   }
   EXPECT_EQ(fast_gelu(kInfinity), kInfinity);
   EXPECT_TRUE(std::isnan(fast_gelu(-kInfinity)));
+  EXPECT_TRUE(std::signbit(fast_gelu(-0.0f)));
+  EXPECT_NEAR(fast_gelu(-100.0f), 0, 1e-12);
 }
 
 TEST(VectorMath, KeepsNaN) {

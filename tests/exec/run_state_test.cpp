@@ -156,7 +156,14 @@ TEST(Plans, TakeADirectConvolutionWhereAnotherWouldPassTheirLimit) {
   const auto plan = fast.plan(inputs);
   EXPECT_NE(describe(*plan, 0).find("[winograd 4x4]"), std::string::npos) << describe(*plan, 0);
   ASSERT_GT(plan->scratch_bytes, plan->arena_bytes);
-  options.limits.arena_bytes = plan->scratch_bytes - 1;
+  options.limits.arena_bytes = plan->scratch_bytes - 1;  // smaller blocks of tiles, the same bits
+  for (const int threads : {1, 3}) {
+    options.threads = threads;
+    const Executor smaller(net.graph, options);
+    EXPECT_NE(describe(*smaller.plan(inputs), 0).find("[winograd 4x4]"), std::string::npos) << threads;
+    EXPECT_EQ(values_of<float>(smaller.run(inputs), "y"), values_of<float>(fast.run(inputs), "y")) << threads;
+  }
+  options.limits.arena_bytes = plan->arena_bytes;
   const Executor limited(net.graph, options);
   const std::string text = describe(*limited.plan(inputs), 0);
   EXPECT_NE(text.find("[direct]"), std::string::npos) << text;

@@ -176,6 +176,35 @@ TEST(Halves, TakeNoMoreMemoryForWeightsThanFloat32) {
   }
 }
 
+/// A weight and its memory seen in another shape have forms of their own.
+TEST(Weights, InTwoShapesArePackedTwice) {
+  for (const DataType dtype : {DataType::kFloat32, DataType::kFloat64}) {
+    const auto results = [&](bool shares_memory, bool reshaped_first) {
+      TypedNetwork net(dtype);
+      const ValueId x = net.typed_input("x", {1, 20, 24, 24}), z = net.typed_input("z", {1, 32, 24, 24});
+      const Tensor weight = as(net.tensor({32, 20, 3, 3}), dtype);
+      const NamedValues inputs{{"x", as(net.tensor({1, 20, 24, 24}), dtype)},
+                               {"z", as(net.tensor({1, 32, 24, 24}), dtype)}};
+      const ValueId w = net.graph.add_constant(weight, "weight");
+      const ValueId other = shares_memory ? net.node("Reshape", {w, net.ints({20, 32, 3, 3})})
+                                          : net.graph.add_constant(deep_copy(weight).reshaped({20, 32, 3, 3}), "other");
+      const auto make = [&](bool reshaped) {
+        return reshaped ? net.node("Conv", {z, other}) : net.node("Conv", {x, w});
+      };
+      const ValueId first = make(reshaped_first), second = make(!reshaped_first);
+      net.output("a", reshaped_first ? second : first);
+      net.output("b", reshaped_first ? first : second);
+      const NamedValues outputs = Executor(net.graph, options(true)).run(inputs);
+      std::vector<double> all = to_doubles(outputs.at("a").tensor());
+      const std::vector<double> more = to_doubles(outputs.at("b").tensor());
+      all.insert(all.end(), more.begin(), more.end());
+      return all;
+    };
+    const std::vector<double> expected = results(false, false);
+    for (const bool reshaped_first : {false, true}) EXPECT_EQ(results(true, reshaped_first), expected);
+  }
+}
+
 // --- strings ---------------------------------------------------------------------------------------------------------
 
 Tensor strings(Shape shape, const std::vector<std::string>& values) {

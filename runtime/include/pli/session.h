@@ -26,8 +26,8 @@ enum class LogLevel { kInfo, kWarning };
 
 /// How numbers of float32 are computed.
 enum class Precision {
-  /// Whatever is fastest. Convolutions of 3x3 may go by Winograd's method, with a half to a quarter of the
-  /// multiplications: their error is a few times that of the plain sum.
+  /// Whatever is fastest. Convolutions of 3x3 may go by Winograd's method, with a quarter of the
+  /// multiplications, or four ninths: their error is a few times that of the plain sum.
   kFloat32,
   /// Convolutions are sums of their products, term by term.
   kFloat32Exact,

@@ -15,7 +15,7 @@ struct BenchSettings {
   int threads = 0;
   bool no_optimize = false;
   bool no_fuse = false;
-  std::string precision;  // as --precision takes it; empty: its default
+  std::string precision = "f32";  // as --precision takes it
   ModelOptions model;
   InputOptions inputs;
   std::string text;  // the flags that differ from the command's own, for people

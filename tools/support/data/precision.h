@@ -11,7 +11,7 @@ namespace pli::tools {
 /// The flag --precision, whose value goes to `target`.
 Flag precision_flag(std::string& target);
 
-/// What a value that the flag accepts stands for; empty, when it was not given, is f32.
+/// What a value that the flag accepts stands for.
 Precision precision_of(const std::string& text);
 
 }  // namespace pli::tools
